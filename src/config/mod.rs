@@ -1,0 +1,107 @@
+//! Configuration and matrix files: text -> compiled, or every defect with file, line, column and a hint. SEAM.
+//!
+//! Text comes in as strings; who reads the files is `commands`. Errors are values that print themselves.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::domain::{AgentClass, Millis};
+use crate::plan::Plan;
+
+pub mod diagnostics;
+
+/// The whole configuration, validated, every default filled in.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Settings that decide what is counted, before the matrices add their windows and thresholds.
+    pub plan: Plan,
+    pub language: crate::matrix::Language,
+    pub agent_states: BTreeMap<String, AgentClass>,
+    pub max_lag: Millis,
+    pub holidays: Vec<jiff::civil::Date>,
+    pub kafka: Kafka,
+    pub sources: Vec<Source>,
+    /// Files and folders of matrices.
+    pub matrices: Vec<String>,
+    pub owner: Option<crate::matrix::Contact>,
+    pub smtp: Option<Smtp>,
+    pub webhooks: BTreeMap<String, Webhook>,
+    pub http: Http,
+}
+
+#[derive(Clone, Debug)]
+pub struct Kafka {
+    pub brokers: Vec<String>,
+    pub group: String,
+    pub instance: Option<String>,
+    /// librdkafka's own properties, given to every client; values may be secret.
+    pub properties: BTreeMap<String, Secret>,
+    pub dead_letters: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Source {
+    pub topic: String,
+    pub format: crate::wire::Format,
+    pub silent_after: Option<Millis>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Smtp {
+    pub host: String,
+    pub port: u16,
+    pub tls: SmtpTls,
+    pub user: Option<String>,
+    pub password: Option<Secret>,
+    /// As in a `From:` header.
+    pub from: String,
+    /// PEM file of an additional certificate authority.
+    pub ca_file: Option<String>,
+}
+
+/// Always stated, never guessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmtpTls {
+    Starttls,
+    Implicit,
+    None,
+}
+
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    pub format: WebhookFormat,
+    pub url: String,
+    /// `whsec_` + base64.
+    pub secret: Option<Secret>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebhookFormat {
+    Generic,
+}
+
+#[derive(Clone, Debug)]
+pub struct Http {
+    pub listen: String,
+    pub public_url: Option<String>,
+}
+
+/// Text that prints as `[secret]`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<str>);
+
+impl Secret {
+    pub fn new(text: &str) -> Self {
+        Secret(text.into())
+    }
+    /// The text itself: only for the client that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[secret]")
+    }
+}

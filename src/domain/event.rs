@@ -1,0 +1,126 @@
+//! An event as the rest of the program sees it, whatever shape it came in. Text is borrowed from the record.
+
+use std::borrow::Cow;
+
+use super::Timestamp;
+
+/// One event. `id` orders and de-duplicates; without one on the wire it is the hash of the content, in hexadecimal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event<'a> {
+    pub id: Cow<'a, str>,
+    pub time: Timestamp,
+    pub body: Body<'a>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body<'a> {
+    Interaction {
+        interaction: Cow<'a, str>,
+        event: InteractionEvent<'a>,
+    },
+    Agent(AgentSnapshot<'a>),
+    /// `feed.heartbeat`: proves that a quiet feed lives.
+    Heartbeat,
+}
+
+/// What happened to an interaction. The variants stand in the order of the life cycle, which orders events of one time.
+#[derive(Clone, Debug, PartialEq)]
+pub enum InteractionEvent<'a> {
+    Arrived { channel: Cow<'a, str>, queue: Option<Cow<'a, str>> },
+    Queued { queue: Cow<'a, str>, channel: Cow<'a, str> },
+    Transferred { queue: Cow<'a, str>, channel: Option<Cow<'a, str>> },
+    Assigned { agent: Cow<'a, str> },
+    Replied { agent: Cow<'a, str>, automatic: bool },
+    CustomerMessage,
+    Parked,
+    Resumed,
+    Wrapup,
+    Abandoned,
+    Closed { outcome: Outcome },
+    Reopened { by: ReopenedBy },
+    Rated,
+    Evaluated,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Resolved,
+    Unresolved,
+    Deflected,
+    AutoAnswered,
+    Observed,
+    Callback,
+    Spam,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReopenedBy {
+    Customer,
+    Agent,
+}
+
+/// `agent.state`: how an agent stands from `time` until the next snapshot. A `None` list or number keeps the last one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgentSnapshot<'a> {
+    pub agent: Cow<'a, str>,
+    /// The platform's own name of the state.
+    pub state: Cow<'a, str>,
+    pub class: AgentClass,
+    /// Plain names of `queues`; with `channels` every combination is a pair that the agent serves.
+    pub queues: Option<AgentPlaces<'a>>,
+    pub channels: Option<Vec<Cow<'a, str>>>,
+    /// How many interactions at once.
+    pub slots: Option<u32>,
+    /// How many are being handled now.
+    pub busy: Option<u32>,
+}
+
+/// `queues` of a snapshot: plain names beside entries that name a pair.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct AgentPlaces<'a> {
+    pub names: Vec<Cow<'a, str>>,
+    pub pairs: Vec<PairEntry<'a>>,
+}
+
+/// An entry `{queue, channel, busy?, slots?}` of an agent of several channels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PairEntry<'a> {
+    pub queue: Cow<'a, str>,
+    pub channel: Cow<'a, str>,
+    pub busy: Option<u32>,
+    pub slots: Option<u32>,
+}
+
+/// The five classes of COPC's staff time, to which every platform's state names are mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AgentClass {
+    Available,
+    Handling,
+    Wrapup,
+    Unproductive,
+    Offline,
+}
+
+impl AgentClass {
+    pub const ALL: [AgentClass; 5] = [
+        AgentClass::Available,
+        AgentClass::Handling,
+        AgentClass::Wrapup,
+        AgentClass::Unproductive,
+        AgentClass::Offline,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            AgentClass::Available => "available",
+            AgentClass::Handling => "handling",
+            AgentClass::Wrapup => "wrapup",
+            AgentClass::Unproductive => "unproductive",
+            AgentClass::Offline => "offline",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.name() == name)
+    }
+}

@@ -1,0 +1,61 @@
+//! Atalaya: a real-time workforce-management monitor for contact centres.
+//!
+//! # Map
+//!
+//! Imports go down this list only.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`domain`] | time, keys, events, agent classes: words that everything else speaks |
+//! | [`wire`] | bytes -> event, or a rejected record with its reason |
+//! | [`floor`] | who waits, who is handled by whom, which state each agent is in; events -> deltas |
+//! | [`board`] | panes, windows, levels and histograms per key; deltas -> numbers |
+//! | [`indicators`] | what each number means: one small file per family |
+//! | [`matrix`] | the escalation matrix: rows, ranges, calendar, the life of a case |
+//! | [`records`] | the JSON records of transitions, notifications and indicators |
+//! | [`notice`] | what a transition means for whom, and its words |
+//! | [`pipeline`] | one step of the whole: records and now in, transitions and notices out |
+//! | [`config`] | configuration and matrix files: text -> compiled, or every defect with line and hint |
+//! | [`sim`] | a seeded synthetic floor, for the demo, the tests and the benches |
+//! | the shell | `clock`, `kafka`, `journal`, `notify`, `http`, `telemetry`, `service`, `commands`: all I/O |
+//!
+//! # Invariants
+//!
+//! * The core (everything above the shell) reads no clock, no environment, no file, no randomness of its own and
+//!   names no I/O crate: it builds with `--no-default-features`, and `tests/architecture.rs` reads its sources.
+//! * Time is an argument.
+//! * Every queue, map and window has a limit and a counter for what it drops.
+//! * Nothing is rendered or validated for the first time while an alert is going out.
+//! * A secret never reaches a log, an error or an API.
+#![deny(unsafe_code)]
+
+pub mod board;
+pub mod config;
+pub mod domain;
+pub mod floor;
+pub mod indicators;
+pub mod matrix;
+pub mod notice;
+pub mod pipeline;
+pub mod plan;
+pub mod records;
+pub mod sim;
+pub mod wire;
+
+#[cfg(feature = "shell")]
+pub mod clock;
+#[cfg(feature = "shell")]
+pub mod commands;
+#[cfg(feature = "shell")]
+pub mod http;
+#[cfg(feature = "shell")]
+pub mod journal;
+#[cfg(feature = "shell")]
+#[allow(unsafe_code, reason = "librdkafka's queue functions are C; the module's docs state what each block relies on")]
+pub mod kafka;
+#[cfg(feature = "shell")]
+pub mod notify;
+#[cfg(feature = "shell")]
+pub mod service;
+#[cfg(feature = "shell")]
+pub mod telemetry;

@@ -1,0 +1,190 @@
+//! The escalation matrix, compiled: rows of one indicator with its goal and contiguous ranges of result.
+//!
+//! [`engine`] is the life of a case: a pure function of (readings, now, case states) -> transitions and notices.
+//! [`calendar`] says when a row is open. Reading YAML and refusing bad files is `config`'s work, not done here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use crate::domain::{Millis, Scope};
+use crate::indicators::{Clock, Indicator, State, Treatment};
+use crate::plan::WindowKind;
+
+pub mod calendar;
+pub mod engine;
+
+/// One file of `escalation-matrices/`.
+#[derive(Debug)]
+pub struct Matrix {
+    /// The path it was read from, for messages.
+    pub file: Arc<str>,
+    pub name: Arc<str>,
+    pub language: Language,
+    /// Zone of its hours, holidays and reports.
+    pub zone: TimeZone,
+    /// Told when this file is broken, a notice cannot be delivered, the feed dies: a contact of this matrix, or,
+    /// where that is absent, the owner of the configuration.
+    pub owner: Option<Recipient>,
+    pub contacts: BTreeMap<Arc<str>, Contact>,
+    pub rows: Vec<Row>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Language {
+    #[default]
+    Es,
+    En,
+    Pt,
+}
+
+/// How a contact can be told. At least one medium is set.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Contact {
+    pub email: Option<Arc<str>>,
+    /// The name of a webhook of the configuration.
+    pub webhook: Option<Arc<str>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Medium {
+    Email,
+    Webhook,
+}
+
+/// An entry of `tell`: `lead` is every medium of that contact, `lead.webhook` one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Recipient {
+    pub contact: Arc<str>,
+    pub medium: Option<Medium>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    #[default]
+    Ok,
+    Info,
+    Warning,
+    Critical,
+}
+
+/// Which cases a row makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Per {
+    #[default]
+    Pair,
+    Queue,
+    Channel,
+    All,
+}
+
+#[derive(Debug)]
+pub struct Row {
+    /// Line of the row in its file.
+    pub line: usize,
+    pub indicator: &'static Indicator,
+    /// `None` for an indicator of this instant.
+    pub window: Option<WindowKind>,
+    /// What the row writes of labels; what it leaves out is filled in per case.
+    pub threshold: Option<Millis>,
+    pub treatment: Option<Treatment>,
+    pub state: Option<State>,
+    pub clock: Clock,
+    pub per: Per,
+    /// The row's own scope, else the matrix's.
+    pub scope: Scope,
+    /// As written, and as bounds.
+    pub goal: Bounds,
+    /// From the lowest values to the highest, without gap or overlap.
+    pub ranges: Vec<Range>,
+    /// In the unit of the indicator's samples (a number, or seconds); 0 asks for none.
+    pub min_samples: f64,
+    pub recover: Recover,
+    pub no_data: NoData,
+    /// The row's own hours, else the matrix's, with the zone they are in; without any it is always open.
+    pub calendar: calendar::Calendar,
+    pub settle: Millis,
+}
+
+#[derive(Debug)]
+pub struct Range {
+    pub bounds: Bounds,
+    pub level: Level,
+    /// `for`: how long a value must be at or beyond this range before its level is taken.
+    pub hold: Millis,
+    pub tell: Vec<Recipient>,
+    /// A minijinja template, proved at check time.
+    pub action: Option<Arc<str>>,
+    pub escalate: Vec<Step>,
+    pub repeat: Option<Millis>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub after: Millis,
+    pub tell: Vec<Recipient>,
+}
+
+/// A set of values without a hole. Values are in the indicator's unit: seconds, 0..1, or a number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bounds {
+    /// As it was written: `30m .. 45m`.
+    pub text: Arc<str>,
+    pub low: Option<Edge>,
+    pub high: Option<Edge>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Edge {
+    pub at: f64,
+    /// Whether the value at the edge belongs to the set.
+    pub inclusive: bool,
+}
+
+/// `recover: { margin, for }`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Recover {
+    /// In the indicator's unit.
+    pub margin: f64,
+    pub hold: Millis,
+}
+
+impl Default for Recover {
+    fn default() -> Self {
+        Recover { margin: 0.0, hold: Millis::MINUTE }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum NoData {
+    Keep,
+    Ok,
+    Raise { level: Level, hold: Millis, tell: Vec<Recipient>, action: Option<Arc<str>> },
+}
+
+impl Bounds {
+    pub fn contains(&self, value: f64) -> bool {
+        let above = self.low.is_none_or(|edge| value > edge.at || (edge.inclusive && value == edge.at));
+        let below = self.high.is_none_or(|edge| value < edge.at || (edge.inclusive && value == edge.at));
+        above && below
+    }
+}
+
+impl Level {
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Ok => "ok",
+            Level::Info => "info",
+            Level::Warning => "warning",
+            Level::Critical => "critical",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        [Level::Ok, Level::Info, Level::Warning, Level::Critical].into_iter().find(|level| level.name() == name)
+    }
+}

@@ -1,0 +1,230 @@
+//! The compiled settings that decide what is counted: zone, windows, thresholds, channels, limits.
+//!
+//! A plan is made once from the configuration and the matrices (`config`), and never changes while it runs:
+//! two runs with equal plans and equal events show equal numbers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use crate::domain::{Globs, Millis};
+
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The site's zone: intervals and days.
+    pub zone: TimeZone,
+    pub interval: Millis,
+    pub short_abandon: Millis,
+    pub agent_timeout: Millis,
+    pub lateness: Millis,
+    /// How far beyond the largest time so far an event of a back-test may lie.
+    pub max_ahead: Millis,
+    pub windows: Vec<Window>,
+    /// Every service-level threshold that anything names, ascending, each once. Their index is their identity.
+    pub thresholds: Vec<Threshold>,
+    /// What the configuration says of a channel; a channel it does not name has the defaults of its name.
+    pub channels: BTreeMap<String, ChannelSettings>,
+    /// Thresholds that rows ask for besides a channel's own list.
+    pub extra_thresholds: Vec<(Globs, Millis)>,
+    pub limits: Limits,
+}
+
+/// A window with its name as people wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    pub label: Arc<str>,
+    pub kind: WindowKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowKind {
+    Sliding(Millis),
+    /// The running WFM interval of the site's zone, named by the instant just before T.
+    Interval,
+    /// The whole interval before it.
+    LastInterval,
+    /// Since local midnight.
+    Today,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Threshold {
+    pub label: Arc<str>,
+    pub within: Millis,
+}
+
+/// What the configuration may say of a channel; `None` is the default of the channel's name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChannelSettings {
+    pub answer_on: Option<AnswerOn>,
+    pub service_level: Option<Vec<Millis>>,
+    pub idle_close: Option<Millis>,
+    pub give_up: Option<Millis>,
+    pub handling: Option<Handling>,
+}
+
+/// The event that answers a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerOn {
+    Assigned,
+    Replied,
+}
+
+/// What handling time is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handling {
+    /// Parked time out and, where the answer is a reply, the customer's turn out.
+    Working,
+    /// From assigned to the end, whatever happened.
+    Elapsed,
+}
+
+/// A channel with every default filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChannelPlan {
+    pub answer_on: AnswerOn,
+    /// Indices into [`Plan::thresholds`], in the order of the configuration: the first is the default of rows.
+    pub thresholds: Vec<usize>,
+    pub idle_close: Millis,
+    pub give_up: Millis,
+    pub handling: Handling,
+}
+
+/// Bounds of what producers can grow. Beyond one, the newest is counted under `other` or dropped, and counted so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub keys: usize,
+    pub open_interactions: usize,
+    pub closed_interactions: usize,
+    pub agents: usize,
+    /// Events kept of one interaction; further ones are counted and change nothing.
+    pub events_per_interaction: usize,
+    /// Events ahead of now that are held until now passes them.
+    pub held_ahead: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            keys: 100_000,
+            open_interactions: 2_000_000,
+            closed_interactions: 2_000_000,
+            agents: 100_000,
+            events_per_interaction: 10_000,
+            held_ahead: 100_000,
+        }
+    }
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        let sliding = [("5m", 5), ("15m", 15), ("30m", 30), ("1h", 60), ("24h", 1440)]
+            .map(|(label, minutes)| Window::sliding(label, Millis(minutes * 60_000)));
+        let mut plan = Plan {
+            zone: TimeZone::UTC,
+            interval: Millis(30 * 60_000),
+            short_abandon: Millis::seconds(5),
+            agent_timeout: Millis(12 * 3_600_000),
+            lateness: Millis::DAY,
+            max_ahead: Millis::DAY,
+            windows: sliding.into_iter().chain(Window::named()).collect(),
+            thresholds: Vec::new(),
+            channels: BTreeMap::new(),
+            extra_thresholds: Vec::new(),
+            limits: Limits::default(),
+        };
+        plan.set_thresholds([]);
+        plan
+    }
+}
+
+impl Window {
+    pub fn sliding(label: &str, length: Millis) -> Self {
+        Window { label: label.into(), kind: WindowKind::Sliding(length) }
+    }
+
+    /// The windows that every plan has beside the sliding ones.
+    pub fn named() -> [Window; 3] {
+        [("interval", WindowKind::Interval), ("last_interval", WindowKind::LastInterval), ("today", WindowKind::Today)]
+            .map(|(label, kind)| Window { label: label.into(), kind })
+    }
+}
+
+const VOICE: [&str; 2] = ["voice", "phone"];
+const CHAT: [&str; 2] = ["chat", "webchat"];
+
+/// The service-level thresholds of a channel that the configuration says nothing of, by its name.
+fn default_thresholds(channel: &str) -> &'static [(&'static str, Millis)] {
+    if VOICE.contains(&channel) {
+        &[("20s", Millis(20_000))]
+    } else if CHAT.contains(&channel) {
+        &[("60s", Millis(60_000))]
+    } else if channel == "email" {
+        &[("24h", Millis(86_400_000))]
+    } else {
+        &[("30m", Millis(1_800_000)), ("24h", Millis(86_400_000))]
+    }
+}
+
+impl Plan {
+    /// Sets the list of thresholds to the defaults of every kind of channel and those `named` (with the labels as
+    /// people wrote them, which win over the defaults' spelling). Call it after `channels` and `extra_thresholds`.
+    pub fn set_thresholds(&mut self, named: impl IntoIterator<Item = (String, Millis)>) {
+        let defaults = ["voice", "chat", "email", "facebook"].into_iter().flat_map(default_thresholds);
+        let mut all: BTreeMap<Millis, Arc<str>> = BTreeMap::new();
+        for (label, within) in named {
+            all.entry(within).or_insert_with(|| label.into());
+        }
+        for (label, within) in defaults {
+            all.entry(*within).or_insert_with(|| (*label).into());
+        }
+        let rest = self.channels.values().flat_map(|c| c.service_level.iter().flatten()).copied();
+        for within in rest.chain(self.extra_thresholds.iter().map(|(_, within)| *within)) {
+            all.entry(within).or_insert_with(|| within.to_string().into());
+        }
+        self.thresholds = all.into_iter().map(|(within, label)| Threshold { label, within }).collect();
+    }
+
+    pub fn threshold_index(&self, within: Millis) -> Option<usize> {
+        self.thresholds.iter().position(|threshold| threshold.within == within)
+    }
+
+    pub fn window_index(&self, kind: WindowKind) -> Option<usize> {
+        self.windows.iter().position(|window| window.kind == kind)
+    }
+
+    /// A channel with every default filled in.
+    pub fn channel(&self, name: &str) -> ChannelPlan {
+        let empty = ChannelSettings::default();
+        let set = self.channels.get(name).unwrap_or(&empty);
+        let voice = VOICE.contains(&name);
+        let live = voice || CHAT.contains(&name);
+        let own: Vec<Millis> = match &set.service_level {
+            Some(list) => list.clone(),
+            None => default_thresholds(name).iter().map(|(_, within)| *within).collect(),
+        };
+        let extra = self.extra_thresholds.iter().filter(|(globs, _)| globs.matches(name)).map(|(_, within)| *within);
+        let mut thresholds = Vec::new();
+        for index in own.into_iter().chain(extra).filter_map(|within| self.threshold_index(within)) {
+            if !thresholds.contains(&index) {
+                thresholds.push(index);
+            }
+        }
+        let or = |set: Option<Millis>, live_hours: i64, other: i64| {
+            set.unwrap_or(Millis(3_600_000 * if live { live_hours } else { other }))
+        };
+        ChannelPlan {
+            answer_on: set.answer_on.unwrap_or(if voice { AnswerOn::Assigned } else { AnswerOn::Replied }),
+            thresholds,
+            idle_close: or(set.idle_close, 4, 72),
+            give_up: or(set.give_up, 24, 30 * 24),
+            handling: set.handling.unwrap_or(Handling::Working),
+        }
+    }
+
+    /// The threshold of a row that names none: the channel's first; over channels, that of social and messaging.
+    pub fn default_threshold(&self, channel: Option<&str>) -> Option<usize> {
+        self.channel(channel.unwrap_or("")).thresholds.first().copied()
+    }
+}
