@@ -1,43 +1,116 @@
-//! One step of the whole, without I/O: records and now in; indicators, transitions and notifications out.
+//! One step of the whole, without I/O: deltas and now in; indicators, transitions and notifications out.
 //!
-//! `run`, `demo`, `backtest` and `test` all drive this; only the log, the clock and the sinks differ. SEAM.
+//! `run`, `demo`, `backtest` and `test` all drive this; only the log, the clock and the sinks differ.
 
 use std::sync::Arc;
 
-use crate::domain::{Key, Timestamp};
-use crate::indicators::{Reading, Selector};
+use crate::board::Board;
+use crate::domain::{Event, Key, Millis, Timestamp};
+use crate::floor::{Batch, Floor, Taken};
+use crate::indicators::{self, Reading, Selector, SumName};
 use crate::matrix::Matrix;
 use crate::matrix::engine::{Engine, OpenCase, Readings, Tick};
 use crate::plan::Plan;
+use crate::wire::Reason;
 
-/// Board, matrix and the instant they show. (Floors live with their source partitions and send it [`crate::floor::Batch`]es.)
+/// Board, matrix and the instant they show. Floors live with their source partitions and send it [`Batch`]es.
+#[derive(Debug)]
 pub struct Evaluator {
-    pub plan: Arc<Plan>,
+    plan: Arc<Plan>,
+    board: Board,
     engine: Engine,
 }
 
 impl Evaluator {
     pub fn new(plan: Arc<Plan>, matrices: Vec<Arc<Matrix>>) -> Self {
-        Evaluator { engine: Engine::new(matrices, plan.clone()), plan }
+        let mut board = Board::new(plan.clone());
+        // A pair that a scope names literally exists from the start.
+        for row in matrices.iter().flat_map(|matrix| &matrix.rows) {
+            for pair in row.scope.literal_pairs() {
+                for key in [
+                    Key { queue: pair.queue.clone(), channel: None },
+                    Key { queue: None, channel: pair.channel.clone() },
+                    Key::ALL,
+                    pair,
+                ] {
+                    board.insert(&key);
+                }
+            }
+        }
+        Evaluator { engine: Engine::new(matrices, plan.clone()), board, plan }
     }
 
-    /// The instant that the numbers are of: everything before it is in them, nothing from it on.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// Adds what a floor contributed; `source` tells the floors apart.
+    pub fn apply(&mut self, source: u32, batch: &Batch) {
+        self.board.apply(source, batch);
+    }
+
+    /// Moves the instant that the numbers are of: everything before it is in them, nothing from it on.
+    pub fn advance(&mut self, now: Timestamp) {
+        self.board.advance(now);
+    }
+
     pub fn now(&self) -> Timestamp {
-        Timestamp::default()
+        self.board.now()
     }
 
-    /// Evaluates the matrices at the whole second `now`.
-    pub fn tick(&mut self, _now: Timestamp) -> Tick {
-        Tick::default()
+    /// Evaluates the matrices at the instant that the numbers are of.
+    pub fn tick(&mut self) -> Tick {
+        let now = self.board.now();
+        self.engine.tick(now, &mut BoardReadings { board: &mut self.board })
     }
 
     /// Every key seen and every selector that exists for it (all indicators, windows, labels) that `wanted` lets
-    /// through, at [`Evaluator::now`].
+    /// through, at [`Evaluator::now`]. Keys are sorted.
     pub fn each_indicator(
         &mut self,
-        _wanted: &dyn Fn(&Key, &Selector) -> bool,
-        _visit: &mut dyn FnMut(&Key, &Selector, Reading),
+        wanted: &dyn Fn(&Key, &Selector) -> bool,
+        visit: &mut dyn FnMut(&Key, &Selector, Reading),
     ) {
+        let keys: Vec<Key> = self.board.keys().cloned().collect();
+        for key in keys {
+            for selector in indicators::selectors(&self.plan, &self.board, &key) {
+                if wanted(&key, &selector) {
+                    let reading = BoardReadings { board: &mut self.board }.read(&key, &selector);
+                    visit(&key, &selector, reading);
+                }
+            }
+        }
+    }
+
+    /// The counters behind the ratios and means, of every key.
+    pub fn each_sum(&mut self, visit: &mut dyn FnMut(&Key, SumName, f64)) {
+        let keys: Vec<Key> = self.board.keys().cloned().collect();
+        for key in keys {
+            if let Some(view) = self.board.view(&key, None) {
+                indicators::each_sum(&view, &self.plan, &mut |name, value| visit(&key, name, value));
+            }
+        }
+    }
+
+    /// The histogram of answered waits of every key: cumulative buckets by upper bound in seconds, count, sum in seconds.
+    pub fn each_wait_histogram(&mut self, visit: &mut dyn FnMut(&Key, &[(f64, u64)], u64, f64)) {
+        let keys: Vec<Key> = self.board.keys().cloned().collect();
+        for key in keys {
+            if let Some(view) = self.board.view(&key, None) {
+                let (buckets, count, sum) = indicators::wait_buckets(&view);
+                visit(&key, &buckets, count, sum);
+            }
+        }
+    }
+
+    /// What the rows name, for every key in their scopes: what a back-test prints.
+    pub fn named(&mut self) -> Vec<(Key, Selector)> {
+        let Evaluator { engine, board, .. } = self;
+        engine.named(&BoardReadings { board })
+    }
+
+    pub fn read(&mut self, key: &Key, selector: &Selector) -> Reading {
+        BoardReadings { board: &mut self.board }.read(key, selector)
     }
 
     pub fn open_cases(&self) -> Vec<OpenCase> {
@@ -49,11 +122,73 @@ impl Evaluator {
     }
 }
 
-impl Readings for Evaluator {
+/// The board as the engine asks it.
+struct BoardReadings<'a> {
+    board: &'a mut Board,
+}
+
+impl Readings for BoardReadings<'_> {
     fn keys(&self) -> Vec<Key> {
-        Vec::new()
+        self.board.keys().cloned().collect()
     }
-    fn read(&mut self, _key: &Key, _selector: &Selector) -> Reading {
-        Reading::default()
+
+    fn read(&mut self, key: &Key, selector: &Selector) -> Reading {
+        match self.board.view(key, selector.window) {
+            Some(view) => (selector.indicator.read)(&view, &selector.labels),
+            None => Reading::default(),
+        }
+    }
+}
+
+/// One floor and an evaluator on virtual time: what `backtest` and `test` drive. Its now is the largest event time.
+#[derive(Debug)]
+pub struct Replay {
+    floor: Floor,
+    evaluator: Evaluator,
+    /// The next whole second that has not been evaluated; `None` before the first event.
+    next: Option<Timestamp>,
+    latest: Option<Timestamp>,
+}
+
+impl Replay {
+    pub fn new(plan: Arc<Plan>, matrices: Vec<Arc<Matrix>>) -> Self {
+        Replay { floor: Floor::new(plan.clone()), evaluator: Evaluator::new(plan, matrices), next: None, latest: None }
+    }
+
+    /// Takes an event. Before it, every whole second that virtual time reaches with it is evaluated, and handed to `each`
+    /// with the evaluator at that instant.
+    pub fn take(&mut self, event: &Event<'_>, each: &mut dyn FnMut(&mut Evaluator, Tick)) -> Taken {
+        let plan = self.evaluator.plan.clone();
+        if self.latest.is_some_and(|latest| event.time > latest + plan.max_ahead) {
+            return Taken::Refused(Reason::TooFarAhead);
+        }
+        if self.latest.is_none_or(|latest| event.time > latest) {
+            self.run_to(event.time, each);
+            self.latest = Some(event.time);
+        }
+        self.floor.take(event, Timestamp::MAX)
+    }
+
+    /// Evaluates every whole second up to `until`, that one included.
+    pub fn run_to(&mut self, until: Timestamp, each: &mut dyn FnMut(&mut Evaluator, Tick)) {
+        let mut second = self.next.unwrap_or_else(|| until.floor_to(Millis::SECOND));
+        while second <= until {
+            self.floor.advance(second);
+            self.evaluator.apply(0, &self.floor.flush());
+            self.evaluator.advance(second);
+            let tick = self.evaluator.tick();
+            each(&mut self.evaluator, tick);
+            second = second + Millis::SECOND;
+        }
+        self.next = Some(second);
+    }
+
+    /// The largest event time so far.
+    pub fn latest(&self) -> Option<Timestamp> {
+        self.latest
+    }
+
+    pub fn floor(&self) -> &Floor {
+        &self.floor
     }
 }

@@ -124,3 +124,119 @@ impl AgentClass {
         Self::ALL.into_iter().find(|class| class.name() == name)
     }
 }
+
+/// `state` of agent indicators: a class, `elsewhere` (busy in another pair), or `connected` (all but offline).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum State {
+    Available,
+    Handling,
+    Wrapup,
+    Unproductive,
+    Offline,
+    Elsewhere,
+    Connected,
+}
+
+impl State {
+    pub const ALL: &'static [State] = &[
+        State::Available,
+        State::Handling,
+        State::Wrapup,
+        State::Unproductive,
+        State::Offline,
+        State::Elsewhere,
+        State::Connected,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Elsewhere => "elsewhere",
+            State::Connected => "connected",
+            State::Available => AgentClass::Available.name(),
+            State::Handling => AgentClass::Handling.name(),
+            State::Wrapup => AgentClass::Wrapup.name(),
+            State::Unproductive => AgentClass::Unproductive.name(),
+            State::Offline => AgentClass::Offline.name(),
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|state| state.name() == name)
+    }
+}
+
+impl From<AgentClass> for State {
+    fn from(class: AgentClass) -> State {
+        match class {
+            AgentClass::Available => State::Available,
+            AgentClass::Handling => State::Handling,
+            AgentClass::Wrapup => State::Wrapup,
+            AgentClass::Unproductive => State::Unproductive,
+            AgentClass::Offline => State::Offline,
+        }
+    }
+}
+
+impl Event<'_> {
+    /// The same event with text of its own, for those that outlive their record.
+    pub fn to_static(&self) -> Event<'static> {
+        let own = |text: &Cow<'_, str>| Cow::Owned(text.to_string());
+        let body = match &self.body {
+            Body::Heartbeat => Body::Heartbeat,
+            Body::Interaction { interaction, event } => {
+                Body::Interaction { interaction: own(interaction), event: event.to_static() }
+            }
+            Body::Agent(snapshot) => Body::Agent(snapshot.to_static()),
+        };
+        Event { id: own(&self.id), time: self.time, body }
+    }
+}
+
+impl InteractionEvent<'_> {
+    fn to_static(&self) -> InteractionEvent<'static> {
+        use InteractionEvent as E;
+        let own = |text: &Cow<'_, str>| Cow::Owned(text.to_string());
+        match self {
+            E::Arrived { channel, queue } => E::Arrived { channel: own(channel), queue: queue.as_ref().map(own) },
+            E::Queued { queue, channel } => E::Queued { queue: own(queue), channel: own(channel) },
+            E::Transferred { queue, channel } => {
+                E::Transferred { queue: own(queue), channel: channel.as_ref().map(own) }
+            }
+            E::Assigned { agent } => E::Assigned { agent: own(agent) },
+            E::Replied { agent, automatic } => E::Replied { agent: own(agent), automatic: *automatic },
+            E::CustomerMessage => E::CustomerMessage,
+            E::Parked => E::Parked,
+            E::Resumed => E::Resumed,
+            E::Wrapup => E::Wrapup,
+            E::Abandoned => E::Abandoned,
+            E::Closed { outcome } => E::Closed { outcome: *outcome },
+            E::Reopened { by } => E::Reopened { by: *by },
+            E::Rated => E::Rated,
+            E::Evaluated => E::Evaluated,
+        }
+    }
+}
+
+impl AgentSnapshot<'_> {
+    fn to_static(&self) -> AgentSnapshot<'static> {
+        let own = |text: &Cow<'_, str>| Cow::Owned(text.to_string());
+        let queues = self.queues.as_ref().map(|places| AgentPlaces {
+            names: places.names.iter().map(own).collect(),
+            pairs: places
+                .pairs
+                .iter()
+                .map(|pair| PairEntry { queue: own(&pair.queue), channel: own(&pair.channel), ..*pair })
+                .collect(),
+        });
+        AgentSnapshot {
+            agent: own(&self.agent),
+            state: own(&self.state),
+            class: self.class,
+            queues,
+            channels: self.channels.as_ref().map(|list| list.iter().map(own).collect()),
+            slots: self.slots,
+            busy: self.busy,
+        }
+    }
+}

@@ -2,12 +2,29 @@
 //!
 //! An [`Indicator`] is a name, a unit, the labels it may carry and a pure function of a [`View`]: the sums, levels and
 //! histograms of one key in one window at one instant. Nothing here keeps state.
+//!
+//! To add one: write it in the file of its family (or a new one), and name it in that file's list; a new file is one
+//! line in [`FAMILIES`].
 
 use std::fmt;
 
 use serde::Serialize;
 
+use crate::board::View;
+use crate::domain::{Key, Millis};
+
+pub use crate::domain::State;
 use crate::plan::Plan;
+
+mod handling;
+mod response;
+mod service;
+mod speed;
+mod staffing;
+mod sums;
+mod volume;
+
+pub use sums::{SumName, each_sum, wait_buckets};
 
 /// The unit of a value: decides how goals and margins are written and what the metric's name ends in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -49,18 +66,6 @@ pub enum Treatment {
     ShortExcluded,
 }
 
-/// `state` of agent indicators: a class, `elsewhere` (busy in another pair), or `connected` (all but offline).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum State {
-    Available,
-    Handling,
-    Wrapup,
-    Unproductive,
-    Offline,
-    Elsewhere,
-    Connected,
-}
-
 /// On whose clock a duration runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Clock {
@@ -86,10 +91,6 @@ names!(Label { Threshold = "threshold", Treatment = "treatment", State = "state"
 names!(Treatment {
     Answered = "answered", Offered = "offered", AbandonsMet = "abandons_met", AbandonsIgnored = "abandons_ignored",
     ShortExcluded = "short_excluded",
-});
-names!(State {
-    Available = "available", Handling = "handling", Wrapup = "wrapup", Unproductive = "unproductive",
-    Offline = "offline", Elsewhere = "elsewhere", Connected = "connected",
 });
 names!(Clock { Elapsed = "elapsed", Open = "open" });
 
@@ -144,6 +145,30 @@ pub struct Indicator {
     pub about: &'static str,
     /// Where the definition comes from.
     pub source: &'static str,
+    /// The value of a key in a window at an instant.
+    pub read: fn(&View<'_>, &Labels) -> Reading,
+}
+
+impl Reading {
+    /// A total over a number of samples; nothing without samples.
+    fn mean(total_ms: i64, samples: i64) -> Reading {
+        let value = (samples > 0).then(|| total_ms as f64 / samples as f64 / 1000.0);
+        Reading { value, samples: samples.max(0) as f64 }
+    }
+
+    /// A share of `below`; `samples` is what stands below the line.
+    fn ratio(above: i64, below: i64) -> Reading {
+        Reading { value: (below > 0).then(|| above as f64 / below as f64), samples: below.max(0) as f64 }
+    }
+
+    /// A share of agents' time; its samples are seconds.
+    fn time_ratio(above: Millis, below: Millis) -> Reading {
+        Reading { samples: below.as_seconds().max(0.0), ..Reading::ratio(above.0, below.0) }
+    }
+
+    fn count(count: i64) -> Reading {
+        Reading { value: Some(count as f64), samples: count as f64 }
+    }
 }
 
 impl PartialEq for Indicator {
@@ -158,48 +183,70 @@ impl fmt::Debug for Indicator {
     }
 }
 
+
+/// The age of the oldest of `running`; how many run are its samples.
+fn oldest(view: &View<'_>, age: crate::floor::Age, running: i64) -> Reading {
+    Reading { value: view.oldest(age).map(Millis::as_seconds), samples: running.max(0) as f64 }
+}
+
+/// The families, in the order of the documentation.
+const FAMILIES: &[&[Indicator]] =
+    &[speed::FAMILY, service::FAMILY, volume::FAMILY, response::FAMILY, handling::FAMILY, staffing::FAMILY];
+
 /// Every indicator, in the order of the documentation.
-pub fn all() -> &'static [Indicator] {
-    SEAM
+pub fn all() -> impl Iterator<Item = &'static Indicator> {
+    FAMILIES.iter().copied().flatten()
 }
 
 pub fn find(name: &str) -> Option<&'static Indicator> {
-    all().iter().find(|indicator| indicator.name == name)
+    all().find(|indicator| indicator.name == name)
 }
 
-// SEAM: replaced by one file per family (function pointers, docs) while the rest is built against this list.
-const fn one(name: &'static str, unit: Unit, samples: Samples, instant: bool, labels: &'static [Label]) -> Indicator {
-    Indicator { name, unit, samples, instant, labels, about: "", source: "" }
+impl Indicator {
+    /// Every selection of this indicator that exists for a key: each window, each threshold in `thresholds` (those of
+    /// the key's channels), each treatment and state.
+    pub fn selectors<'a>(&'static self, plan: &'a Plan, thresholds: &'a [usize]) -> Vec<Selector> {
+        let has = |label| self.labels.contains(&label);
+        let one = [Labels::default()];
+        let mut labels = one.to_vec();
+        if has(Label::Threshold) {
+            let set = |l: &Labels| thresholds.iter().map(|t| Labels { threshold: Some(*t), ..*l }).collect::<Vec<_>>();
+            labels = labels.iter().flat_map(set).collect();
+        }
+        if has(Label::Treatment) {
+            let set = |l: &Labels| Treatment::ALL.iter().map(|t| Labels { treatment: Some(*t), ..*l }).collect::<Vec<_>>();
+            labels = labels.iter().flat_map(set).collect();
+        }
+        if has(Label::State) {
+            let set = |l: &Labels| State::ALL.iter().map(|s| Labels { state: Some(*s), ..*l }).collect::<Vec<_>>();
+            labels = labels.iter().flat_map(set).collect();
+        }
+        let windows: Vec<Option<usize>> =
+            if self.instant { vec![None] } else { (0..plan.windows.len()).map(Some).collect() };
+        let select = |window| labels.iter().map(move |labels| Selector { indicator: self, window, labels: *labels });
+        windows.into_iter().flat_map(select).collect()
+    }
 }
-const CLOCK: &[Label] = &[Label::Clock];
-const SEAM: &[Indicator] = &[
-    one("asa", Unit::Seconds, Samples::Number, false, CLOCK),
-    one("asa_live", Unit::Seconds, Samples::Number, false, CLOCK),
-    one("wait_p50", Unit::Seconds, Samples::Number, false, CLOCK),
-    one("wait_p90", Unit::Seconds, Samples::Number, false, CLOCK),
-    one("wait_p95", Unit::Seconds, Samples::Number, false, CLOCK),
-    one("wait_p99", Unit::Seconds, Samples::Number, false, CLOCK),
-    one("wait_max", Unit::Seconds, Samples::Number, false, CLOCK),
-    one("waiting", Unit::Count, Samples::Value, true, &[]),
-    one("oldest_wait", Unit::Seconds, Samples::Number, true, CLOCK),
-    one("unanswered", Unit::Count, Samples::Value, true, &[]),
-    one("oldest_unanswered", Unit::Seconds, Samples::Number, true, CLOCK),
-    one("arrivals", Unit::Count, Samples::Value, false, &[]),
-    one("queued", Unit::Count, Samples::Value, false, &[]),
-    one("answered", Unit::Count, Samples::Value, false, &[]),
-    one("abandoned", Unit::Count, Samples::Value, false, &[]),
-    one("closed", Unit::Count, Samples::Value, false, &[]),
-    one("closed_unanswered", Unit::Count, Samples::Value, false, &[]),
-    one("expired", Unit::Count, Samples::Value, false, &[]),
-    one("replies", Unit::Count, Samples::Value, false, &[]),
-    one("backlog", Unit::Count, Samples::Value, true, &[]),
-    one("service_level", Unit::Ratio, Samples::Number, false, &[Label::Threshold, Label::Treatment, Label::Clock]),
-    one("abandonment", Unit::Ratio, Samples::Number, false, &[]),
-    one("first_response_time", Unit::Seconds, Samples::Number, false, CLOCK),
-    one("aht", Unit::Seconds, Samples::Number, false, &[]),
-    one("acw", Unit::Seconds, Samples::Number, false, &[]),
-    one("occupancy", Unit::Ratio, Samples::Seconds, false, &[]),
-    one("utilization", Unit::Ratio, Samples::Seconds, false, &[]),
-    one("agents", Unit::Count, Samples::Value, true, &[Label::State]),
-    one("state_time", Unit::Seconds, Samples::Seconds, false, &[Label::State]),
-];
+
+/// Every selection that exists for a key.
+pub fn selectors(plan: &Plan, board: &crate::board::Board, key: &Key) -> Vec<Selector> {
+    let mut thresholds: Vec<usize> =
+        board.channels_of(key).flat_map(|channel| plan.channel(channel).thresholds).collect();
+    thresholds.sort_unstable();
+    thresholds.dedup();
+    all().flat_map(|indicator| indicator.selectors(plan, &thresholds)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_told() {
+        let names: Vec<&str> = all().map(|indicator| indicator.name).collect();
+        for indicator in all() {
+            assert_eq!(names.iter().filter(|name| **name == indicator.name).count(), 1, "{}", indicator.name);
+            assert!(indicator.about.ends_with('.') && !indicator.source.is_empty(), "{} is not told", indicator.name);
+        }
+    }
+}

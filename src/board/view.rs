@@ -1,0 +1,122 @@
+//! The figures of one key in one window at one instant, as `indicators` reads them.
+
+use super::key::KeyState;
+use super::windows::{Edges, OPEN};
+use crate::domain::{Millis, Timestamp};
+use crate::floor::Age;
+use crate::floor::cells::{Cell, EPOCH, Histogram, Level, Sum, hdr};
+use crate::plan::{Plan, WindowKind};
+
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    plan: &'a Plan,
+    state: &'a KeyState,
+    edges: &'a [Edges],
+    now: Timestamp,
+    window: Option<usize>,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(
+        plan: &'a Plan,
+        state: &'a KeyState,
+        edges: &'a [Edges],
+        now: Timestamp,
+        window: Option<usize>,
+    ) -> Self {
+        View { plan, state, edges, now, window }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// A sum over the window.
+    pub fn sum(&self, sum: Sum) -> i64 {
+        self.cell(Cell::sum(sum))
+    }
+
+    /// A cell over the window.
+    pub fn cell(&self, cell: Cell) -> i64 {
+        self.window.map_or(0, |window| self.state.sum(window, cell))
+    }
+
+    /// How many there are now.
+    pub fn level(&self, level: Level) -> i64 {
+        self.level_cell(Cell::level(level))
+    }
+
+    pub fn level_cell(&self, level: Cell) -> i64 {
+        self.state.total_of(level)
+    }
+
+    /// The level's integral over the window: how many, times how long.
+    pub fn integral(&self, level: Cell) -> Millis {
+        let Some(window) = self.window else { return Millis::ZERO };
+        let Some(edges) = self.edges.get(window) else { return Millis::ZERO };
+        let (w, wt) = self.state.steps(window, level);
+        let (right, after) = self.right(edges, level);
+        let before = self.state.total_of(level) - w - after;
+        let held = i128::from(before) * i128::from(right - edges.left);
+        let changed = i128::from(right - EPOCH) * i128::from(w) - i128::from(wt);
+        Millis((held + changed) as i64)
+    }
+
+    /// How much the level changed over the window.
+    pub fn change(&self, level: Level) -> i64 {
+        self.window.map_or(0, |window| self.state.steps(window, Cell::level(level)).0)
+    }
+
+    /// The window's right edge, and the sum of the level's steps from it until now. The one window that does not reach
+    /// to now is the last interval; from its end on runs the interval.
+    fn right(&self, edges: &Edges, level: Cell) -> (i64, i64) {
+        if edges.right == OPEN {
+            return (self.now.0, 0);
+        }
+        let interval = self.plan.window_index(WindowKind::Interval);
+        (edges.right, interval.map_or(0, |interval| self.state.steps(interval, level).0))
+    }
+
+    /// The age of the oldest that runs now.
+    pub fn oldest(&self, age: Age) -> Option<Millis> {
+        self.state.oldest(age).map(|start| self.now - start)
+    }
+
+    /// The summed age of the waits that run now.
+    pub fn waiting_age(&self) -> Millis {
+        let starts = self.state.total_of(Cell::sum(Sum::WaitStarts));
+        Millis(self.level(Level::Waiting) * (self.now.0 - EPOCH) - starts)
+    }
+
+    /// How many samples a histogram has in the window, and the value of nearest rank: the ceil(q n)-th smallest, for q
+    /// in thousandths. Within 0.4 %.
+    pub fn quantile(&self, histogram: Histogram, per_mille: i64) -> Option<(Millis, i64)> {
+        let (from, to) = Cell::buckets(histogram);
+        let counts = self.state.buckets(Some(self.window?), from, to);
+        let total: i64 = counts.iter().map(|(_, count)| count).sum();
+        let rank = ((total * per_mille + 999) / 1000).max(1);
+        let mut seen = 0;
+        counts.iter().find_map(|&(bucket, count)| {
+            seen += count;
+            (seen >= rank).then(|| (Millis(hdr::middle(bucket)), total))
+        })
+    }
+
+    /// A sum of all time, at the largest value it ever had: a counter that never falls.
+    pub fn counter(&self, cell: Cell) -> i64 {
+        self.state.peak_of(cell)
+    }
+
+    /// The integral of a level since the beginning.
+    pub fn integral_of_all_time(&self, level: Cell) -> Millis {
+        let (w, wt) = (self.state.total_of(level), self.state.total_of(level.moment()));
+        Millis((i128::from(w) * i128::from(self.now.0 - EPOCH) - i128::from(wt)) as i64)
+    }
+
+    /// Counts of a histogram's buckets since the beginning: the middle of each, and how many.
+    pub fn histogram(&self, histogram: Histogram) -> Vec<(Millis, i64)> {
+        let (from, to) = Cell::buckets(histogram);
+        let counts = self.state.buckets(None, from, to);
+        counts.into_iter().map(|(bucket, count)| (Millis(hdr::middle(bucket)), count)).collect()
+    }
+}

@@ -1,0 +1,599 @@
+//! What one interaction contributes: a pure function of its own time-line.
+//!
+//! The time-line is sorted by time, then by the order of the life cycle, then bytewise by id; what it means does not
+//! depend on the order in which the events came. [`Fold`] walks it once. [`Fold::step`] emits what an event settles;
+//! [`Fold::finish`] emits what follows from the state that the last event left (a wait that passes a threshold, the
+//! expiry), dated in the future where it lies there.
+//!
+//! What each event means after what came before:
+//!
+//! | event | unseen | open, waiting | open, not waiting | over (closed, abandoned) |
+//! |---|---|---|---|---|
+//! | `arrived` | opens; counts an arrival; a message to answer | the first one counts an arrival at its own time; a second is a repeat | as before | as before: does not open it again |
+//! | `queued` | opens; a wait; a message to answer (its arrival is missing) | same place: keeps the clock; another: that wait ends uncounted, a new one starts | a new wait; ends the contact | opens again; a new wait |
+//! | `transferred` | opens where it names a channel, else nothing | as `queued`; ends the contact | a new wait; ends the contact | opens again; a new wait |
+//! | `assigned` | nothing: no place to count it in | a contact; answers where the assignment is the answer | a contact | nothing |
+//! | `replied` | nothing | a reply; answers where the reply is the answer | a reply; answers the customer's messages | a reply, nothing else |
+//! | `customer_message` | nothing | a message to answer, unless one stands | the same; the customer's turn ends | nothing |
+//! | `parked`, `resumed` | nothing | stops, restarts the contact's clock | the same | nothing |
+//! | `wrapup` | nothing | after-contact work of the contact begins | the same | nothing |
+//! | `abandoned` | nothing | the wait is abandoned; over | over, in no abandonment | nothing |
+//! | `closed` | nothing | `closed`, `closed_unanswered`; over | `closed`; over | nothing: a repeat |
+//! | `reopened` | nothing | nothing | nothing | opens; by the customer: a wait in its last queue, a message to answer |
+//! | `rated`, `evaluated` | nothing, and they are no sign of life | | | |
+//!
+//! Silent for `give_up` with a message unanswered or a wait running, or for `idle_close` otherwise, it expires: waits and
+//! messages end there, counted in nothing but `expired`. Any later event of life opens it again from that event on,
+//! without a wait of its own.
+
+use std::sync::Arc;
+
+use super::cells::{Beyond, Cell, EPOCH, Histogram, Level, Served, Sum, hdr};
+use super::contribution::{Age, Contribution, EVERY_KEY, List, PAIR_AND_QUEUE, Target, What};
+use super::names::Names;
+use crate::domain::{InteractionEvent, Millis, Outcome, ReopenedBy};
+use crate::plan::{AnswerOn, ChannelPlan, Handling, Plan};
+
+/// An event of a time-line, its names as numbers.
+#[derive(Clone, Debug)]
+pub(super) struct Moment {
+    pub time: i64,
+    pub kind: Kind,
+    pub id_hash: u64,
+    pub id: Box<str>,
+}
+
+/// The variants stand in the order of the life cycle, which orders events of one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The place may lack a queue.
+    Arrived(u32),
+    Queued(u32),
+    /// Queue and, where it changes, channel.
+    Transferred(u32, Option<u32>),
+    /// A hash of the agent's id.
+    Assigned(u64),
+    Replied {
+        automatic: bool,
+    },
+    CustomerMessage,
+    Parked,
+    Resumed,
+    Wrapup,
+    Abandoned,
+    Closed(Outcome),
+    Reopened(ReopenedBy),
+    /// Rated or evaluated: said of it, not a sign of life.
+    Remark,
+}
+
+impl Kind {
+    pub fn of(event: &InteractionEvent<'_>, names: &mut Names) -> Kind {
+        match event {
+            InteractionEvent::Arrived { channel, queue } => {
+                let queue = queue.as_ref().map(|queue| names.name(queue));
+                let channel = names.name(channel);
+                Kind::Arrived(names.place(queue, channel))
+            }
+            InteractionEvent::Queued { queue, channel } => {
+                let (queue, channel) = (names.name(queue), names.name(channel));
+                Kind::Queued(names.place(Some(queue), channel))
+            }
+            InteractionEvent::Transferred { queue, channel } => {
+                let queue = names.name(queue);
+                Kind::Transferred(queue, channel.as_ref().map(|channel| names.name(channel)))
+            }
+            InteractionEvent::Assigned { agent } => Kind::Assigned(xxhash_rust::xxh3::xxh3_64(agent.as_bytes())),
+            InteractionEvent::Replied { automatic, .. } => Kind::Replied { automatic: *automatic },
+            InteractionEvent::CustomerMessage => Kind::CustomerMessage,
+            InteractionEvent::Parked => Kind::Parked,
+            InteractionEvent::Resumed => Kind::Resumed,
+            InteractionEvent::Wrapup => Kind::Wrapup,
+            InteractionEvent::Abandoned => Kind::Abandoned,
+            InteractionEvent::Closed { outcome } => Kind::Closed(*outcome),
+            InteractionEvent::Reopened { by } => Kind::Reopened(*by),
+            InteractionEvent::Rated | InteractionEvent::Evaluated => Kind::Remark,
+        }
+    }
+
+    fn rank(self) -> u8 {
+        match self {
+            Kind::Arrived(_) => 0,
+            Kind::Queued(_) => 1,
+            Kind::Transferred(..) => 2,
+            Kind::Assigned(_) => 3,
+            Kind::Replied { .. } => 4,
+            Kind::CustomerMessage => 5,
+            Kind::Parked => 6,
+            Kind::Resumed => 7,
+            Kind::Wrapup => 8,
+            Kind::Abandoned => 9,
+            Kind::Closed(_) => 10,
+            Kind::Reopened(_) => 11,
+            Kind::Remark => 12,
+        }
+    }
+}
+
+impl Moment {
+    /// What a time-line is sorted by.
+    pub fn order(&self) -> (i64, u8, &[u8]) {
+        (self.time, self.kind.rank(), self.id.as_bytes())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+enum Life {
+    #[default]
+    Unseen,
+    Open,
+    Over,
+    Expired,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Wait {
+    start: i64,
+    place: u32,
+}
+
+/// One agent's work on it, from assignment to transfer or close.
+#[derive(Clone, Copy, Debug)]
+struct Contact {
+    agent: u64,
+    place: u32,
+    start: i64,
+    /// Work done up to `since`.
+    worked: i64,
+    /// When the running stretch of work began; `None` while parked or the customer's turn.
+    since: Option<i64>,
+    parked: bool,
+    customers_turn: bool,
+    wrapup: Option<i64>,
+}
+
+impl Contact {
+    /// Starts or stops the clock at `now` as the flags say.
+    fn settle(&mut self, now: i64) {
+        let runs = !self.parked && !self.customers_turn;
+        match (self.since, runs) {
+            (Some(since), false) => {
+                self.worked += now - since;
+                self.since = None;
+            }
+            (None, true) => self.since = Some(now),
+            _ => {}
+        }
+    }
+}
+
+/// The state after some prefix of a time-line.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fold {
+    life: Life,
+    /// Where it is, once a channel is known.
+    place: Option<u32>,
+    channel: Option<Arc<ChannelPlan>>,
+    /// When the customer opened it; the time of the first event that opened it, where the arrival is missing.
+    born: i64,
+    arrived: Option<i64>,
+    /// An arrival without a queue, to be counted in the queue that is named first.
+    unplaced_arrival: bool,
+    /// Since when it has been open where it is.
+    stay: i64,
+    wait: Option<Wait>,
+    unanswered: Option<i64>,
+    replied: bool,
+    contact: Option<Contact>,
+    /// Place and length of the resolution, while the last closing is one.
+    resolution: Option<(i64, u32, i64)>,
+    last: i64,
+}
+
+/// What the fold needs beside the time-line.
+pub(super) struct Context<'a> {
+    pub plan: &'a Plan,
+    pub names: &'a mut Names,
+}
+
+impl Fold {
+    pub fn is_open(&self) -> bool {
+        self.life == Life::Open
+    }
+
+    /// When it may be forgotten, if nothing more comes.
+    pub fn forget_at(&self, lateness: Millis) -> i64 {
+        let end = if self.life == Life::Open { self.expiry() } else { self.last };
+        end + lateness.0 + 1
+    }
+
+    pub fn step(&mut self, moment: &Moment, context: &mut Context<'_>, out: &mut List) {
+        let now = moment.time;
+        if moment.kind == Kind::Remark {
+            if self.life == Life::Unseen {
+                self.last = now;
+            }
+            return;
+        }
+        if self.life == Life::Open && now >= self.expiry() {
+            let at = self.expiry();
+            self.expire(at, context, out);
+        }
+        if self.life == Life::Expired {
+            self.open(now, out);
+        }
+        match moment.kind {
+            Kind::Arrived(place) => self.arrive(now, place, context, out),
+            Kind::Queued(place) => self.queue(now, place, false, context, out),
+            Kind::Transferred(queue, channel) => {
+                let channel = channel.or_else(|| self.place.map(|place| context.names.at(place).channel));
+                if let Some(channel) = channel {
+                    let place = context.names.place(Some(queue), channel);
+                    self.queue(now, place, true, context, out);
+                }
+            }
+            Kind::Assigned(agent) => self.assign(now, agent, context, out),
+            Kind::Replied { automatic } => self.reply(now, automatic, context, out),
+            Kind::CustomerMessage => self.customer_message(now, out),
+            Kind::Parked | Kind::Resumed => {
+                if let Some(contact) = &mut self.contact {
+                    contact.parked = moment.kind == Kind::Parked;
+                    contact.settle(now);
+                }
+            }
+            Kind::Wrapup => {
+                if let Some(contact) = &mut self.contact {
+                    contact.parked = false;
+                    contact.customers_turn = false;
+                    contact.settle(now);
+                    contact.wrapup.get_or_insert(now);
+                }
+            }
+            Kind::Abandoned => self.abandon(now, context, out),
+            Kind::Closed(outcome) => self.close(now, outcome, context, out),
+            Kind::Reopened(by) => self.reopen(now, by, out),
+            Kind::Remark => {}
+        }
+        self.last = now;
+    }
+
+    /// Emits what follows from the state as it stands. The fold is spent then.
+    pub fn finish(mut self, context: &mut Context<'_>, out: &mut List) {
+        if let Some((at, place, length)) = self.resolution {
+            add(out, at, place, Cell::sum(Sum::Resolutions), 1);
+            add(out, at, place, Cell::sum(Sum::ResolutionTotal), length);
+        }
+        if self.life == Life::Open {
+            let at = self.expiry();
+            self.expire(at, context, out);
+        }
+    }
+
+    /// The moment at which it expires if it stays silent.
+    fn expiry(&self) -> i64 {
+        let Some(channel) = &self.channel else { return i64::MAX / 4 };
+        let owed = self.unanswered.is_some() || self.wait.is_some();
+        self.last + if owed { channel.give_up.0 } else { channel.idle_close.0 }
+    }
+
+    fn expire(&mut self, at: i64, context: &Context<'_>, out: &mut List) {
+        self.end_wait(at, context, out);
+        self.leave(at, context, out);
+        if let Some(place) = self.place {
+            add(out, at, place, Cell::sum(Sum::Expired), 1);
+        }
+        self.contact = None;
+        self.unanswered = None;
+        self.life = Life::Expired;
+    }
+
+    /// Begins to be open at the place where it is.
+    fn open(&mut self, now: i64, out: &mut List) {
+        self.life = Life::Open;
+        self.stay = now;
+        if let Some(place) = self.place {
+            step(out, now, place, Cell::level(Level::Open), 1);
+        }
+    }
+
+    fn move_to(&mut self, now: i64, place: u32, context: &mut Context<'_>, out: &mut List) {
+        if self.place == Some(place) {
+            return;
+        }
+        let open = self.life == Life::Open;
+        let (unanswered, stay_before) = (self.unanswered, self.place);
+        if open {
+            self.leave(now, context, out);
+        }
+        self.place = Some(place);
+        self.channel = Some(context.names.channel_plan(context.names.at(place).channel));
+        if open && stay_before.is_some() {
+            self.open(now, out);
+            if let Some(start) = unanswered {
+                self.owe(now, start, out);
+            }
+        }
+    }
+
+    /// A customer's message from `start` stands unanswered from `now` on.
+    fn owe(&mut self, now: i64, start: i64, out: &mut List) {
+        self.unanswered = Some(start);
+        if let Some(place) = self.place {
+            step(out, now, place, Cell::level(Level::Unanswered), 1);
+            age(out, now, place, Age::Unanswered, start, 1);
+        }
+    }
+
+    fn settle_message(&mut self, now: i64, out: &mut List) {
+        if let (Some(start), Some(place)) = (self.unanswered.take(), self.place) {
+            step(out, now, place, Cell::level(Level::Unanswered), -1);
+            age(out, now, place, Age::Unanswered, start, -1);
+        }
+    }
+
+    /// Ends every level of being open at its place. Waits end by [`Fold::end_wait`] before.
+    fn leave(&mut self, now: i64, context: &Context<'_>, out: &mut List) {
+        self.settle_message(now, out);
+        let Some(place) = self.place else { return };
+        step(out, now, place, Cell::level(Level::Open), -1);
+        if context.names.at(place).queue.is_none() {
+            step(out, self.stay, place, Cell::level(Level::Unqueued), 1);
+            step(out, now, place, Cell::level(Level::Unqueued), -1);
+            age(out, self.stay, place, Age::Unqueued, self.born, 1);
+            age(out, now, place, Age::Unqueued, self.born, -1);
+        }
+        let Some(channel) = &self.channel else { return };
+        for &threshold in &channel.thresholds {
+            let Some(within) = context.plan.thresholds.get(threshold) else { continue };
+            let from = self.stay.max(self.born + within.within.0);
+            span(out, from, now, place, Cell::beyond(threshold, Beyond::Open));
+        }
+    }
+
+    fn arrive(&mut self, now: i64, place: u32, context: &mut Context<'_>, out: &mut List) {
+        if self.arrived.is_some() {
+            return;
+        }
+        self.arrived = Some(now);
+        self.born = now;
+        let named = context.names.at(place).queue.is_some();
+        if self.life == Life::Unseen {
+            self.move_to(now, place, context, out);
+            self.open(now, out);
+            self.owe(now, now, out);
+        }
+        // Where queue and channel are known already, the arrival belongs there; else where it says itself.
+        let known = self.place.filter(|known| !named && context.names.at(*known).queue.is_some());
+        let place = known.unwrap_or(place);
+        add(out, now, place, Cell::sum(Sum::Arrivals), 1);
+        self.unplaced_arrival = context.names.at(place).queue.is_none();
+    }
+
+    fn queue(&mut self, now: i64, place: u32, transfer: bool, context: &mut Context<'_>, out: &mut List) {
+        if transfer {
+            self.end_contact(now, out);
+        }
+        if self.wait.is_some_and(|wait| wait.place == place) {
+            return;
+        }
+        self.end_wait(now, context, out);
+        self.end_contact(now, out);
+        if let (true, Some(arrived)) = (self.unplaced_arrival, self.arrived) {
+            let target = Target::Place(place, PAIR_AND_QUEUE);
+            out.push(Contribution { at: arrived, target, what: What::Add(Cell::sum(Sum::Arrivals)), weight: 1 });
+            self.unplaced_arrival = false;
+        }
+        let unseen = self.life == Life::Unseen;
+        if unseen {
+            self.born = now;
+        }
+        self.move_to(now, place, context, out);
+        if self.life != Life::Open {
+            self.open(now, out);
+        }
+        if unseen {
+            self.owe(now, now, out);
+        }
+        self.start_wait(now, place, out);
+    }
+
+    fn start_wait(&mut self, now: i64, place: u32, out: &mut List) {
+        self.wait = Some(Wait { start: now, place });
+        add(out, now, place, Cell::sum(Sum::Queued), 1);
+        add(out, now, place, Cell::sum(Sum::WaitStarts), now - EPOCH);
+        step(out, now, place, Cell::level(Level::Waiting), 1);
+        age(out, now, place, Age::Wait, now, 1);
+    }
+
+    /// Ends the wait, whatever it ends in. Returns it.
+    fn end_wait(&mut self, now: i64, context: &Context<'_>, out: &mut List) -> Option<Wait> {
+        let wait = self.wait.take()?;
+        add(out, now, wait.place, Cell::sum(Sum::WaitStarts), EPOCH - wait.start);
+        step(out, now, wait.place, Cell::level(Level::Waiting), -1);
+        age(out, now, wait.place, Age::Wait, wait.start, -1);
+        for (threshold, within) in self.thresholds(context.plan) {
+            span(out, wait.start + within, now, wait.place, Cell::beyond(threshold, Beyond::Waiting));
+        }
+        Some(wait)
+    }
+
+    fn thresholds<'p>(&self, plan: &'p Plan) -> impl Iterator<Item = (usize, i64)> + use<'p> {
+        let channel = self.channel.clone();
+        let count = channel.as_ref().map_or(0, |channel| channel.thresholds.len());
+        (0..count).filter_map(move |index| {
+            let threshold = *channel.as_ref()?.thresholds.get(index)?;
+            Some((threshold, plan.thresholds.get(threshold)?.within.0))
+        })
+    }
+
+    fn answer(&mut self, now: i64, context: &Context<'_>, out: &mut List) {
+        let Some(wait) = self.end_wait(now, context, out) else { return };
+        let length = now - wait.start;
+        let mut count = |cell, weight| add(out, now, wait.place, cell, weight);
+        count(Cell::sum(Sum::Answered), 1);
+        count(Cell::sum(Sum::WaitTotal), length);
+        count(Cell::bucket(Histogram::Wait, hdr::bucket(length)), 1);
+        for (threshold, within) in self.thresholds(context.plan) {
+            count(Cell::served(threshold, Served::Answered), 1);
+            if length <= within {
+                count(Cell::served(threshold, Served::AnsweredWithin), 1);
+            }
+        }
+    }
+
+    /// The agent wrote (or, on voice, was connected): answers the messages that stand.
+    fn respond(&mut self, now: i64, out: &mut List) {
+        let Some(place) = self.place else { return };
+        if !self.replied {
+            self.replied = true;
+            if let Some(arrived) = self.arrived {
+                add(out, now, place, Cell::sum(Sum::FirstResponses), 1);
+                add(out, now, place, Cell::sum(Sum::FirstResponseTotal), now - arrived);
+            }
+        }
+        if let Some(start) = self.unanswered {
+            add(out, now, place, Cell::sum(Sum::Responses), 1);
+            add(out, now, place, Cell::sum(Sum::ResponseTotal), now - start);
+            self.settle_message(now, out);
+        }
+    }
+
+    fn answers_on(&self) -> AnswerOn {
+        self.channel.as_ref().map_or(AnswerOn::Replied, |channel| channel.answer_on)
+    }
+
+    fn assign(&mut self, now: i64, agent: u64, context: &mut Context<'_>, out: &mut List) {
+        let (Life::Open, Some(place)) = (self.life, self.place) else { return };
+        if self.contact.is_none_or(|contact| contact.agent != agent) {
+            self.end_contact(now, out);
+            self.contact = Some(Contact {
+                agent,
+                place,
+                start: now,
+                worked: 0,
+                since: Some(now),
+                parked: false,
+                customers_turn: false,
+                wrapup: None,
+            });
+        }
+        if self.answers_on() == AnswerOn::Assigned {
+            self.answer(now, context, out);
+            self.respond(now, out);
+        }
+    }
+
+    fn reply(&mut self, now: i64, automatic: bool, context: &mut Context<'_>, out: &mut List) {
+        let Some(place) = self.place.filter(|_| !automatic && self.life != Life::Unseen) else { return };
+        add(out, now, place, Cell::sum(Sum::Replies), 1);
+        if self.answers_on() == AnswerOn::Replied {
+            self.answer(now, context, out);
+            if let Some(contact) = &mut self.contact {
+                contact.customers_turn = contact.wrapup.is_none();
+                contact.settle(now);
+            }
+        }
+        self.respond(now, out);
+    }
+
+    fn customer_message(&mut self, now: i64, out: &mut List) {
+        if self.life != Life::Open {
+            return;
+        }
+        if self.unanswered.is_none() {
+            self.owe(now, now, out);
+        }
+        if let Some(contact) = &mut self.contact {
+            contact.customers_turn = false;
+            contact.settle(now);
+        }
+    }
+
+    fn abandon(&mut self, now: i64, context: &mut Context<'_>, out: &mut List) {
+        if self.life != Life::Open {
+            return;
+        }
+        if let Some(wait) = self.end_wait(now, context, out) {
+            let length = now - wait.start;
+            let short = length <= context.plan.short_abandon.0;
+            let mut count = |cell| add(out, now, wait.place, cell, 1);
+            count(Cell::sum(Sum::Abandoned));
+            if short {
+                count(Cell::sum(Sum::ShortAbandoned));
+            }
+            for (threshold, within) in self.thresholds(context.plan) {
+                count(Cell::served(threshold, Served::Abandoned));
+                if length <= within {
+                    count(Cell::served(threshold, Served::AbandonedWithin));
+                }
+                if short {
+                    count(Cell::served(threshold, Served::ShortAbandoned));
+                }
+            }
+        }
+        self.leave(now, context, out);
+        self.contact = None;
+        self.life = Life::Over;
+    }
+
+    fn close(&mut self, now: i64, outcome: Outcome, context: &mut Context<'_>, out: &mut List) {
+        let (Life::Open, Some(place)) = (self.life, self.place) else { return };
+        add(out, now, place, Cell::sum(Sum::Closed), 1);
+        if let Some(wait) = self.end_wait(now, context, out) {
+            add(out, now, wait.place, Cell::sum(Sum::ClosedUnanswered), 1);
+        }
+        self.end_contact(now, out);
+        self.leave(now, context, out);
+        self.life = Life::Over;
+        self.resolution = match (outcome, self.arrived) {
+            (Outcome::Resolved, Some(arrived)) => Some((now, place, now - arrived)),
+            _ => None,
+        };
+    }
+
+    fn reopen(&mut self, now: i64, by: ReopenedBy, out: &mut List) {
+        let (Life::Over, Some(place)) = (self.life, self.place) else { return };
+        self.open(now, out);
+        if by == ReopenedBy::Customer {
+            self.owe(now, now, out);
+            self.start_wait(now, place, out);
+        }
+    }
+
+    fn end_contact(&mut self, now: i64, out: &mut List) {
+        let Some(mut contact) = self.contact.take() else { return };
+        contact.parked = true;
+        contact.settle(now);
+        let elapsed = self.channel.as_ref().is_some_and(|channel| channel.handling == Handling::Elapsed);
+        let length = if elapsed { now - contact.start } else { contact.worked };
+        add(out, now, contact.place, Cell::sum(Sum::Contacts), 1);
+        add(out, now, contact.place, Cell::sum(Sum::HandleTotal), length);
+        if let Some(wrapup) = contact.wrapup {
+            add(out, now, contact.place, Cell::sum(Sum::Wrapups), 1);
+            add(out, now, contact.place, Cell::sum(Sum::WrapupTotal), now - wrapup);
+        }
+    }
+}
+
+/// A place without a queue has no pair and no queue key: [`EVERY_KEY`] leaves them out by itself.
+fn add(out: &mut List, at: i64, place: u32, cell: Cell, weight: i64) {
+    if weight != 0 {
+        out.push(Contribution { at, target: Target::Place(place, EVERY_KEY), what: What::Add(cell), weight });
+    }
+}
+
+fn step(out: &mut List, at: i64, place: u32, cell: Cell, weight: i64) {
+    out.push(Contribution { at, target: Target::Place(place, EVERY_KEY), what: What::Step(cell), weight });
+}
+
+/// A level that holds during `[from, to)`, if that is not empty.
+fn span(out: &mut List, from: i64, to: i64, place: u32, cell: Cell) {
+    if from < to {
+        step(out, from, place, cell, 1);
+        step(out, to, place, cell, -1);
+    }
+}
+
+fn age(out: &mut List, at: i64, place: u32, age: Age, start: i64, weight: i64) {
+    out.push(Contribution { at, target: Target::Place(place, EVERY_KEY), what: What::Age(age, start), weight });
+}
