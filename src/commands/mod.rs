@@ -1,6 +1,39 @@
-//! One file per command. Each takes its parsed arguments and returns an exit code or an [`Failure`].
+//! One file per command. Each takes its parsed arguments and returns nothing, or why it stopped.
 
 use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod backtest;
+mod setup;
+
+/// Real-time workforce-management monitor: live indicators from Kafka, held against a reviewable escalation matrix.
+#[derive(Debug, Parser)]
+#[command(name = "atalaya", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Backtest(backtest::Backtest),
+}
+
+impl Cli {
+    pub fn run(self) -> ExitCode {
+        let done = match self.command {
+            Command::Backtest(args) => backtest::run(args),
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                eprintln!("atalaya: {failure}");
+                failure.code()
+            }
+        }
+    }
+}
 
 /// Why a command stops: the user's files or arguments (exit code 2), or the run itself (exit code 1).
 /// The text is the whole paragraph that a person reads.
