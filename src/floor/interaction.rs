@@ -9,8 +9,8 @@
 //!
 //! | event | unseen | open, waiting | open, not waiting | over (closed, abandoned) |
 //! |---|---|---|---|---|
-//! | `arrived` | opens; counts an arrival; a message to answer | the first one counts an arrival at its own time; a second is a repeat | as before | as before: does not open it again |
-//! | `queued` | opens; a wait; a message to answer (its arrival is missing) | same place: keeps the clock; another: that wait ends uncounted, a new one starts | a new wait; ends the contact | opens again; a new wait |
+//! | `arrived` | opens; counts an arrival; a message to answer | the first one counts an arrival at its own time, a message to answer unless a reply came before; a second is a repeat | as before | as before: does not open it again |
+//! | `queued` | opens; a wait | same place: keeps the clock; another: that wait ends uncounted, a new one starts | a new wait; ends the contact | opens again; a new wait |
 //! | `transferred` | opens where it names a channel, else nothing | as `queued`; ends the contact | a new wait; ends the contact | opens again; a new wait |
 //! | `assigned` | nothing: no place to count it in | a contact; answers where the assignment is the answer | a contact | nothing |
 //! | `replied` | nothing | a reply; answers where the reply is the answer | a reply; answers the customer's messages | a reply, nothing else |
@@ -360,6 +360,8 @@ impl Fold {
         if self.life == Life::Unseen {
             self.move_to(now, place, context, out);
             self.open(now, out);
+        }
+        if self.life == Life::Open && !self.replied && self.unanswered.is_none() {
             self.owe(now, now, out);
         }
         // Where queue and channel are known already, the arrival belongs there; else where it says itself.
@@ -383,16 +385,12 @@ impl Fold {
             out.push(Contribution { at: arrived, target, what: What::Add(Cell::sum(Sum::Arrivals)), weight: 1 });
             self.unplaced_arrival = false;
         }
-        let unseen = self.life == Life::Unseen;
-        if unseen {
+        if self.life == Life::Unseen {
             self.born = now;
         }
         self.move_to(now, place, context, out);
         if self.life != Life::Open {
             self.open(now, out);
-        }
-        if unseen {
-            self.owe(now, now, out);
         }
         self.start_wait(now, place, out);
     }
