@@ -15,6 +15,9 @@ use crate::plan::WindowKind;
 
 pub mod calendar;
 pub mod engine;
+mod geometry;
+
+pub use geometry::Sides;
 
 /// One file of `escalation-matrices/`.
 #[derive(Debug)]

@@ -1,0 +1,295 @@
+//! One row for one key: from a reading to the transition it means.
+
+use std::sync::Arc;
+
+use super::evidence::Evidence;
+use super::incident::{Incident, addresses};
+use super::track::Track;
+use super::{OpenCase, Readings, Reason, Tick, Transition};
+use crate::domain::{Key, Timestamp};
+use crate::indicators::{Indicator, Reading, Samples, Selector};
+use crate::matrix::calendar::Stretch;
+use crate::matrix::{Level, NoData, Recipient, Row};
+
+#[derive(Clone, Debug)]
+pub(super) struct Case {
+    pub(super) key: Key,
+    pub(super) selector: Selector,
+    pub(super) level: Level,
+    /// The range of its level; `None` in ok until a range says so, and where the level was raised for want of data.
+    range: Option<usize>,
+    evidence: Evidence,
+    /// When the stretch of open hours began that the evidence is of.
+    opened: Option<Timestamp>,
+    closed: bool,
+    /// As last read.
+    reading: Reading,
+    /// The last that a rule could judge, and when.
+    judged: Option<(Timestamp, Reading)>,
+    /// There is one exactly while the level is not ok.
+    incident: Option<Incident>,
+}
+
+/// What a case needs to know of the tick it is in.
+pub(super) struct Moment<'a> {
+    pub track: &'a Track,
+    pub hours: Stretch,
+    pub now: Timestamp,
+    pub before: Option<Timestamp>,
+    pub readings: &'a mut dyn Readings,
+    pub tick: &'a mut Tick,
+}
+
+impl Moment<'_> {
+    fn row(&self) -> &Row {
+        self.track.row()
+    }
+}
+
+/// What a case may do at this second. A freeze of its feed will be one more of these.
+enum Standing {
+    Running,
+    Closed,
+    /// Open, but not yet `settle` after opening.
+    Settling,
+}
+
+/// What a reading says to a rule.
+enum Seen {
+    Value(f64),
+    TooFew,
+    Null,
+}
+
+/// Where a case goes.
+struct Move {
+    level: Level,
+    range: Option<usize>,
+    reason: Reason,
+}
+
+impl Case {
+    pub fn new(key: Key, selector: Selector, row: &Row) -> Self {
+        Case {
+            key,
+            selector,
+            level: Level::Ok,
+            range: None,
+            evidence: Evidence::new(row),
+            opened: None,
+            closed: false,
+            reading: Reading::default(),
+            judged: None,
+            incident: None,
+        }
+    }
+
+    pub fn step(&mut self, moment: &mut Moment<'_>) {
+        let now = moment.now;
+        let standing = self.standing(moment);
+        self.closed = matches!(standing, Standing::Closed);
+        if !matches!(standing, Standing::Running) {
+            if let Some(incident) = &mut self.incident {
+                incident.stand(now);
+            }
+            return;
+        }
+
+        self.reading = judged_as(self.selector.indicator, moment.readings.read(&self.key, &self.selector));
+        let seen = match self.reading.value {
+            None => Seen::Null,
+            Some(_) if self.reading.samples < moment.row().min_samples => Seen::TooFew,
+            Some(value) => Seen::Value(value),
+        };
+        match seen {
+            Seen::Value(value) => self.judge(moment, value),
+            Seen::Null => {
+                self.evidence.pause(now, moment.before, true);
+                self.miss(moment);
+            }
+            Seen::TooFew => self.evidence.pause(now, moment.before, false),
+        }
+        self.run_timers(moment, matches!(seen, Seen::Value(_)));
+    }
+
+    /// Notices an opening, also one that a pause of ticks has hidden, and what it carries over.
+    fn standing(&mut self, moment: &Moment<'_>) -> Standing {
+        if !moment.hours.open {
+            return Standing::Closed;
+        }
+        let Some(since) = moment.hours.since else { return Standing::Running };
+        if self.opened != Some(since) {
+            self.opened = Some(since);
+            self.evidence.forget();
+            if let Some(incident) = &mut self.incident {
+                incident.carry(moment.before.unwrap_or(moment.now));
+            }
+        }
+        if moment.now < since + moment.row().settle { Standing::Settling } else { Standing::Running }
+    }
+
+    /// There is a value: what it has been for long enough decides.
+    fn judge(&mut self, moment: &mut Moment<'_>, value: f64) {
+        let now = moment.now;
+        let Some(own) = moment.row().range_of(value) else { return };
+        self.judged = Some((now, self.reading));
+        self.evidence.observe(moment.row(), &moment.track.sides, now, value, own);
+
+        // What was carried over the closed hours and is not ok is told so, whatever this second changes besides.
+        if moment.row().level_of(own) != Level::Ok {
+            self.tell_opened(moment);
+        }
+        let next = self.worse(moment, own).or_else(|| self.better(moment, own)).or_else(|| self.other(moment, own));
+        if let Some(next) = next {
+            self.go(moment, next);
+        }
+        // What looked well at the opening has had the time to recover, but is too near the edge to be believed.
+        let evaluated = self.evidence.clock(now);
+        if self.incident.as_mut().is_some_and(|case| case.looked_well_for(evaluated, moment.row().recover.hold)) {
+            self.tell_opened(moment);
+        }
+    }
+
+    fn worse(&self, moment: &Moment<'_>, own: usize) -> Option<Move> {
+        let row = moment.row();
+        let due = || self.evidence.due_beyond(row, self.level, moment.now);
+        let level = due().map(|range| row.level_of(range)).max()?;
+        let nearest = due().filter(|range| row.level_of(*range) == level).min_by_key(|range| range.abs_diff(own));
+        let range = if row.level_of(own) == level { Some(own) } else { nearest };
+        Some(Move { level, range, reason: Reason::Range })
+    }
+
+    fn better(&self, moment: &Moment<'_>, own: usize) -> Option<Move> {
+        let row = moment.row();
+        let level = self.evidence.due_better(row, self.level, moment.now)?;
+        let of_level = (0..row.ranges.len()).filter(|range| row.level_of(*range) == level);
+        // Of two as near, that on the side where the case has been.
+        let strange = |range: usize| !self.range.is_some_and(|was| moment.track.sides.same(was, range));
+        let range = of_level.min_by_key(|range| (range.abs_diff(own), strange(*range)));
+        let reason = if level == Level::Ok { Reason::Recovered } else { Reason::Improved };
+        Some(Move { level, range, reason })
+    }
+
+    /// Another range of the level: the value is in it, or in a worse one on its side of ok whose `for` is not met yet.
+    fn other(&self, moment: &Moment<'_>, own: usize) -> Option<Move> {
+        let (row, sides) = (moment.row(), &moment.track.sides);
+        if self.level == Level::Ok {
+            return None;
+        }
+        let range = if row.level_of(own) == self.level {
+            Some(own)
+        } else if row.level_of(own) > self.level && !self.range.is_some_and(|was| sides.same(was, own)) {
+            let on_side = (0..row.ranges.len()).filter(|range| sides.same(*range, own));
+            on_side.filter(|range| row.level_of(*range) == self.level).min_by_key(|range| range.abs_diff(own))
+        } else {
+            None
+        };
+        let range = range.filter(|range| self.range != Some(*range));
+        let due = range.filter(|range| self.evidence.due_within(row, *range, moment.now))?;
+        Some(Move { level: self.level, range: Some(due), reason: Reason::Range })
+    }
+
+    /// There is no value: what the row says of that decides.
+    fn miss(&mut self, moment: &mut Moment<'_>) {
+        let missing = self.evidence.null_for(moment.now);
+        let level = match &moment.row().no_data {
+            NoData::Keep => return,
+            NoData::Ok if self.level > Level::Ok => Level::Ok,
+            NoData::Raise { level, hold, .. } if *level > self.level && missing.is_some_and(|m| m >= *hold) => *level,
+            NoData::Ok | NoData::Raise { .. } => return,
+        };
+        self.go(moment, Move { level, range: None, reason: Reason::NoData });
+        // A level that was judged without values owes nothing to those before it: what comes back is counted anew.
+        if level == Level::Ok { self.evidence.forget() } else { self.evidence.forget_calm() }
+    }
+
+    /// Takes the level, and tells whom it concerns.
+    fn go(&mut self, moment: &mut Moment<'_>, next: Move) {
+        let now = moment.now;
+        let open = self.incident.take();
+        let id = open.as_ref().map(|incident| incident.id.clone());
+        let transition = Arc::new(Transition {
+            time: now,
+            matrix: moment.track.matrix.clone(),
+            row: moment.track.index,
+            range: next.range,
+            key: self.key.clone(),
+            selector: self.selector,
+            from: self.level,
+            to: next.level,
+            value: self.reading.value,
+            samples: self.reading.samples,
+            reason: next.reason,
+            incident: id.unwrap_or_else(|| moment.track.incident_id(&self.key, now)),
+        });
+        moment.tick.transitions.push(transition.clone());
+        (self.level, self.range) = (next.level, next.range);
+        let tell = addresses(&moment.track.matrix, self.tell(moment.row()));
+        let mut incident = open.unwrap_or_else(|| Incident::new(transition.clone()));
+        incident.take_level(transition, tell, News { now, value_time: now, reading: self.reading }, moment.tick);
+        self.incident = (self.level != Level::Ok).then_some(incident);
+    }
+
+    /// Whom the level's range tells.
+    fn tell<'r>(&self, row: &'r Row) -> &'r [Recipient] {
+        match (self.range.and_then(|range| row.ranges.get(range)), &row.no_data) {
+            (Some(range), _) => &range.tell,
+            (None, NoData::Raise { tell, .. }) if self.level > Level::Ok => tell,
+            (None, _) => &[],
+        }
+    }
+
+    fn tell_opened(&mut self, moment: &mut Moment<'_>) {
+        let news = self.news(moment.now);
+        if let Some(incident) = self.incident.as_mut().filter(|incident| incident.is_carried()) {
+            incident.open_again(news, moment.tick);
+        }
+    }
+
+    fn run_timers(&mut self, moment: &mut Moment<'_>, judged: bool) {
+        let news = self.news(moment.now);
+        let Some(incident) = &mut self.incident else { return };
+        let range = self.range.and_then(|range| moment.track.row().ranges.get(range));
+        let (key, readings, track) = (&self.key, &mut *moment.readings, moment.track);
+        let waits = || {
+            let waiting = track.waiting.and_then(|selector| readings.read(key, &selector).value);
+            judged || waiting.is_some_and(|count| count > 0.0)
+        };
+        incident.timers(&track.matrix, range, news, waits, moment.tick);
+    }
+
+    /// What a notice of this second says of the value: the last one that could be judged.
+    fn news(&self, now: Timestamp) -> News {
+        let (value_time, reading) = self.judged.unwrap_or((now, self.reading));
+        News { now, value_time, reading }
+    }
+
+    pub(super) fn open(&self) -> Option<OpenCase> {
+        let incident = self.incident.as_ref()?;
+        Some(OpenCase {
+            last: incident.last.clone(),
+            since: incident.since,
+            value: self.reading.value,
+            samples: self.reading.samples,
+            closed_hours: self.closed,
+        })
+    }
+}
+
+/// The second of a notice and the value that it tells.
+#[derive(Clone, Copy)]
+pub(super) struct News {
+    pub now: Timestamp,
+    pub value_time: Timestamp,
+    pub reading: Reading,
+}
+
+/// A reading as a rule takes it: a count, a `state_time` and an `oldest_*` of nothing are 0, and what is not a number
+/// is no value.
+fn judged_as(indicator: &Indicator, reading: Reading) -> Reading {
+    let zero = indicator.samples == Samples::Value
+        || indicator.name == "state_time"
+        || (indicator.instant && indicator.name.starts_with("oldest_"));
+    let value = reading.value.filter(|value| !value.is_nan()).or(zero.then_some(0.0));
+    Reading { value, ..reading }
+}

@@ -1,0 +1,306 @@
+//! The life of a case: levels, `for`, recovery, escalation, repeats.
+//!
+//! A case is one row for one key (a pair of queue and channel, or a roll-up). [`Engine::tick`] evaluates every case at
+//! one instant; it is a pure function of the readings, that instant and [`State`], so a clone of the state goes on
+//! exactly as the original would. A back-test ticks every whole second, a live service about every second.
+//!
+//! | file | question |
+//! |---|---|
+//! | `track` | which cases does a row make, and which number does each look at |
+//! | `evidence` | how long has the value been there |
+//! | `case` | which transition does that mean now |
+//! | `incident` | who is told, by what, and when again |
+//!
+//! Not in here: reading the rows (`config`), the words of a notice (`notice`), sending it (`notify`). Acknowledgement,
+//! silence and the freeze of a late feed are not in here yet. Their places: a freeze is one more [`case`] standing
+//! beside closed hours, an acknowledgement stops `Incident::timers`, a silence holds what `Incident::post` gives out.
+//!
+//! # When a level changes
+//!
+//! | move | condition at this second |
+//! |---|---|
+//! | worse | some range of a worse level has had the value *beyond* it for its `for`; of several due, the worst level |
+//! | better | the value, moved by up to `margin` either way, has met no level worse than the new one for `recover.for`; straight to the best such level |
+//! | other range | the value has been in another range of the level (or in a worse one on the other side of ok) for its `for` |
+//! | `no_data: ok` | the value is null: to ok at once |
+//! | `no_data: alert` | the value has been null for its `for`, and its level is worse than the case's |
+//!
+//! *Beyond* a range is every range of its level or a worse one on its side of ok ([`super::Sides`]):
+//!
+//! | ranges, low to high | the value goes | beyond |
+//! |---|---|---|
+//! | ok, warning, critical | into critical | warning and critical: warning for 0s is taken at once while critical for 5m is pending |
+//! | warning, ok, critical | into critical | critical alone: too high says nothing of too low |
+//! | ok, warning, ok, critical | into critical | critical alone: the warning between the oks is another side |
+//! | warning, critical (ok elsewhere) | from critical back to warning | still warning, whose count goes on |
+//!
+//! The range of a transition (its texts, `tell`, escalation) is the one that holds the value, if it is of the new
+//! level, else the range of that level nearest to it: where warning is taken on the way to critical, warning's.
+//!
+//! # What counts as time
+//!
+//! Since-instants are kept, not counters. `for` of n seconds is met n evaluated seconds after the first.
+//!
+//! | second | `for`, `recover.for` | escalation, repeat |
+//! |---|---|---|
+//! | with a value and enough samples | count | run |
+//! | a null, or too few samples | add nothing, and break nothing | run; an escalation only while something waits; a repeat tells the last value |
+//! | closed hours, a holiday, until `settle` after opening | begin at zero afterwards | stand |
+//! | carried over closed hours, well again, not resolved yet | count | stand |
+//! | between two ticks (a live pause) | as the second that ends it | as the second that ends it |
+//!
+//! `null` lasts from the first null reading to the first that is not; too few samples are not null. For a rule, a count,
+//! a `state_time` and an `oldest_*` of nothing are 0.
+//!
+//! # Who is told
+//!
+//! | what | who | reason |
+//! |---|---|---|
+//! | worse, other range | its `tell`, and everyone told before in the incident | `range` |
+//! | raised for want of data | `tell` of `no_data`, and everyone told before | `no_data` |
+//! | better, not ok | everyone told before, and its `tell` | `improved` |
+//! | ok | everyone told | `recovered` or `no_data` |
+//! | escalation step | its `tell`; after a better level, only those whom nothing has told yet | `escalation` |
+//! | repeat | `tell` of the range, and the steps reached | `repeat` |
+//! | carried over closed hours and not well | everyone told | `opened` |
+//!
+//! Nobody is told twice in one second by one medium, but for a carried incident that gets worse at the very opening.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Level, Matrix, Medium};
+use crate::domain::{Key, Timestamp};
+use crate::indicators::{Reading, Selector};
+use crate::plan::Plan;
+
+mod case;
+mod evidence;
+mod incident;
+mod track;
+
+use case::Case;
+use track::Track;
+
+/// The numbers of one instant, as the engine asks for them. The board implements it; tests implement it with tables.
+pub trait Readings {
+    /// Every key that has been seen, pairs and roll-ups, sorted.
+    fn keys(&self) -> Vec<Key>;
+    /// How many [`Readings::keys`] there are; asked every tick, so worth a cheaper answer than this one.
+    fn key_count(&self) -> usize {
+        self.keys().len()
+    }
+    fn read(&mut self, key: &Key, selector: &Selector) -> Reading;
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    Range,
+    NoData,
+    Recovered,
+    Repeat,
+    Escalation,
+    Opened,
+    Improved,
+    SilenceEnded,
+    Feed,
+}
+
+/// One change of a case's level (or of its range within a level).
+#[derive(Clone, Debug)]
+pub struct Transition {
+    pub time: Timestamp,
+    pub matrix: Arc<Matrix>,
+    /// Index of the row in its matrix.
+    pub row: usize,
+    /// Index of the range of the new level in its row; `None` where no range is meant (`no_data`).
+    pub range: Option<usize>,
+    pub key: Key,
+    pub selector: Selector,
+    pub from: Level,
+    pub to: Level,
+    pub value: Option<f64>,
+    pub samples: f64,
+    pub reason: Reason,
+    pub incident: Arc<str>,
+}
+
+impl Transition {
+    /// The range as its row writes it; `None` where no range is meant.
+    pub fn range_text(&self) -> Option<Arc<str>> {
+        let row = self.matrix.rows.get(self.row)?;
+        Some(row.ranges.get(self.range?)?.bounds.text.clone())
+    }
+}
+
+/// One message to one contact by one medium. What it says is rendered from it and from `transition`, the last of its
+/// incident (for a repeat or an escalation, that which took the level).
+#[derive(Clone, Debug)]
+pub struct Notification {
+    pub time: Timestamp,
+    pub incident: Arc<str>,
+    /// Numbers the notifications of an incident from 1.
+    pub sequence: u32,
+    /// Name of the contact.
+    pub to: Arc<str>,
+    pub medium: Medium,
+    /// Its address: the mail address, or the webhook's name.
+    pub address: Arc<str>,
+    pub level: Level,
+    pub reason: Reason,
+    pub transition: Arc<Transition>,
+    /// The value now (a repeat tells today's, not that of the entry), and its samples. While it is null or of too few
+    /// samples, the last one that was neither.
+    pub value: Option<f64>,
+    pub samples: f64,
+    /// When the value was read: earlier than `time` where it is not of now.
+    pub value_time: Timestamp,
+    /// Contacts told so far in this incident, this one included.
+    pub told: Arc<[Arc<str>]>,
+    /// When the incident left `ok`.
+    pub since: Timestamp,
+}
+
+/// What one tick means.
+#[derive(Clone, Debug, Default)]
+pub struct Tick {
+    pub transitions: Vec<Arc<Transition>>,
+    pub notifications: Vec<Notification>,
+}
+
+/// A case that is not ok, for the API and the page.
+#[derive(Clone, Debug)]
+pub struct OpenCase {
+    pub last: Arc<Transition>,
+    pub since: Timestamp,
+    /// The value at the last tick.
+    pub value: Option<f64>,
+    pub samples: f64,
+    /// Outside its hours: shown grey.
+    pub closed_hours: bool,
+}
+
+/// Every case of a set of matrices.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    tracks: Vec<Track>,
+    plan: Arc<Plan>,
+    state: State,
+}
+
+/// All that changes from tick to tick. Two engines of the same matrices and plan with equal states go on alike.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// The cases of each row that is followed, in the order of the matrices and their rows, each sorted by key.
+    cases: Vec<Vec<Case>>,
+    /// Keys that have been seen, sorted.
+    known: Vec<Key>,
+    ticked: Option<Timestamp>,
+}
+
+impl Engine {
+    pub fn new(matrices: Vec<Arc<Matrix>>, plan: Arc<Plan>) -> Self {
+        let rows = matrices.iter().flat_map(|matrix| (0..matrix.rows.len()).map(move |row| (matrix, row)));
+        let tracks: Vec<Track> = rows.filter_map(|(matrix, row)| Track::new(matrix.clone(), row, &plan)).collect();
+        let cases = tracks.iter().map(|track| {
+            let mut cases = Vec::new();
+            track.add_cases(&mut cases, &track.keys_from_the_start(), &plan);
+            cases
+        });
+        let state = State { cases: cases.collect(), ..State::default() };
+        Engine { tracks, plan, state }
+    }
+
+    /// All that a later engine of the same matrices and plan needs in order to go on.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// An engine that goes on from a state that one of the same matrices and plan was in.
+    pub fn restore(matrices: Vec<Arc<Matrix>>, plan: Arc<Plan>, state: State) -> Self {
+        let fresh = Engine::new(matrices, plan);
+        let fits = fresh.tracks.len() == state.cases.len();
+        debug_assert!(fits, "a state is restored under the matrices it was made with");
+        if fits { Engine { state, ..fresh } } else { fresh }
+    }
+
+    /// Evaluates every case at `now`, a whole second later than every instant before it. An instant that is not later
+    /// changes nothing.
+    pub fn tick(&mut self, now: Timestamp, readings: &mut dyn Readings) -> Tick {
+        let mut tick = Tick::default();
+        if self.state.ticked.is_some_and(|before| now <= before) {
+            return tick;
+        }
+        self.meet_new_keys(readings);
+        for (track, cases) in self.tracks.iter_mut().zip(&mut self.state.cases) {
+            let hours = track.hours(now);
+            let (track, before) = (&*track, self.state.ticked);
+            let mut moment = case::Moment { track, hours, now, before, readings: &mut *readings, tick: &mut tick };
+            for case in cases {
+                case.step(&mut moment);
+            }
+        }
+        self.state.ticked = Some(now);
+        tick
+    }
+
+    /// Makes the cases of keys seen for the first time. Keys are only ever added, so their number tells.
+    fn meet_new_keys(&mut self, readings: &dyn Readings) {
+        if readings.key_count() == self.state.known.len() {
+            return;
+        }
+        let keys = readings.keys();
+        let new: Vec<Key> = keys.iter().filter(|key| self.state.known.binary_search(key).is_err()).cloned().collect();
+        for (track, cases) in self.tracks.iter().zip(&mut self.state.cases) {
+            track.add_cases(cases, &new, &self.plan);
+        }
+        self.state.known = keys;
+    }
+
+    pub fn open_cases(&self) -> Vec<OpenCase> {
+        self.cases().filter_map(|(_, case)| case.open()).collect()
+    }
+
+    /// Every case that exists with its level (`ok` too), for `atalaya_alert_level`: matrix, selector, key, level.
+    pub fn levels(&self) -> Vec<(Arc<Matrix>, Selector, Key, Level)> {
+        let level =
+            |(track, case): (&Track, &Case)| (track.matrix.clone(), case.selector, case.key.clone(), case.level);
+        self.cases().map(level).collect()
+    }
+
+    /// What the rows name: the selectors and keys that a back-test prints, each once, sorted by key and, for one key,
+    /// in the order of the rows.
+    pub fn named(&self, readings: &dyn Readings) -> Vec<(Key, Selector)> {
+        let keys = readings.keys();
+        let mut named: BTreeMap<&Key, Vec<Selector>> = BTreeMap::new();
+        for track in &self.tracks {
+            for key in keys.iter().filter(|key| track.row().scope.covers(key)) {
+                let selectors = named.entry(key).or_default();
+                selectors.extend(track.selector(key, &self.plan).filter(|selector| !selectors.contains(selector)));
+            }
+        }
+        let pairs = named.into_iter().flat_map(|(key, list)| list.into_iter().map(|one| (key.clone(), one)));
+        pairs.collect()
+    }
+
+    fn cases(&self) -> impl Iterator<Item = (&Track, &Case)> {
+        let rows = self.tracks.iter().zip(&self.state.cases);
+        rows.flat_map(|(track, cases)| cases.iter().map(move |case| (track, case)))
+    }
+}
+
+impl Reason {
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::Range => "range",
+            Reason::NoData => "no_data",
+            Reason::Recovered => "recovered",
+            Reason::Repeat => "repeat",
+            Reason::Escalation => "escalation",
+            Reason::Opened => "opened",
+            Reason::Improved => "improved",
+            Reason::SilenceEnded => "silence_ended",
+            Reason::Feed => "feed",
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Where a value lies among the ranges of a row: which range, how bad a margin could make it, on which side of ok.
+//!
+//! Ranges are ordered from the lowest values to the highest, without gap or overlap (`config` refuses others). A value
+//! outside all of them (a ratio of 1.02 by rounding, a row whose last range ends) belongs to the outermost on its side.
+
+use super::{Bounds, Level, Row};
+
+impl Bounds {
+    /// Whether `value` is too high for it.
+    pub fn is_below(&self, value: f64) -> bool {
+        self.high.is_some_and(|edge| value > edge.at || (!edge.inclusive && value >= edge.at))
+    }
+}
+
+impl Row {
+    /// Index of the range that holds `value`; `None` for what is not a number, or without ranges.
+    pub fn range_of(&self, value: f64) -> Option<usize> {
+        let last = self.ranges.len().checked_sub(1)?;
+        let holds = || self.ranges.iter().position(|range| !range.bounds.is_below(value)).unwrap_or(last);
+        (!value.is_nan()).then(holds)
+    }
+
+    pub fn level_of(&self, range: usize) -> Level {
+        self.ranges.get(range).map_or(Level::Ok, |range| range.level)
+    }
+
+    /// The worst level of the ranges that `value` could be in, moved by up to the row's recovery margin either way.
+    pub fn worst_within_margin(&self, value: f64) -> Option<Level> {
+        let low = self.range_of(value - self.recover.margin)?;
+        let high = self.range_of(value + self.recover.margin)?;
+        self.ranges.get(low..=high)?.iter().map(|range| range.level).max()
+    }
+}
+
+/// On which side of ok each range lies: ranges are on the same side if no ok range lies between them. Too low and too
+/// high are two sides; a bad patch between two ok ranges is a side of its own.
+#[derive(Clone, Debug)]
+pub struct Sides(Vec<Side>);
+
+/// A range of ok has no side of its own: nothing is beyond it.
+type Side = Option<u32>;
+
+impl Sides {
+    pub fn new(row: &Row) -> Self {
+        let mut side = 0;
+        let sides = row.ranges.iter().map(|range| {
+            if range.level == Level::Ok {
+                side += 1;
+                return None;
+            }
+            Some(side)
+        });
+        Sides(sides.collect())
+    }
+
+    pub fn same(&self, one: usize, other: usize) -> bool {
+        let side = |range: usize| self.0.get(range).copied().flatten();
+        side(one).is_some() && side(one) == side(other)
+    }
+}

@@ -1,0 +1,12 @@
+//! The life of a case, from outside: [`atalaya::matrix::engine`] in virtual time.
+//!
+//! `timeline` holds the rules of the documentation one by one, `published` what other alerting programs publish of
+//! theirs, `model` compares random rows and values with a second implementation that counts seconds one by one,
+//! `cases` says which cases and numbers a row makes.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that meets what it does not expect fails")]
+
+mod cases;
+mod model;
+mod published;
+mod support;
+mod timeline;
