@@ -62,6 +62,12 @@ impl<'a> View<'a> {
         Millis((held + changed) as i64)
     }
 
+    /// How many there were at the window's end.
+    pub fn level_at_end(&self, level: Cell) -> i64 {
+        let Some(edges) = self.window.and_then(|window| self.edges.get(window)) else { return self.level_cell(level) };
+        self.state.total_of(level) - self.right(edges, level).1
+    }
+
     /// How much the level changed over the window.
     pub fn change(&self, level: Level) -> i64 {
         self.window.map_or(0, |window| self.state.steps(window, Cell::level(level)).0)
@@ -82,10 +88,18 @@ impl<'a> View<'a> {
         self.state.oldest(age).map(|start| self.now - start)
     }
 
-    /// The summed age of the waits that run now.
+    /// The summed age, at the window's end, of the waits that ran then.
     pub fn waiting_age(&self) -> Millis {
-        let starts = self.state.total_of(Cell::sum(Sum::WaitStarts));
-        Millis(self.level(Level::Waiting) * (self.now.0 - EPOCH) - starts)
+        let starts = Cell::sum(Sum::WaitStarts);
+        let all = self.state.total_of(starts);
+        let (end, later) = match self.window.and_then(|window| self.edges.get(window)) {
+            Some(edges) if edges.right != OPEN => {
+                let interval = self.plan.window_index(WindowKind::Interval);
+                (edges.right, interval.map_or(0, |interval| self.state.sum(interval, starts)))
+            }
+            _ => (self.now.0, 0),
+        };
+        Millis(self.level_at_end(Cell::level(Level::Waiting)) * (end - EPOCH) - (all - later))
     }
 
     /// How many samples a histogram has in the window, and the value of nearest rank: the ceil(q n)-th smallest, for q

@@ -8,8 +8,8 @@
 //! |---|---|
 //! | without entries, or an entry without `busy` | the agent's own class, where `busy` > 0 turns available and unproductive into handling |
 //! | an entry with `busy` > 0 | as a whole agent with that `busy` |
-//! | an entry with `busy` 0, the agent handling elsewhere | `elsewhere` |
-//! | an entry with `busy` 0, the agent not handling | the agent's class |
+//! | an entry with `busy` 0, the agent busy elsewhere | `elsewhere` |
+//! | an entry with `busy` 0, the agent busy nowhere | the agent's class |
 //!
 //! In a roll-up the agent counts once: handling if in any of its pairs, elsewhere only if elsewhere in all of them.
 
@@ -181,7 +181,9 @@ fn posture(snapshot: &Snapshot, names: &mut Names) -> Posture {
     let whole = Standing { state: busy_class(class, whole_busy), busy: whole_busy, slots: None, own_busy: false };
 
     let mut pairs: BTreeMap<u32, Standing> = BTreeMap::new();
-    let plain = queues.names.iter().flat_map(|queue| channels.iter().map(move |channel| (*queue, *channel)));
+    // One entry that names a pair, and only such pairs count.
+    let names_count = if queues.pairs.is_empty() { queues.names.as_slice() } else { &[] };
+    let plain = names_count.iter().flat_map(|queue| channels.iter().map(move |channel| (*queue, *channel)));
     for (queue, channel) in plain {
         pairs.insert(names.place(Some(queue), channel), whole);
     }
@@ -190,7 +192,7 @@ fn posture(snapshot: &Snapshot, names: &mut Names) -> Posture {
             None => Standing { slots: entry.slots, ..whole },
             Some(busy) => {
                 let state = match (busy, whole.state) {
-                    (0, State::Handling) => State::Elsewhere,
+                    (0, State::Handling) if whole_busy > 0 => State::Elsewhere,
                     (0, state) => state,
                     _ => busy_class(class, busy),
                 };

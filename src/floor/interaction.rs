@@ -19,7 +19,7 @@
 //! | `wrapup` | nothing | after-contact work of the contact begins | the same | nothing |
 //! | `abandoned` | nothing | the wait is abandoned; over | over, in no abandonment | nothing |
 //! | `closed` | nothing | `closed`, `closed_unanswered`; over | `closed`; over | nothing: a repeat |
-//! | `reopened` | nothing | nothing | nothing | opens; by the customer: a wait in its last queue, a message to answer |
+//! | `reopened` | nothing | by the customer: a message to answer | by the customer: ends the contact, a wait in its last queue, a message to answer | opens; by the customer the same |
 //! | `rated`, `evaluated` | nothing, and they are no sign of life | | | |
 //!
 //! Silent for `give_up` with a message unanswered or a wait running, or for `idle_close` otherwise, it expires: waits and
@@ -201,10 +201,10 @@ impl Fold {
         self.life == Life::Open
     }
 
-    /// When it may be forgotten, if nothing more comes.
+    /// When it may be forgotten, if nothing more comes: it is held while open, and `lateness` after its last event.
     pub fn forget_at(&self, lateness: Millis) -> i64 {
         let end = if self.life == Life::Open { self.expiry() } else { self.last };
-        end + lateness.0 + 1
+        end.max(self.last + lateness.0) + 1
     }
 
     pub fn step(&mut self, moment: &Moment, context: &mut Context<'_>, out: &mut List) {
@@ -251,7 +251,7 @@ impl Fold {
             }
             Kind::Abandoned => self.abandon(now, context, out),
             Kind::Closed(outcome) => self.close(now, outcome, context, out),
-            Kind::Reopened(by) => self.reopen(now, by, out),
+            Kind::Reopened(by) => self.reopen(now, by, context, out),
             Kind::Remark => {}
         }
         self.last = now;
@@ -490,8 +490,11 @@ impl Fold {
                 contact.customers_turn = contact.wrapup.is_none();
                 contact.settle(now);
             }
+            self.respond(now, out);
+        } else if self.replied {
+            // Words during a call: its first reply was the assignment.
+            self.respond(now, out);
         }
-        self.respond(now, out);
     }
 
     fn customer_message(&mut self, now: i64, out: &mut List) {
@@ -549,11 +552,20 @@ impl Fold {
         };
     }
 
-    fn reopen(&mut self, now: i64, by: ReopenedBy, out: &mut List) {
-        let (Life::Over, Some(place)) = (self.life, self.place) else { return };
-        self.open(now, out);
-        if by == ReopenedBy::Customer {
+    fn reopen(&mut self, now: i64, by: ReopenedBy, context: &Context<'_>, out: &mut List) {
+        let Some(place) = self.place else { return };
+        if self.life == Life::Over {
+            self.open(now, out);
+        }
+        if by == ReopenedBy::Agent {
+            return;
+        }
+        // Where it is open still, its closing is missing.
+        self.end_contact(now, out);
+        if self.unanswered.is_none() {
             self.owe(now, now, out);
+        }
+        if self.wait.is_none() && context.names.at(place).queue.is_some() {
             self.start_wait(now, place, out);
         }
     }

@@ -34,7 +34,7 @@ pub(super) const FAMILY: &[Indicator] = &[
             let Some(threshold) = labels.threshold.filter(|_| labels.clock == Clock::Elapsed) else {
                 return Reading::default();
             };
-            let waiting = view.level_cell(Cell::beyond(threshold, Beyond::Waiting));
+            let waiting = view.level_at_end(Cell::beyond(threshold, Beyond::Waiting));
             let [answered, within, abandoned, ..] = served(view, threshold);
             Reading::ratio(within, answered + abandoned + waiting)
         },

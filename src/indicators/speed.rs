@@ -3,7 +3,7 @@
 use super::{Clock, Indicator, Label, Labels, Reading, Samples, Unit};
 use crate::board::View;
 use crate::floor::Age;
-use crate::floor::cells::{Histogram, Level, Sum};
+use crate::floor::cells::{Cell, Histogram, Level, Sum};
 
 const CLOCK: &[Label] = &[Label::Clock];
 const WFM: &str = "the usual WFM definition (ICMI, COPC)";
@@ -29,11 +29,11 @@ pub(super) const FAMILY: &[Indicator] = &[
     ),
     wait(
         "asa_live",
-        "ASA with every interaction that still waits counted at its age so far: what ASA hides while a queue is stuck.",
+        "ASA with every interaction that still waits at the window's end counted at its age so far: what ASA hides while a queue is stuck.",
         |view, labels| {
             elapsed(labels, || {
                 let total = view.sum(Sum::WaitTotal) + view.waiting_age().0;
-                Reading::mean(total, view.sum(Sum::Answered) + view.level(Level::Waiting))
+                Reading::mean(total, view.sum(Sum::Answered) + view.level_at_end(Cell::level(Level::Waiting)))
             })
         },
     ),
