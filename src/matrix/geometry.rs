@@ -10,6 +10,13 @@ impl Bounds {
     pub fn is_below(&self, value: f64) -> bool {
         self.high.is_some_and(|edge| value > edge.at || (!edge.inclusive && value >= edge.at))
     }
+
+    /// How far `value` is from it; 0 inside and on its edges.
+    pub fn distance(&self, value: f64) -> f64 {
+        let below = self.low.map_or(0.0, |edge| edge.at - value);
+        let above = self.high.map_or(0.0, |edge| value - edge.at);
+        below.max(above).max(0.0)
+    }
 }
 
 impl Row {

@@ -64,7 +64,8 @@ fn a_pair_named_literally_counts_from_the_start() {
 }
 
 fn labels(selector: &Selector, plan: &Plan) -> String {
-    let pairs: Vec<String> = selector.labels.pairs(plan).iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let pairs: Vec<String> =
+        selector.labels.pairs(plan).iter().map(|(name, value)| format!("{name}={value}")).collect();
     format!("{} {}", selector.indicator.name, pairs.join(" "))
 }
 
@@ -107,7 +108,8 @@ fn what_a_row_leaves_out_of_its_labels() {
 
 #[test]
 fn the_same_number_named_by_two_rows_is_printed_once() {
-    let rows = ["asa 15m; ok ..1; critical 1..", "asa 15m; ok ..2; warning 2..; per all", "asa 5m; ok ..2; warning 2.."];
+    let rows =
+        ["asa 15m; ok ..1; critical 1..", "asa 15m; ok ..2; warning 2..; per all", "asa 5m; ok ..2; warning 2.."];
     let named = engine(&rows).named(&Table::new(&[Key::ALL, place()]));
     assert_eq!(named.len(), 4);
     assert!(named.is_sorted_by(|a, b| a.0 <= b.0));
@@ -161,7 +163,8 @@ fn notices_carry_what_their_texts_need() {
     let escalation = engine.tick(START + Millis::seconds(2), &mut table);
     let repeat = engine.tick(START + Millis::seconds(3), &mut table);
 
-    let sent: Vec<_> = first.notifications.iter().map(|n| (n.sequence, n.address.as_ref(), n.value, n.samples)).collect();
+    let sent: Vec<_> =
+        first.notifications.iter().map(|n| (n.sequence, n.address.as_ref(), n.value, n.samples)).collect();
     assert_eq!(sent, [(1, "both@acme.example", Some(15.0), 7.0), (2, "both-hook", Some(15.0), 7.0)]);
     let later = [&escalation.notifications[0], &repeat.notifications[0]];
     for notice in later {
