@@ -65,3 +65,32 @@ impl Sides {
         side(one).is_some() && side(one) == side(other)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matrix::Edge;
+
+    #[test]
+    fn edges_belong_to_whom_they_include() {
+        let bounds = |low: Option<(f64, bool)>, high: Option<(f64, bool)>| {
+            let edge = |edge: Option<(f64, bool)>| edge.map(|(at, inclusive)| Edge { at, inclusive });
+            Bounds { text: "".into(), low: edge(low), high: edge(high) }
+        };
+        let half_open = bounds(Some((1.0, true)), Some((2.0, false)));
+        let at_most = bounds(None, Some((2.0, true)));
+        for (bounds, value, below, contains, distance) in [
+            (&half_open, 0.5, false, false, 0.5),
+            (&half_open, 1.0, false, true, 0.0),
+            (&half_open, 2.0, true, false, 0.0),
+            (&half_open, 2.5, true, false, 0.5),
+            (&at_most, -9.0, false, true, 0.0),
+            (&at_most, 2.0, false, true, 0.0),
+            (&at_most, 2.25, true, false, 0.25),
+        ] {
+            assert_eq!(bounds.is_below(value), below, "{value} above {bounds:?}");
+            assert_eq!(bounds.contains(value), contains, "{value} in {bounds:?}");
+            assert_eq!(bounds.distance(value), distance, "{value} from {bounds:?}");
+        }
+    }
+}

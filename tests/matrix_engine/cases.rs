@@ -224,3 +224,21 @@ fn a_restored_state_goes_on() {
         assert_eq!(run(Some(restart), &mut table), straight, "restarted after second {restart}");
     }
 }
+
+#[test]
+fn values_outside_every_range_belong_to_the_outermost() {
+    // The row ends at 1; a ratio of 1.02 by rounding is as bad as 1, and what is no number is no value.
+    let mut engine = engine(&["occupancy; warning 0.2..0.6; ok 0.6..0.9; critical 0.9..1; recover 0 0s"]);
+    let mut table = Table::new(&[place()]);
+    for (second, value, level) in [
+        (0, 1.02, "critical"),
+        (1, f64::NAN, "critical"),
+        (2, 0.7, "ok"),
+        (3, 0.1, "warning"),
+        (4, f64::INFINITY, "critical"),
+    ] {
+        table.set(Some(value), 10.0);
+        engine.tick(START + Millis::seconds(second), &mut table);
+        assert_eq!(engine.levels()[0].3.name(), level, "{value}");
+    }
+}

@@ -361,7 +361,7 @@ impl<'s> Model<'s> {
         let people = people.into_iter().filter(|person| !self.now_told.contains(person));
         let people = people.filter(|person| !(self.improved && self.told.contains(person))).collect();
         self.send(people, "escalation");
-        if band.repeat.is_some_and(|repeat| self.ran > 0 && self.ran % repeat == 0) {
+        if band.repeat.is_some_and(|repeat| self.ran > 0 && self.ran.is_multiple_of(repeat)) {
             let people = [Self::media(&band.tell), self.reached.clone()].concat();
             self.send(people.into_iter().filter(|person| !self.now_told.contains(person)).collect(), "repeat");
         }
@@ -427,7 +427,7 @@ fn tick(engine: &mut Engine, table: &mut Table, second: usize, input: Input) -> 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
     #[test]
     fn the_engine_does_what_the_model_does(spec in spec(), inputs in inputs()) {
