@@ -280,11 +280,11 @@ mod tests {
 
     fn compare(calendar: &Calendar, change: Date) {
         let minutes = open_minutes(calendar, change);
-        let start = change.checked_sub(SignedDuration::from_hours(72)).unwrap();
+        let start = change.checked_sub(SignedDuration::from_hours(48)).unwrap();
         let start = Timestamp(start.to_zoned(calendar.zone.clone()).unwrap().timestamp().as_millisecond());
         let mut opened = None;
         let mut before = None;
-        for minute in 0..6 * 24 * 60 {
+        for minute in 0..4 * 24 * 60 {
             let now = start + Millis(minute * 60_000);
             let wall = now.in_zone(&calendar.zone).datetime();
             let open = minutes.contains(&wall);

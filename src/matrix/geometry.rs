@@ -10,6 +10,13 @@ impl Bounds {
     pub fn is_below(&self, value: f64) -> bool {
         self.high.is_some_and(|edge| value > edge.at || (!edge.inclusive && value >= edge.at))
     }
+
+    /// How far `value` is from it; 0 inside and on its edges.
+    pub fn distance(&self, value: f64) -> f64 {
+        let below = self.low.map_or(0.0, |edge| edge.at - value);
+        let above = self.high.map_or(0.0, |edge| value - edge.at);
+        below.max(above).max(0.0)
+    }
 }
 
 impl Row {
@@ -56,5 +63,34 @@ impl Sides {
     pub fn same(&self, one: usize, other: usize) -> bool {
         let side = |range: usize| self.0.get(range).copied().flatten();
         side(one).is_some() && side(one) == side(other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matrix::Edge;
+
+    #[test]
+    fn edges_belong_to_whom_they_include() {
+        let bounds = |low: Option<(f64, bool)>, high: Option<(f64, bool)>| {
+            let edge = |edge: Option<(f64, bool)>| edge.map(|(at, inclusive)| Edge { at, inclusive });
+            Bounds { text: "".into(), low: edge(low), high: edge(high) }
+        };
+        let half_open = bounds(Some((1.0, true)), Some((2.0, false)));
+        let at_most = bounds(None, Some((2.0, true)));
+        for (bounds, value, below, contains, distance) in [
+            (&half_open, 0.5, false, false, 0.5),
+            (&half_open, 1.0, false, true, 0.0),
+            (&half_open, 2.0, true, false, 0.0),
+            (&half_open, 2.5, true, false, 0.5),
+            (&at_most, -9.0, false, true, 0.0),
+            (&at_most, 2.0, false, true, 0.0),
+            (&at_most, 2.25, true, false, 0.25),
+        ] {
+            assert_eq!(bounds.is_below(value), below, "{value} above {bounds:?}");
+            assert_eq!(bounds.contains(value), contains, "{value} in {bounds:?}");
+            assert_eq!(bounds.distance(value), distance, "{value} from {bounds:?}");
+        }
     }
 }

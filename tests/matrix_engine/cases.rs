@@ -64,7 +64,8 @@ fn a_pair_named_literally_counts_from_the_start() {
 }
 
 fn labels(selector: &Selector, plan: &Plan) -> String {
-    let pairs: Vec<String> = selector.labels.pairs(plan).iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let pairs: Vec<String> =
+        selector.labels.pairs(plan).iter().map(|(name, value)| format!("{name}={value}")).collect();
     format!("{} {}", selector.indicator.name, pairs.join(" "))
 }
 
@@ -107,7 +108,8 @@ fn what_a_row_leaves_out_of_its_labels() {
 
 #[test]
 fn the_same_number_named_by_two_rows_is_printed_once() {
-    let rows = ["asa 15m; ok ..1; critical 1..", "asa 15m; ok ..2; warning 2..; per all", "asa 5m; ok ..2; warning 2.."];
+    let rows =
+        ["asa 15m; ok ..1; critical 1..", "asa 15m; ok ..2; warning 2..; per all", "asa 5m; ok ..2; warning 2.."];
     let named = engine(&rows).named(&Table::new(&[Key::ALL, place()]));
     assert_eq!(named.len(), 4);
     assert!(named.is_sorted_by(|a, b| a.0 <= b.0));
@@ -161,7 +163,8 @@ fn notices_carry_what_their_texts_need() {
     let escalation = engine.tick(START + Millis::seconds(2), &mut table);
     let repeat = engine.tick(START + Millis::seconds(3), &mut table);
 
-    let sent: Vec<_> = first.notifications.iter().map(|n| (n.sequence, n.address.as_ref(), n.value, n.samples)).collect();
+    let sent: Vec<_> =
+        first.notifications.iter().map(|n| (n.sequence, n.address.as_ref(), n.value, n.samples)).collect();
     assert_eq!(sent, [(1, "both@acme.example", Some(15.0), 7.0), (2, "both-hook", Some(15.0), 7.0)]);
     let later = [&escalation.notifications[0], &repeat.notifications[0]];
     for notice in later {
@@ -219,5 +222,23 @@ fn a_restored_state_goes_on() {
     assert_eq!(straight.len(), 2 + 7);
     for restart in 0..20 {
         assert_eq!(run(Some(restart), &mut table), straight, "restarted after second {restart}");
+    }
+}
+
+#[test]
+fn values_outside_every_range_belong_to_the_outermost() {
+    // The row ends at 1; a ratio of 1.02 by rounding is as bad as 1, and what is no number is no value.
+    let mut engine = engine(&["occupancy; warning 0.2..0.6; ok 0.6..0.9; critical 0.9..1; recover 0 0s"]);
+    let mut table = Table::new(&[place()]);
+    for (second, value, level) in [
+        (0, 1.02, "critical"),
+        (1, f64::NAN, "critical"),
+        (2, 0.7, "ok"),
+        (3, 0.1, "warning"),
+        (4, f64::INFINITY, "critical"),
+    ] {
+        table.set(Some(value), 10.0);
+        engine.tick(START + Millis::seconds(second), &mut table);
+        assert_eq!(engine.levels()[0].3.name(), level, "{value}");
     }
 }

@@ -82,7 +82,7 @@ fn too_high_says_nothing_of_too_low() {
 #[test]
 fn a_bad_patch_between_two_ok_ranges_is_a_side_of_its_own() {
     check(
-        "waiting; ok ..10; warning 10..20 tell lead; ok 20..30; critical 30.. for 1m tell desk; recover 0 10s",
+        "backlog; ok ..10; warning 10..20 tell lead; ok 20..30; critical 30.. for 1m tell desk; recover 0 10s",
         "0:00:00 35
          0:00:30 15
          0:00:40 25
@@ -338,8 +338,8 @@ fn no_data_alert_raises_and_recovers() {
          0:01:30 i1 #3 manager.email warning range
          0:02:00 i1 warning -> critical 20.. range
          0:02:00 i1 #4 desk.webhook critical range
-         0:02:00 i1 #5 lead.email critical range
-         0:02:00 i1 #6 manager.email critical range",
+         0:02:00 i1 #5 manager.email critical range
+         0:02:00 i1 #6 lead.email critical range",
     );
 }
 

@@ -139,7 +139,7 @@ impl Case {
         if moment.row().level_of(own) != Level::Ok {
             self.tell_opened(moment);
         }
-        let next = self.worse(moment, own).or_else(|| self.better(moment, own)).or_else(|| self.other(moment, own));
+        let next = self.worse(moment, own).or_else(|| self.better(moment, value)).or_else(|| self.other(moment, own));
         if let Some(next) = next {
             self.go(moment, next);
         }
@@ -159,13 +159,15 @@ impl Case {
         Some(Move { level, range, reason: Reason::Range })
     }
 
-    fn better(&self, moment: &Moment<'_>, own: usize) -> Option<Move> {
+    fn better(&self, moment: &Moment<'_>, value: f64) -> Option<Move> {
         let row = moment.row();
         let level = self.evidence.due_better(row, self.level, moment.now)?;
-        let of_level = (0..row.ranges.len()).filter(|range| row.level_of(*range) == level);
+        let of_level = row.ranges.iter().enumerate().filter(|(_, range)| range.level == level);
         // Of two as near, that on the side where the case has been.
-        let strange = |range: usize| !self.range.is_some_and(|was| moment.track.sides.same(was, range));
-        let range = of_level.min_by_key(|range| (range.abs_diff(own), strange(*range)));
+        let strange = |index: usize| !self.range.is_some_and(|was| moment.track.sides.same(was, index));
+        let nearness = of_level.map(|(index, range)| (range.bounds.distance(value), strange(index), index));
+        let nearest = nearness.min_by(|a, b| a.0.total_cmp(&b.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+        let range = nearest.map(|(_, _, index)| index);
         let reason = if level == Level::Ok { Reason::Recovered } else { Reason::Improved };
         Some(Move { level, range, reason })
     }

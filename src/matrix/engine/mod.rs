@@ -52,6 +52,20 @@
 //! `null` lasts from the first null reading to the first that is not; too few samples are not null. For a rule, a count,
 //! a `state_time` and an `oldest_*` of nothing are 0.
 //!
+//! # Opening
+//!
+//! From opening + `settle` on seconds are evaluated, and everything is counted from zero. An incident that was carried
+//! over stands until one of these:
+//!
+//! | the value | then |
+//! |---|---|
+//! | is outside ok, at once or before it has recovered | `opened`, and the timers go on |
+//! | is inside ok for `recover.for` | `recovered`; or, if it is nearer to the edge than `margin`, `improved` or `opened` |
+//! | is null, or of too few samples | nothing yet, unless `no_data` says so: what is not known is neither well nor bad |
+//!
+//! A tick that finds another stretch of open hours than the tick before is an opening, even if no tick fell into the
+//! closed hours.
+//!
 //! # Who is told
 //!
 //! | what | who | reason |
