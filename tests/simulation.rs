@@ -199,3 +199,97 @@ fn busy_hours_are_plausible() {
         assert!((30.0..600.0).contains(&wait), "{wait}");
     }
 }
+
+/// Mean wait of (reclamos, facebook) and of everything in the second half of an incident of an hour.
+fn during(kind: Option<IncidentKind>) -> Counts {
+    let mut settings = settings(3);
+    settings.incident = kind.map(|kind| Incident { kind, at: Millis(HOUR), duration: Millis(HOUR) });
+    let counts =
+        Counts::of(&events(&settings), settings.start + Millis(HOUR + HOUR / 2), settings.start + Millis(2 * HOUR));
+    report(&format!("{kind:?}"), &counts);
+    counts
+}
+
+#[test]
+fn incidents_have_the_effect_that_they_would_have() {
+    let usual = during(None);
+
+    let avalanche = during(Some(IncidentKind::Avalanche));
+    assert!(avalanche.arrivals["facebook"] > 4 * usual.arrivals["facebook"]);
+    assert!(avalanche.mean_wait("facebook/reclamos") > 10.0 * usual.mean_wait("facebook/reclamos"));
+    assert!(avalanche.mean_wait("voice/soporte") < 60.0, "who has nothing to do with it is not touched");
+
+    let gone = during(Some(IncidentKind::AgentsGone));
+    for place in ["facebook/reclamos", "whatsapp/soporte", "voice/soporte"] {
+        assert!(gone.mean_wait(place) > 3.0 * usual.mean_wait(place), "{place}");
+    }
+    assert!(gone.abandoned > 3 * usual.abandoned);
+
+    let stuck = during(Some(IncidentKind::StuckQueue));
+    assert!(!stuck.waits.contains_key("facebook/reclamos"), "nobody is answered");
+    assert!(stuck.mean_wait("facebook/ventas") < 2.0 * usual.mean_wait("facebook/ventas"));
+}
+
+#[test]
+fn a_silent_feed_delivers_late_what_happened() {
+    let mut settings = settings(1);
+    let told: Vec<String> = events(&settings).into_iter().map(|event| event.json).collect();
+    let (from, until) = (settings.start + Millis(HOUR / 4), settings.start + Millis(HOUR / 2));
+    settings.incident =
+        Some(Incident { kind: IncidentKind::Silence, at: Millis(HOUR / 4), duration: Millis(HOUR / 4) });
+    let silent = events(&settings);
+    assert!(silent.iter().all(|event| event.sent < from || event.sent >= until));
+    assert!(silent.iter().any(|event| event.time >= from && event.sent == until));
+    assert_eq!(silent.into_iter().map(|event| event.json).collect::<Vec<_>>(), told);
+}
+
+#[test]
+fn disorder_changes_the_way_and_not_the_story() {
+    let mut settings = settings(1);
+    let told: BTreeSet<String> = events(&settings).into_iter().map(|event| event.json).collect();
+    settings.disorder = Disorder { duplicates: 0.05, late: 0.1, lateness: Millis(600_000), garbage: 0.02 };
+    let sent = events(&settings);
+    assert!(sent.is_sorted_by_key(|event| event.sent));
+    let share = |count: usize| count as f64 / told.len() as f64;
+
+    let (mut seen, mut twice, mut bad) = (BTreeSet::new(), 0, 0);
+    for event in &sent {
+        assert!((Millis(0)..Millis(600_000)).contains(&(event.sent - event.time)));
+        assert!(!event.json.contains('\n'));
+        if !told.contains(&event.json) {
+            bad += 1;
+            let decoded = Decoder::default().decode(event.json.as_bytes());
+            assert!(matches!(decoded, Decoded::Rejected(_)), "{}: {decoded:?}", event.json);
+        } else if !seen.insert(&event.json) {
+            twice += 1;
+        }
+    }
+    assert_eq!(seen.len(), told.len(), "nothing is lost");
+    assert!((0.04..0.06).contains(&share(twice)), "{twice}");
+    assert!((0.015..0.025).contains(&share(bad)), "{bad}");
+    let late = sent.iter().filter(|event| event.sent > event.time).count();
+    assert!((0.13..0.17).contains(&share(late)), "{late} late or twice");
+}
+
+#[test]
+fn scale_grows_agents_and_arrivals_together() {
+    let settings = settings(1);
+    let one = Counts::of(&events(&settings), settings.start, settings.until.unwrap());
+    let five = Settings { scale: 5.0, ..settings.clone() };
+    let five = Counts::of(&events(&five), settings.start, settings.until.unwrap());
+    let ratio = |of: fn(&Counts) -> usize| of(&five) as f64 / of(&one) as f64;
+    assert!((4.5..5.5).contains(&ratio(|counts| counts.agents)));
+    assert!((4.3..5.7).contains(&ratio(|counts| counts.events)));
+}
+
+#[test]
+fn the_night_is_quiet_by_day_curve_only() {
+    let at_three = |curve| {
+        let start = Timestamp::parse("2026-11-23T03:00:00-05:00").unwrap();
+        let until = start + Millis(HOUR);
+        let settings = Settings { curve, start, until: Some(until), ..settings(1) };
+        Counts::of(&events(&settings), start, until).arrivals.values().sum::<usize>()
+    };
+    let (day, flat) = (at_three(Curve::Day), at_three(Curve::Flat));
+    assert!(day * 8 < flat, "{day} of {flat}");
+}

@@ -262,7 +262,7 @@ impl Iterator for Simulation {
                 self.ended = true;
                 continue;
             }
-            let Some(Reverse((time, _, action))) = self.actions.pop() else { return None };
+            let Reverse((time, _, action)) = self.actions.pop()?;
             self.now = time;
             self.act(action);
         }
