@@ -140,6 +140,11 @@ impl Decoder {
     }
 }
 
+/// An instant as a record may state it in text: RFC 3339 with an offset, within [`crate::domain::Timestamp::MIN`]..=`MAX`.
+pub fn parse_time(text: &str) -> Option<crate::domain::Timestamp> {
+    time::parse(text)
+}
+
 fn parse(record: &[u8]) -> Result<raw::Raw<'_>, Reason> {
     if record.len() > RECORD_BYTES_MAX {
         return Err(Reason::TooLarge);
