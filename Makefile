@@ -3,6 +3,7 @@
 # CI runs `.ci/run`, which installs what is missing and calls `make test`.
 
 CARGO ?= cargo
+FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench audit fuzz need
@@ -28,10 +29,10 @@ bench: need ## events per second, latency and memory
 audit: ## the dependencies against the database of security advisories, which is fetched
 	$(CARGO) deny check
 
-fuzz: need ## random bytes into the decoder for a minute (needs cargo-fuzz)
-	@test -f fuzz/Cargo.toml || { echo "there is no fuzz/Cargo.toml" >&2; exit 2; }
-	for target in $$($(CARGO) fuzz list); do \
-	  RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer none $$target -- -max_total_time=60 || exit 1; done
+fuzz: need ## random bytes into the decoder, for a minute or FUZZ_SECONDS (needs cargo-fuzz)
+	@mkdir -p fuzz/corpus/wire
+	RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $(FUZZ_FLAGS) --sanitizer none wire fuzz/corpus/wire fuzz/seeds -- \
+	  -max_total_time=$(FUZZ_SECONDS) -verbosity=0
 
 need:
 	@deploy/need
