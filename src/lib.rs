@@ -7,6 +7,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`domain`] | time, keys, events, agent classes: words that everything else speaks |
+//! | [`plan`] | the compiled settings that decide what is counted: zone, windows, thresholds, channels, limits |
 //! | [`wire`] | bytes -> event, or a rejected record with its reason |
 //! | [`floor`] | who waits, who is handled by whom, which state each agent is in; events -> deltas |
 //! | [`board`] | panes, windows, levels and histograms per key; deltas -> numbers |
