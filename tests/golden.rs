@@ -1,5 +1,6 @@
 //! The golden scenarios of `tests/golden/`: run straight, in reverse order of arrival, shuffled, and with every event
 //! twice; by the program and by the oracle.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is a failed test, with its line")]
 
 mod oracle;
 

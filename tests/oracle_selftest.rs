@@ -1,13 +1,14 @@
 //! The oracle against small cases computed by hand, and the comparison against deliberate mistakes: a check that cannot
 //! fail would prove nothing. The golden scenarios (`golden.rs`) are its larger examples.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is a failed test, with its line")]
 
 mod oracle;
 
 use oracle::calendar::{at_local, midnight_at_or_before, open_between, windows};
 use oracle::compare::Difference;
 use oracle::compare::{compare_instant, shrink};
-use oracle::figures::{Figures, REQUIRED, figures};
-use oracle::generate::{Case, Chaos, case};
+use oracle::figures::{Figures, LATER, REQUIRED, figures};
+use oracle::generate::{Case, Chaos, Dice, case};
 use oracle::intake::{Intake, instants, next_multiple};
 use oracle::product::Printed;
 use oracle::settings::{DAY, HOUR, MINUTE, SECOND, Settings, duration};
@@ -128,7 +129,7 @@ fn every_required_figure_is_computed() {
 #[test]
 fn random_floors_exercise_every_indicator() {
     let mut busy: std::collections::BTreeMap<String, usize> = Default::default();
-    for seed in 0..60 {
+    for seed in 0..40 {
         let case = case(seed, Chaos::Broken);
         for instant in instants(&case.lines, duration(&case.every), &case.settings) {
             for (name, figure) in figures(&case.lines[..instant.lines], instant.at, &case.settings) {
@@ -138,10 +139,12 @@ fn random_floors_exercise_every_indicator() {
             }
         }
     }
-    for indicator in REQUIRED {
+    for indicator in REQUIRED.into_iter().chain(LATER) {
         assert!(busy.get(indicator).copied().unwrap_or(0) >= 50, "{indicator}: {:?}", busy.get(indicator));
     }
 }
+
+type Records = std::collections::BTreeMap<String, (Option<f64>, f64)>;
 
 fn printed_from(figures: &Figures, at: i64) -> Printed {
     let records = figures.iter().map(|(name, f)| (name.clone(), (f.value, f.samples))).collect();
@@ -157,7 +160,7 @@ fn the_comparison_sees_what_differs() {
     assert!(compare_instant(instant.at, &expected, &right).is_empty());
 
     let some = expected.iter().find(|(name, f)| name.starts_with("queued") && f.samples > 0.0).unwrap().0.clone();
-    let change = |edit: &dyn Fn(&mut std::collections::BTreeMap<String, (Option<f64>, f64)>)| {
+    let change = |edit: &dyn Fn(&mut Records)| {
         let mut printed = right.clone();
         edit(printed.get_mut(&instant.at).unwrap());
         compare_instant(instant.at, &expected, &printed).len()
@@ -181,4 +184,60 @@ fn shrinking_keeps_the_cause_and_little_else() {
     };
     assert!(!differ(&whole).is_empty());
     assert_eq!(shrink(&whole, "asa", &differ).lines.len(), 2);
+}
+
+/// What is shown is a function of the set of events, in the oracle too.
+#[test]
+fn the_order_of_arrival_does_not_matter_to_the_oracle() {
+    let mut compared = 0;
+    for seed in 0..40 {
+        let case = case(seed, Chaos::Calm);
+        let at = instants(&case.lines, duration(&case.every), &case.settings).last().unwrap().at;
+        let events = case.lines.iter().map(|line| oracle::decode::decode(line, &case.settings).unwrap());
+        if events.map(|event| event.time).min().unwrap() <= at - case.settings.lateness {
+            continue;
+        }
+        let expected = figures(&case.lines, at, &case.settings);
+        let mut other = case.lines.clone();
+        other.extend(case.lines.iter().step_by(3).cloned());
+        Dice::new(seed).shuffle(&mut other);
+        assert_eq!(figures(&other, at, &case.settings), expected, "{}", case.title);
+        compared += 1;
+    }
+    assert!(compared >= 20, "only {compared} streams are short enough");
+}
+
+#[test]
+fn the_stages_of_one_conversation() {
+    let settings = Settings::plain();
+    let at = |clock: &str| at_local("2026-11-23", clock, &settings);
+    let lines: Vec<String> = [
+        ("10:00:00", "arrived", json!({"channel": "chat"})),
+        ("10:01:00", "queued", json!({"channel": "chat", "queue": "q"})),
+        ("10:03:00", "assigned", json!({"agent": "ana"})),
+        ("10:04:00", "replied", json!({"agent": "ana"})),
+        ("10:09:00", "customer_message", json!({})),
+        ("10:10:00", "parked", json!({})),
+        ("10:13:00", "resumed", json!({})),
+        ("10:15:00", "wrapup", json!({})),
+        ("10:16:00", "closed", json!({"outcome": "resolved"})),
+    ]
+    .into_iter()
+    .map(|(clock, kind, mut fields)| {
+        fields["id"] = json!(clock);
+        fields["type"] = json!(format!("interaction.{kind}"));
+        fields["interaction"] = json!("c1");
+        fields["time"] = json!(at(clock));
+        fields.to_string()
+    })
+    .collect();
+    let all = figures(&lines, at("10:20:00"), &settings);
+    for (stage, minutes) in
+        [("triage", 1), ("queue", 2), ("reply", 1), ("customer", 5), ("handling", 3), ("parked", 3), ("wrapup", 1)]
+    {
+        let figure = all[&format!("stage_time q/chat 30m stage={stage}")];
+        assert_eq!((figure.value, figure.samples), (Some(f64::from(minutes) * 60.0), 1.0), "{stage}");
+        let share = all[&format!("stage_share q/chat 30m stage={stage}")];
+        assert_eq!((share.value, share.samples), (Some(f64::from(minutes) / 16.0), 960.0), "{stage}");
+    }
 }

@@ -1,6 +1,7 @@
 //! A recorded day of a real call centre: Sunday 1 August 1999 at an Israeli bank, from the Technion's Service
 //! Engineering data ("Anonymous Bank", I. Guedj and A. Mandelbaum). The file is not part of the repository; without it
 //! the tests say so and pass over it.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is a failed test, with its line")]
 
 mod oracle;
 

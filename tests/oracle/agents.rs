@@ -20,6 +20,9 @@ pub struct PairStay {
     pub channel: String,
     /// A class, or `elsewhere`.
     pub class: String,
+    /// Where the entry of the pair says it.
+    pub busy: Option<i64>,
+    pub slots: Option<i64>,
 }
 
 /// The snapshots are in the order of their times.
@@ -77,33 +80,39 @@ fn person(snapshot: &Snapshot, queues: &[Entry]) -> String {
 }
 
 fn pairs(snapshot: &Snapshot, class: &str, queues: &[Entry], channels: &[String]) -> Vec<PairStay> {
-    let named: Vec<(&String, &String, Option<i64>)> = queues
+    let named: Vec<(&String, &String, Option<i64>, Option<i64>)> = queues
         .iter()
         .filter_map(|entry| match entry {
-            Entry::Pair { queue, channel, busy, .. } => Some((queue, channel, *busy)),
+            Entry::Pair { queue, channel, busy, slots } => Some((queue, channel, *busy, *slots)),
             Entry::Name(_) => None,
         })
         .collect();
     let mut list: Vec<PairStay> = Vec::new();
-    let mut add = |queue: &String, channel: &String, class: &str| {
+    let mut add = |queue: &String, channel: &String, class: &str, busy: Option<i64>, slots: Option<i64>| {
         if !list.iter().any(|pair| pair.queue == *queue && pair.channel == *channel) {
-            list.push(PairStay { queue: queue.clone(), channel: channel.clone(), class: class.to_owned() });
+            list.push(PairStay {
+                queue: queue.clone(),
+                channel: channel.clone(),
+                class: class.to_owned(),
+                busy,
+                slots,
+            });
         }
     };
     if !named.is_empty() {
         // CHOICE: with one object in the list "only those pairs count": plain names beside it name no pair.
         let busy_somewhere = snapshot.busy.unwrap_or(0) > 0 || busy_in_pairs(queues) > 0;
-        for (queue, channel, busy) in named {
+        for (queue, channel, busy, slots) in named {
             // CHOICE: `elsewhere` replaces only `handling`: who wraps up or is offline is that everywhere.
             let elsewhere = busy == Some(0) && busy_somewhere && class == "handling";
-            add(queue, channel, if elsewhere { "elsewhere" } else { class });
+            add(queue, channel, if elsewhere { "elsewhere" } else { class }, busy, slots);
         }
         return list;
     }
     for entry in queues {
         if let Entry::Name(queue) = entry {
             for channel in channels {
-                add(queue, channel, class);
+                add(queue, channel, class, None, None);
             }
         }
     }
@@ -125,4 +134,19 @@ pub fn class_under<'a>(stay: &'a Stay, queue: Option<&str>, channel: Option<&str
         }
     }
     class
+}
+
+/// Interactions in hand and slots under a key, while the agent counts there.
+/// CHOICE: where the entries of pairs say `busy` or `slots` these are added up under the key, otherwise the agent's own
+/// hold. Who says nothing of `busy` has one in hand while handling, else none. Slots are never fewer than what is in hand.
+pub fn slots_under(stay: &Stay, queue: Option<&str>, channel: Option<&str>) -> (i64, i64) {
+    let here = |pair: &&PairStay| queue.is_none_or(|q| q == pair.queue) && channel.is_none_or(|c| c == pair.channel);
+    let sum = |of: fn(&PairStay) -> Option<i64>| -> Option<i64> {
+        let told: Vec<i64> = stay.pairs.iter().filter(here).filter_map(of).collect();
+        (!told.is_empty()).then(|| told.iter().sum())
+    };
+    let handling = i64::from(class_under(stay, queue, channel) == Some("handling"));
+    let busy = sum(|pair| pair.busy).or(stay.busy).unwrap_or(handling);
+    let slots = sum(|pair| pair.slots).unwrap_or(stay.slots);
+    (busy, slots.max(busy))
 }

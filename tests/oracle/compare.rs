@@ -1,5 +1,7 @@
 //! What was printed against what the oracle says, both ways round; and a failing list of events made short.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::figures::{Figure, Figures, LATER, Near, REQUIRED, figures};
 use super::generate::Case;
 use super::intake::instants;
@@ -113,10 +115,10 @@ pub fn shrink(case: &Case, indicator: &str, differ: &dyn Fn(&Case) -> Vec<Differ
     let mut best = case.clone();
     let mut piece = best.lines.len().div_ceil(2);
     let mut tries = 0;
-    while piece >= 1 && tries < 600 {
+    while piece >= 1 && tries < 400 {
         let mut start = 0;
         let mut shorter = false;
-        while start < best.lines.len() && tries < 600 {
+        while start < best.lines.len() && tries < 400 {
             let mut lines = best.lines.clone();
             lines.drain(start..(start + piece).min(lines.len()));
             let candidate = Case { lines, ..best.clone() };
@@ -137,16 +139,44 @@ pub fn shrink(case: &Case, indicator: &str, differ: &dyn Fn(&Case) -> Vec<Differ
     best
 }
 
-/// `None` if all is well; otherwise everything one needs to see what is wrong.
-pub fn verdict(case: &Case) -> Option<String> {
-    let all = differences(case);
-    let first = all.first()?.clone();
-    let short = shrink(case, first.indicator(), &differences);
-    let left = differences(&short);
+/// Runs every case. `None` if all is well; otherwise which indicators differ in how many cases, and for the first few of
+/// them the shortest list of events that still fails, with everything one needs to see why.
+pub fn verdict(cases: impl Iterator<Item = Case>) -> Option<String> {
+    let mut count = 0;
+    let mut tally: BTreeMap<String, (usize, String)> = BTreeMap::new();
+    let mut shown: Vec<(Case, Difference)> = Vec::new();
+    for case in cases {
+        count += 1;
+        let all = differences(&case);
+        let indicators: BTreeSet<&str> = all.iter().map(Difference::indicator).collect();
+        for indicator in &indicators {
+            tally.entry((*indicator).to_owned()).or_insert_with(|| (0, case.title.clone())).0 += 1;
+        }
+        let new = all.iter().find(|d| !shown.iter().any(|(_, other)| other.indicator() == d.indicator()));
+        if let Some(new) = new.filter(|_| shown.len() < SHOWN) {
+            shown.push((case, new.clone()));
+        }
+    }
+    if tally.is_empty() {
+        return None;
+    }
+    let mut text = format!("indicators that differ, in how many of {count} floors, and the first of these:\n");
+    for (indicator, (floors, first)) in &tally {
+        text.push_str(&format!("  {indicator}: {floors} ({first})\n"));
+    }
+    for (case, difference) in &shown {
+        text.push_str(&explain(case, difference));
+    }
+    Some(text)
+}
+
+const SHOWN: usize = 3;
+
+fn explain(case: &Case, difference: &Difference) -> String {
+    let short = shrink(case, difference.indicator(), &differences);
     let mut text = format!(
-        "{}: {} differences, the first: {first}\nshrunk from {} to {} lines, every {}, configuration:\n{}\n",
+        "-----\n{}: {difference}\nshrunk from {} to {} lines, every {}, configuration:\n{}\n",
         case.title,
-        all.len(),
         case.lines.len(),
         short.lines.len(),
         short.every,
@@ -156,8 +186,8 @@ pub fn verdict(case: &Case) -> Option<String> {
         text.push_str(line);
         text.push('\n');
     }
-    for difference in left.iter().take(25) {
-        text.push_str(&format!("  {difference}\n"));
+    for left in differences(&short).iter().take(15) {
+        text.push_str(&format!("  {left}\n"));
     }
-    Some(text)
+    text
 }

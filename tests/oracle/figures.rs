@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::agents::{Stay, class_under, stays};
+use super::agents::{Stay, class_under, slots_under, stays};
 use super::calendar::{open_between, windows};
 use super::intake::Intake;
 use super::interactions::{End, Facts, Lasted, Place, Point, Stretch, Wait};
@@ -65,7 +65,7 @@ pub const REQUIRED: [&str; 29] = [
 ];
 
 /// Later ones that the oracle knows.
-pub const LATER: [&str; 8] = [
+pub const LATER: [&str; 13] = [
     "unqueued",
     "oldest_unqueued",
     "response_time",
@@ -74,7 +74,14 @@ pub const LATER: [&str; 8] = [
     "backlog_change",
     "service_level_live",
     "state_entries",
+    "stage_time",
+    "stage_time_p90",
+    "stage_share",
+    "slot_occupancy",
+    "concurrency",
 ];
+
+const STAGES: [&str; 7] = ["triage", "queue", "reply", "handling", "customer", "parked", "wrapup"];
 
 const CLASSES: [&str; 6] = ["available", "handling", "wrapup", "unproductive", "offline", "elsewhere"];
 
@@ -307,6 +314,7 @@ impl Here<'_> {
             self.waits(window, from, until, true);
         }
         self.work(window, from, until);
+        self.stages(window, from, until);
         self.agents_over(window, from, until);
     }
 
@@ -401,9 +409,25 @@ impl Here<'_> {
         self.put("acw", window, "", mean(&after), after.len() as f64, Near::Exact);
     }
 
+    fn stages(&mut self, window: &str, from: i64, until: i64) {
+        let stages = self.facts.stages.iter();
+        let here: Vec<_> = stages.filter(|s| from <= s.at && s.at < until && self.key.covers(&s.place)).collect();
+        let total: i64 = here.iter().map(|s| s.took).sum();
+        for stage in STAGES {
+            let mut sorted: Vec<i64> = here.iter().filter(|s| s.name == stage).map(|s| s.took).collect();
+            sorted.sort_unstable();
+            let (label, n) = (format!("stage={stage}"), sorted.len() as f64);
+            self.put("stage_time", window, &label, mean(&sorted), n, Near::Exact);
+            self.put("stage_time_p90", window, &label, nearest_rank(&sorted, 90), n, Near::Percent);
+            // CHOICE: the samples of a share are the seconds of all stages, which stand below its line.
+            self.ratio("stage_share", window, &label, seconds(sorted.iter().sum()), seconds(total), Near::Exact);
+        }
+    }
+
     fn agents_over(&mut self, window: &str, from: i64, until: i64) {
         let mut time: BTreeMap<&str, i64> = BTreeMap::new();
         let mut entries: BTreeMap<&str, usize> = BTreeMap::new();
+        let (mut busy_time, mut offered, mut in_hand) = (0, 0, 0);
         for agent in self.agents {
             let mut before: Option<&str> = None;
             for stay in agent {
@@ -414,6 +438,15 @@ impl Here<'_> {
                 }
                 if let Some(class) = class {
                     *time.entry(class).or_default() += clipped.max(0);
+                    let (busy, slots) = slots_under(stay, self.key.queue.as_deref(), self.key.channel.as_deref());
+                    // CHOICE: slots are offered by who counts in the occupancy; wrap-up takes up what is said to be busy.
+                    if ["available", "handling", "wrapup"].contains(&class) {
+                        busy_time += busy * clipped.max(0);
+                        offered += slots * clipped.max(0);
+                    }
+                    if class == "handling" {
+                        in_hand += busy * clipped.max(0);
+                    }
                     // CHOICE: a class is entered where the agent was in another one, or did not count, just before.
                     if before != Some(class) && from <= stay.from && stay.from < until {
                         *entries.entry(class).or_default() += 1;
@@ -437,6 +470,8 @@ impl Here<'_> {
         // CHOICE: the contract lists `connected` for `agents` only; if it is printed here it is the connected time.
         self.put("state_time", window, "state=connected", Some(connected), connected, Near::Optional);
         self.ratio("occupancy", window, "", working, ready, Near::Exact);
+        self.ratio("slot_occupancy", window, "", seconds(busy_time), seconds(offered), Near::Exact);
+        self.ratio("concurrency", window, "", seconds(in_hand), of(&["handling"]), Near::Exact);
         self.ratio("utilization", window, "", utilized, connected, Near::Exact);
     }
 }

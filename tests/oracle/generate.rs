@@ -31,7 +31,9 @@ pub struct Dice(u64);
 
 impl Dice {
     pub fn new(seed: u64) -> Dice {
-        Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xA7A1_A7A1)
+        // Mixed first: neighbouring seeds would otherwise throw the same numbers, one throw apart.
+        let mut dice = Dice(seed ^ 0xA7A1_A7A1);
+        Dice(dice.next().rotate_left(17) ^ dice.next())
     }
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);

@@ -60,6 +60,15 @@ pub struct Contact {
     pub after: i64,
 }
 
+/// One step of the flow that came to its end at `at`.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    pub name: &'static str,
+    pub place: Place,
+    pub at: i64,
+    pub took: i64,
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     pub arrivals: Vec<Point>,
@@ -75,6 +84,7 @@ pub struct Facts {
     pub open: Vec<Stretch>,
     pub unanswered: Vec<Stretch>,
     pub unqueued: Vec<Stretch>,
+    pub stages: Vec<Stage>,
 }
 
 impl Facts {
@@ -92,6 +102,7 @@ impl Facts {
         self.open.append(&mut other.open);
         self.unanswered.append(&mut other.unanswered);
         self.unqueued.append(&mut other.unqueued);
+        self.stages.append(&mut other.stages);
     }
 }
 
@@ -113,6 +124,9 @@ struct Work {
     after: i64,
     wrapup: bool,
     customers_turn: bool,
+    /// Of the handling, what is neither before the answer nor after the contact.
+    talking: i64,
+    since_wrapup: i64,
 }
 
 struct Walk<'a> {
@@ -135,6 +149,10 @@ struct Walk<'a> {
     asked: Option<i64>,
     work: Option<Work>,
     parked: bool,
+    /// For the stages: when it was put aside, when an agent took what still waits, when the customer was last replied to.
+    parked_at: i64,
+    taken: Option<i64>,
+    replied: Option<i64>,
 }
 
 pub fn facts(life: &[Happening], settings: &Settings) -> Facts {
@@ -153,6 +171,9 @@ pub fn facts(life: &[Happening], settings: &Settings) -> Facts {
         asked: None,
         work: None,
         parked: false,
+        parked_at: 0,
+        taken: None,
+        replied: None,
     };
     for happening in life {
         // CHOICE: what is only said about an interaction (`rated`, `evaluated`) is no sign of life: it neither opens it,
@@ -193,15 +214,23 @@ impl Walk<'_> {
             Step::CustomerMessage => {
                 self.message.get_or_insert(at);
                 self.asked.get_or_insert(at);
+                if let Some(from) = self.replied.take() {
+                    self.stage("customer", at, at - from);
+                }
                 if let Some(work) = &mut self.work {
                     work.customers_turn = false;
                 }
             }
-            Step::Parked => self.parked = true,
-            Step::Resumed => self.parked = false,
+            Step::Parked if self.parked => {}
+            Step::Parked => {
+                self.parked = true;
+                self.parked_at = at;
+            }
+            Step::Resumed => self.take_up(at),
             Step::Wrapup => {
-                if let Some(work) = &mut self.work {
+                if let Some(work) = self.work.as_mut().filter(|work| !work.wrapup) {
                     work.wrapup = true;
+                    work.since_wrapup = at;
                     work.customers_turn = false;
                 }
             }
@@ -235,6 +264,8 @@ impl Walk<'_> {
 
     fn over(&mut self) {
         self.status = Status::Over;
+        self.taken = None;
+        self.replied = None;
         self.message = None;
         self.asked = None;
         self.work = None;
@@ -278,6 +309,7 @@ impl Walk<'_> {
         for arrival in &mut self.facts.arrivals {
             arrival.place.queue.get_or_insert(queue.to_owned());
         }
+        let triage = self.arrived.filter(|_| !self.placed);
         self.placed = true;
         if self.waiting.is_some() && place == self.place {
             // "To the same queue and channel before the answer keeps the clock": nor is it queued a second time.
@@ -287,10 +319,28 @@ impl Walk<'_> {
         // CHOICE: an agent's work on it ends with its leaving: each leg is a contact of its own, known at that moment.
         self.end_work(at);
         self.place = place;
+        if let Some(from) = triage {
+            self.stage("triage", at, at - from);
+        }
         self.start_wait(at);
     }
 
+    /// CHOICE: a step counts when it is done, in the place where it was done. One that is broken off (left, given up)
+    /// is not in the mean.
+    fn stage(&mut self, name: &'static str, at: i64, took: i64) {
+        self.facts.stages.push(Stage { name, place: self.place.clone(), at, took });
+    }
+
+    fn take_up(&mut self, at: i64) {
+        if self.parked {
+            self.parked = false;
+            self.stage("parked", at, at - self.parked_at);
+        }
+    }
+
     fn start_wait(&mut self, at: i64) {
+        self.taken = None;
+        self.replied = None;
         self.facts.queued.push(Point { place: self.place.clone(), at });
         self.waiting = Some(self.facts.waits.len());
         self.facts.waits.push(Wait { place: self.place.clone(), start: at, end: None });
@@ -304,6 +354,12 @@ impl Walk<'_> {
 
     fn assign(&mut self, at: i64) {
         self.placed = true;
+        if let Some(index) = self.waiting
+            && self.taken.is_none()
+        {
+            self.taken = Some(at);
+            self.stage("queue", at, at - self.facts.waits[index].start);
+        }
         if !self.settings.channel(self.place.channel.as_deref()).answered_by_reply {
             self.answer(at);
             self.message = None;
@@ -318,6 +374,8 @@ impl Walk<'_> {
                 after: 0,
                 wrapup: false,
                 customers_turn: false,
+                talking: 0,
+                since_wrapup: 0,
             });
         }
     }
@@ -329,8 +387,12 @@ impl Walk<'_> {
             self.facts.responses.push(Lasted { place: self.place.clone(), from, at });
         }
         if self.settings.channel(self.place.channel.as_deref()).answered_by_reply {
+            if let Some(from) = self.taken.filter(|_| self.waiting.is_some()) {
+                self.stage("reply", at, at - from);
+            }
             self.answer(at);
             self.message = None;
+            self.replied = Some(at);
         } else if self.answered {
             // CHOICE: where the assignment answers, a reply still answers a message that came after it.
             self.message = None;
@@ -369,7 +431,7 @@ impl Walk<'_> {
 
     /// Counts the work done up to `at` in the state that held until then.
     fn work_until(&mut self, at: i64) {
-        let parked = self.parked;
+        let (parked, answered) = (self.parked, self.waiting.is_none());
         let Some(work) = &mut self.work else { return };
         let channel = self.settings.channel(work.place.channel.as_deref());
         let out = parked || (channel.answered_by_reply && work.customers_turn);
@@ -380,14 +442,22 @@ impl Walk<'_> {
                 work.after += at - work.counted_to;
             }
         }
+        // CHOICE: the stage `handling` is the work between the answer and the wrap-up, so that no second is in two stages.
+        if answered && !out && !work.wrapup {
+            work.talking += at - work.counted_to;
+        }
         work.counted_to = at;
     }
 
     fn end_work(&mut self, at: i64) {
+        self.take_up(at);
         if let Some(work) = self.work.take() {
+            self.stage("handling", at, work.talking);
+            if work.wrapup {
+                self.stage("wrapup", at, at - work.since_wrapup);
+            }
             self.facts.contacts.push(Contact { place: work.place, at, handled: work.handled, after: work.after });
         }
-        self.parked = false;
     }
 
     /// What never ends: silent too long. An event at the very end of the silence comes after it (CHOICE).
