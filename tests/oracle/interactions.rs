@@ -1,0 +1,508 @@
+//! One interaction's events, in their order, as plain facts: what was counted when, what waited from when to when.
+
+use super::decode::Step;
+use super::intake::Happening;
+use super::settings::Settings;
+
+/// Where something happened. What is not known counts in the roll-ups over it only.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub queue: Option<String>,
+    pub channel: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Point {
+    pub place: Place,
+    pub at: i64,
+}
+
+/// Something that took from `from` until it became known at `at`.
+#[derive(Clone, Debug)]
+pub struct Lasted {
+    pub place: Place,
+    pub from: i64,
+    pub at: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Answered,
+    Abandoned,
+    /// Moved to another queue before the answer.
+    Left,
+    ClosedUnanswered,
+    Expired,
+}
+
+#[derive(Clone, Debug)]
+pub struct Wait {
+    pub place: Place,
+    pub start: i64,
+    pub end: Option<(i64, End)>,
+}
+
+/// A state that held from `from` (inclusive) until `until`; `since` is the instant its age is counted from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stretch {
+    pub place: Place,
+    pub since: i64,
+    pub from: i64,
+    pub until: Option<i64>,
+}
+
+/// A finished piece of work of an agent on an interaction in one queue.
+#[derive(Clone, Debug)]
+pub struct Contact {
+    pub place: Place,
+    pub at: i64,
+    pub handled: i64,
+    pub after: i64,
+}
+
+/// One step of the flow that came to its end at `at`.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    pub name: &'static str,
+    pub place: Place,
+    pub at: i64,
+    pub took: i64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    pub arrivals: Vec<Point>,
+    pub queued: Vec<Point>,
+    pub replies: Vec<Point>,
+    pub closed: Vec<Point>,
+    pub expired: Vec<Point>,
+    pub waits: Vec<Wait>,
+    pub first_responses: Vec<Lasted>,
+    pub responses: Vec<Lasted>,
+    pub resolutions: Vec<Lasted>,
+    pub contacts: Vec<Contact>,
+    pub open: Vec<Stretch>,
+    pub unanswered: Vec<Stretch>,
+    pub unqueued: Vec<Stretch>,
+    pub stages: Vec<Stage>,
+}
+
+impl Facts {
+    pub fn append(&mut self, mut other: Facts) {
+        self.arrivals.append(&mut other.arrivals);
+        self.queued.append(&mut other.queued);
+        self.replies.append(&mut other.replies);
+        self.closed.append(&mut other.closed);
+        self.expired.append(&mut other.expired);
+        self.waits.append(&mut other.waits);
+        self.first_responses.append(&mut other.first_responses);
+        self.responses.append(&mut other.responses);
+        self.resolutions.append(&mut other.resolutions);
+        self.contacts.append(&mut other.contacts);
+        self.open.append(&mut other.open);
+        self.unanswered.append(&mut other.unanswered);
+        self.unqueued.append(&mut other.unqueued);
+        self.stages.append(&mut other.stages);
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Status {
+    /// Nothing has been heard of it yet.
+    New,
+    Open,
+    /// Closed or abandoned.
+    Over,
+    Expired,
+}
+
+/// An agent is on it: when work was last counted up to, and what has been counted.
+struct Work {
+    place: Place,
+    counted_to: i64,
+    handled: i64,
+    after: i64,
+    wrapup: bool,
+    customers_turn: bool,
+    /// Of the handling, what is neither before the answer nor after the contact.
+    talking: i64,
+    since_wrapup: i64,
+}
+
+struct Walk<'a> {
+    settings: &'a Settings,
+    facts: Facts,
+    status: Status,
+    place: Place,
+    opened: i64,
+    last: i64,
+    arrived: Option<i64>,
+    /// Has been in some queue by `queued` or `transferred`, or an agent took it: no longer triage.
+    placed: bool,
+    /// Index into `facts.waits`.
+    waiting: Option<usize>,
+    /// An answer has been given once.
+    answered: bool,
+    /// The oldest message, arrival or reopening of the customer that nobody answered.
+    message: Option<i64>,
+    /// The oldest `customer_message` that nobody answered.
+    asked: Option<i64>,
+    work: Option<Work>,
+    parked: bool,
+    /// For the stages: when it was put aside, when an agent took what still waits, when the customer was last replied to.
+    parked_at: i64,
+    taken: Option<i64>,
+    replied: Option<i64>,
+}
+
+pub fn facts(life: &[Happening], settings: &Settings) -> Facts {
+    let mut walk = Walk {
+        settings,
+        facts: Facts::default(),
+        status: Status::New,
+        place: Place::default(),
+        opened: 0,
+        last: 0,
+        arrived: None,
+        placed: false,
+        waiting: None,
+        answered: false,
+        message: None,
+        asked: None,
+        work: None,
+        parked: false,
+        parked_at: 0,
+        taken: None,
+        replied: None,
+    };
+    for happening in life {
+        // CHOICE: what is only said about an interaction (`rated`, `evaluated`) is no sign of life: it neither opens it,
+        // nor breaks its silence.
+        if matches!(happening.step, Step::Rated | Step::Evaluated) {
+            continue;
+        }
+        walk.expire_until(happening.time);
+        walk.work_until(happening.time);
+        walk.step(happening.time, &happening.step);
+        walk.last = happening.time;
+        walk.write_down(happening.time);
+    }
+    walk.expire_until(i64::MAX);
+    walk.facts
+}
+
+impl Walk<'_> {
+    fn step(&mut self, at: i64, step: &Step) {
+        match self.status {
+            // CHOICE: an `abandoned` or `closed` heard first opens and ends it at once.
+            Status::New | Status::Expired => self.open(at),
+            // CHOICE: after `closed` or `abandoned` only `reopened` changes anything, except that the first `arrived`
+            // still counts (it tells what had happened before).
+            Status::Over if matches!(step, Step::Reopened { .. }) => self.open(at),
+            Status::Over if matches!(step, Step::Arrived { .. }) => return self.arrive_late(at, step),
+            Status::Over => return,
+            Status::Open => {}
+        }
+        match step {
+            Step::Arrived { channel, queue } => self.arrive(at, channel, queue.as_deref()),
+            Step::Queued { queue, channel } => self.wait_in(at, queue, Some(channel)),
+            Step::Transferred { queue, channel } => self.wait_in(at, queue, channel.as_deref()),
+            Step::Assigned => self.assign(at),
+            // CHOICE: automatic replies are not counted in `replies`, start no customer's turn and answer nothing.
+            Step::Replied { automatic: true } => {}
+            Step::Replied { automatic: false } => self.reply(at),
+            Step::CustomerMessage => {
+                self.message.get_or_insert(at);
+                self.asked.get_or_insert(at);
+                if let Some(from) = self.replied.take() {
+                    self.stage("customer", at, at - from);
+                }
+                if let Some(work) = &mut self.work {
+                    work.customers_turn = false;
+                }
+            }
+            Step::Parked if self.parked => {}
+            Step::Parked => {
+                self.parked = true;
+                self.parked_at = at;
+            }
+            Step::Resumed => self.take_up(at),
+            Step::Wrapup => {
+                if let Some(work) = self.work.as_mut().filter(|work| !work.wrapup) {
+                    work.wrapup = true;
+                    work.since_wrapup = at;
+                    work.customers_turn = false;
+                }
+            }
+            Step::Abandoned => {
+                // CHOICE: without a wait (never queued, or answered already) it only leaves the backlog. What an agent
+                // had worked on it gives no handling time, as it was never closed.
+                self.end_wait(at, End::Abandoned);
+                self.work = None;
+                self.over();
+            }
+            Step::Closed { resolved } => {
+                self.facts.closed.push(Point { place: self.place.clone(), at });
+                if let (true, Some(from)) = (*resolved, self.arrived) {
+                    // CHOICE: closed as resolved again after a reopening, it is resolved a second time, from its arrival.
+                    self.facts.resolutions.push(Lasted { place: self.place.clone(), from, at });
+                }
+                self.end_wait(at, End::ClosedUnanswered);
+                self.end_work(at);
+                self.over();
+            }
+            Step::Reopened { by_customer } => self.reopen(at, *by_customer),
+            Step::Rated | Step::Evaluated => {}
+        }
+    }
+
+    fn open(&mut self, at: i64) {
+        self.status = Status::Open;
+        self.opened = at;
+        self.parked = false;
+    }
+
+    fn over(&mut self) {
+        self.status = Status::Over;
+        self.taken = None;
+        self.replied = None;
+        self.message = None;
+        self.asked = None;
+        self.work = None;
+        self.parked = false;
+    }
+
+    /// CHOICE: only the first `arrived` in order is the arrival; a second one changes nothing.
+    fn arrive(&mut self, at: i64, channel: &str, queue: Option<&str>) {
+        if self.arrived.is_some() {
+            return;
+        }
+        self.count_arrival(at, channel, queue);
+        if self.place.channel.is_none() {
+            self.place.channel = Some(channel.to_owned());
+        }
+        if self.place.queue.is_none() {
+            self.place.queue = queue.map(str::to_owned);
+        }
+        if !self.answered {
+            self.message.get_or_insert(at);
+        }
+    }
+
+    fn arrive_late(&mut self, at: i64, step: &Step) {
+        if let (None, Step::Arrived { channel, queue }) = (self.arrived, step) {
+            self.count_arrival(at, channel, queue.as_deref());
+        }
+    }
+
+    /// CHOICE: the arrival counts in the channel that `arrived` names, and in the queue that it names, or else in the
+    /// one that the interaction has already, or else in the first that `queued` or `transferred` names.
+    fn count_arrival(&mut self, at: i64, channel: &str, queue: Option<&str>) {
+        self.arrived = Some(at);
+        let queue = queue.map(str::to_owned).or_else(|| self.place.queue.clone());
+        self.facts.arrivals.push(Point { place: Place { queue, channel: Some(channel.to_owned()) }, at });
+    }
+
+    fn wait_in(&mut self, at: i64, queue: &str, channel: Option<&str>) {
+        let channel = channel.map(str::to_owned).or_else(|| self.place.channel.clone());
+        let place = Place { queue: Some(queue.to_owned()), channel };
+        for arrival in &mut self.facts.arrivals {
+            arrival.place.queue.get_or_insert(queue.to_owned());
+        }
+        let triage = self.arrived.filter(|_| !self.placed);
+        self.placed = true;
+        if self.waiting.is_some() && place == self.place {
+            // "To the same queue and channel before the answer keeps the clock": nor is it queued a second time.
+            return;
+        }
+        self.end_wait(at, End::Left);
+        // CHOICE: an agent's work on it ends with its leaving: each leg is a contact of its own, known at that moment.
+        self.end_work(at);
+        self.place = place;
+        if let Some(from) = triage {
+            self.stage("triage", at, at - from);
+        }
+        self.start_wait(at);
+    }
+
+    /// CHOICE: a step counts when it is done, in the place where it was done. One that is broken off (left, given up)
+    /// is not in the mean.
+    fn stage(&mut self, name: &'static str, at: i64, took: i64) {
+        self.facts.stages.push(Stage { name, place: self.place.clone(), at, took });
+    }
+
+    fn take_up(&mut self, at: i64) {
+        if self.parked {
+            self.parked = false;
+            self.stage("parked", at, at - self.parked_at);
+        }
+    }
+
+    fn start_wait(&mut self, at: i64) {
+        self.taken = None;
+        self.replied = None;
+        self.facts.queued.push(Point { place: self.place.clone(), at });
+        self.waiting = Some(self.facts.waits.len());
+        self.facts.waits.push(Wait { place: self.place.clone(), start: at, end: None });
+    }
+
+    fn end_wait(&mut self, at: i64, how: End) {
+        if let Some(index) = self.waiting.take() {
+            self.facts.waits[index].end = Some((at, how));
+        }
+    }
+
+    fn assign(&mut self, at: i64) {
+        self.placed = true;
+        if let Some(index) = self.waiting
+            && self.taken.is_none()
+        {
+            self.taken = Some(at);
+            self.stage("queue", at, at - self.facts.waits[index].start);
+        }
+        if !self.settings.channel(self.place.channel.as_deref()).answered_by_reply {
+            self.answer(at);
+            self.message = None;
+            self.asked = None;
+        }
+        // CHOICE: a second `assigned` without a wait between belongs to the same contact, which runs from the first.
+        if self.work.is_none() {
+            self.work = Some(Work {
+                place: self.place.clone(),
+                counted_to: at,
+                handled: 0,
+                after: 0,
+                wrapup: false,
+                customers_turn: false,
+                talking: 0,
+                since_wrapup: 0,
+            });
+        }
+    }
+
+    fn reply(&mut self, at: i64) {
+        self.facts.replies.push(Point { place: self.place.clone(), at });
+        if let Some(from) = self.asked.take() {
+            // CHOICE: only a `customer_message` starts a response time, the arrival does not.
+            self.facts.responses.push(Lasted { place: self.place.clone(), from, at });
+        }
+        if self.settings.channel(self.place.channel.as_deref()).answered_by_reply {
+            if let Some(from) = self.taken.filter(|_| self.waiting.is_some()) {
+                self.stage("reply", at, at - from);
+            }
+            self.answer(at);
+            self.message = None;
+            self.replied = Some(at);
+        } else if self.answered {
+            // CHOICE: where the assignment answers, a reply still answers a message that came after it.
+            self.message = None;
+        }
+        // CHOICE: the customer's turn is from a reply that is not automatic to the next message of the customer.
+        if let Some(work) = &mut self.work {
+            work.customers_turn = !work.wrapup;
+        }
+    }
+
+    /// CHOICE: the first answer counts for `first_response_time` also where no wait was running.
+    fn answer(&mut self, at: i64) {
+        self.end_wait(at, End::Answered);
+        if !self.answered {
+            self.answered = true;
+            if let Some(from) = self.arrived {
+                self.facts.first_responses.push(Lasted { place: self.place.clone(), from, at });
+            }
+        }
+    }
+
+    /// CHOICE: a reopening by the customer leaves something unanswered, from then on. One heard while it is open starts
+    /// a new wait by the customer's hand if it is not waiting, and changes nothing otherwise. It waits in the last queue
+    /// that is known, be it only from `arrived`.
+    fn reopen(&mut self, at: i64, by_customer: bool) {
+        if !by_customer {
+            return;
+        }
+        self.message.get_or_insert(at);
+        if self.waiting.is_none() && self.place.queue.is_some() {
+            self.end_work(at);
+            self.placed = true;
+            self.start_wait(at);
+        }
+    }
+
+    /// Counts the work done up to `at` in the state that held until then.
+    fn work_until(&mut self, at: i64) {
+        let (parked, answered) = (self.parked, self.waiting.is_none());
+        let Some(work) = &mut self.work else { return };
+        let channel = self.settings.channel(work.place.channel.as_deref());
+        let out = parked || (channel.answered_by_reply && work.customers_turn);
+        if channel.handling_elapsed || !out {
+            work.handled += at - work.counted_to;
+            // CHOICE: the after-contact part is what of the handling comes after the first `wrapup`.
+            if work.wrapup {
+                work.after += at - work.counted_to;
+            }
+        }
+        // CHOICE: the stage `handling` is the work between the answer and the wrap-up, so that no second is in two stages.
+        if answered && !out && !work.wrapup {
+            work.talking += at - work.counted_to;
+        }
+        work.counted_to = at;
+    }
+
+    fn end_work(&mut self, at: i64) {
+        self.take_up(at);
+        if let Some(work) = self.work.take() {
+            self.stage("handling", at, work.talking);
+            if work.wrapup {
+                self.stage("wrapup", at, at - work.since_wrapup);
+            }
+            self.facts.contacts.push(Contact { place: work.place, at, handled: work.handled, after: work.after });
+        }
+    }
+
+    /// What never ends: silent too long. An event at the very end of the silence comes after it (CHOICE).
+    fn expire_until(&mut self, at: i64) {
+        if self.status != Status::Open {
+            return;
+        }
+        let channel = self.settings.channel(self.place.channel.as_deref());
+        // CHOICE: whatever neither waits nor has a message unanswered is "answered", be it by nobody.
+        let unanswered = self.waiting.is_some() || self.message.is_some();
+        let silence = if unanswered { channel.give_up } else { channel.idle_close };
+        let end = self.last + silence;
+        if end > at {
+            return;
+        }
+        self.facts.expired.push(Point { place: self.place.clone(), at: end });
+        self.end_wait(end, End::Expired);
+        // CHOICE: work on it that was never ended gives no handling time.
+        self.over();
+        self.status = Status::Expired;
+        self.write_down(end);
+    }
+
+    /// Writes down which states hold from now on.
+    fn write_down(&mut self, at: i64) {
+        let open = self.status == Status::Open;
+        let place = self.place.clone();
+        let state = |since: Option<i64>| since.filter(|_| open).map(|since| (place.clone(), since));
+        hold(&mut self.facts.open, at, state(Some(self.opened)));
+        hold(&mut self.facts.unanswered, at, state(self.message));
+        // CHOICE: "in no queue yet" is before the first `queued`, `transferred` or `assigned`, also where `arrived` named
+        // a queue.
+        hold(&mut self.facts.unqueued, at, state(self.arrived.filter(|_| !self.placed)));
+    }
+}
+
+fn hold(stretches: &mut Vec<Stretch>, at: i64, state: Option<(Place, i64)>) {
+    let running = stretches.last_mut().filter(|stretch| stretch.until.is_none());
+    if let Some(stretch) = running {
+        if state.as_ref().is_some_and(|(place, since)| *place == stretch.place && *since == stretch.since) {
+            return;
+        }
+        stretch.until = Some(at);
+    }
+    if let Some((place, since)) = state {
+        stretches.push(Stretch { place, since, from: at, until: None });
+    }
+}
