@@ -56,7 +56,14 @@ fn the_demos_broker_is_read_from_its_beginning() {
     consumer.stop(Duration::from_secs(10)).expect("stopped in time");
 
     let letters = DeadLetters::start(&kafka, Problems::default()).expect("a producer");
-    letters.send(&Letter { reason: "not_json", topic: "events", partition: 0, offset: 1, key: None, payload: Some(b"x") });
+    letters.send(&Letter {
+        reason: "not_json",
+        topic: "events",
+        partition: 0,
+        offset: 1,
+        key: None,
+        payload: Some(b"x"),
+    });
     letters.flush(Duration::from_secs(10)).expect("written");
     assert_eq!(letters.counters().delivered, 1);
 }

@@ -33,6 +33,8 @@ struct Log {
     last_idle: Option<Instant>,
     stopped: bool,
     resume: Option<i64>,
+    /// Keep what was read over a rebalance, and go on after it.
+    keeps: bool,
 }
 
 /// Writes down what it is told.
@@ -84,8 +86,12 @@ impl Handler for Recorder {
             }
         });
     }
-    fn resume_from(&mut self, _: TopicPartition) -> Option<i64> {
-        self.with(|log| log.resume)
+    fn resume_from(&mut self, tp: TopicPartition) -> Option<i64> {
+        self.with(|log| {
+            let own = |seen: &&Seen| (seen.source, seen.partition) == (tp.source, tp.partition);
+            let next = log.records.iter().rev().find(own).map(|seen| seen.offset + 1);
+            log.resume.or(next.filter(|_| log.keeps))
+        })
     }
     fn stopping(&mut self) {
         self.with(|log| log.stopped = true);
@@ -174,7 +180,8 @@ fn starts_where_the_kafka_timestamps_are_25_hours_back() {
     let Some(broker) = real::shared() else { return };
     broker.create_topic("aged", 2);
     let hours_ago = |hours: i64| Some(now_ms() - hours * 3_600_000);
-    let at = |hours: i64, partition: i32| Line { timestamp: hours_ago(hours), ..line(partition, &format!("{hours} h")) };
+    let at =
+        |hours: i64, partition: i32| Line { timestamp: hours_ago(hours), ..line(partition, &format!("{hours} h")) };
     broker.produce("aged", [at(48, 0), at(26, 0), at(24, 0), at(1, 0), at(30, 1), at(26, 1)]);
     let (consumer, recorder) = start(&broker.config("aged"), &["aged"], Start::DAY_AND_AN_HOUR);
     eventually("ready", || consumer.status().ready());
@@ -209,13 +216,18 @@ fn dead_letters_keep_key_and_bytes_and_say_where_they_are_from() {
     });
     letters.send(&Letter { reason: "no_key", topic: "t", partition: 0, offset: 0, key: None, payload: Some(b"") });
     letters.flush(Duration::from_secs(20)).expect("written");
-    assert_eq!((letters.counters().sent, letters.counters().delivered, letters.counters().lost), (2, 2, 0));
+    let counted = letters.counters();
+    assert_eq!((counted.sent, counted.delivered, counted.lost), (2, 2, 0), "{:?}", problems.open());
     let found = broker.consume_all("letters.dead");
     assert_eq!(found.len(), 2);
     assert_eq!(found[0].key.as_deref(), Some(&b"i-1"[..]));
     assert_eq!(found[0].payload.as_deref(), Some(&bytes[..]));
-    let headers: Vec<(&str, &str)> = found[0].headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    assert_eq!(headers, [("offset", "4711"), ("partition", "3"), ("reason", "not_utf8"), ("topic", "atalaya.interactions")]);
+    let headers: Vec<(&str, &str)> =
+        found[0].headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(
+        headers,
+        [("offset", "4711"), ("partition", "3"), ("reason", "not_utf8"), ("topic", "atalaya.interactions")]
+    );
     assert_eq!((found[1].key.as_deref(), found[1].payload.as_deref()), (None, Some(&b""[..])));
     assert_eq!(problems.open(), vec![]);
 }
@@ -249,11 +261,16 @@ fn a_position_that_is_gone_is_said_aloud_and_read_from_the_start() {
     let recorder = Recorder::default();
     recorder.with(|log| log.resume = Some(1_000));
     let consumer = start_with(&broker.config("gone"), &["gone"], Start::DAY_AND_AN_HOUR, &recorder);
+    eventually("told", || consumer.status().problems.iter().any(|problem| problem.kind == Kind::OffsetsGone));
     eventually("read from the start", || recorder.count() == 10);
     let status = consumer.status();
     assert_eq!(status.counters.resets, 1);
     let told = status.problems.iter().find(|problem| problem.kind == Kind::OffsetsGone).expect("told");
-    assert!(told.text.contains("`gone` partition 0") && told.text.contains("before our position 1000"), "{}", told.text);
+    assert!(
+        told.text.contains("`gone` partition 0") && told.text.contains("before our position 1000"),
+        "{}",
+        told.text
+    );
     broker.produce("gone", [line(0, "more")]);
     eventually("and goes on", || recorder.count() == 11 && consumer.status().ready());
     stop(consumer);
@@ -299,7 +316,8 @@ fn a_broker_that_is_down_at_start_is_waited_for() {
     let (consumer, recorder) = start(&config, &["early"], Start::DAY_AND_AN_HOUR);
     eventually("it is said", || {
         consumer.status().problems.iter().any(|problem| {
-            problem.kind == Kind::Unreachable && problem.text.starts_with(&format!("Nothing answers at 127.0.0.1:{port}"))
+            problem.kind == Kind::Unreachable
+                && problem.text.starts_with(&format!("Nothing answers at 127.0.0.1:{port}"))
         })
     });
     assert_eq!(consumer.status().problems.len(), 1, "{:?}", consumer.status().problems);
@@ -317,7 +335,10 @@ fn a_broker_that_stands_still_for_a_while_loses_nothing() {
     let Some(broker) = real::RealKafka::start() else { return };
     broker.create_topic("still", 2);
     broker.produce("still", (0..100).map(|n| line(n % 2, &n.to_string())));
-    let (consumer, recorder) = start(&broker.config("still"), &["still"], Start::DAY_AND_AN_HOUR);
+    let recorder = Recorder::default();
+    // The group may give the partitions out anew after each outage: the handler goes on where it was.
+    recorder.with(|log| log.keeps = true);
+    let consumer = start_with(&broker.config("still"), &["still"], Start::DAY_AND_AN_HOUR, &recorder);
     eventually("ready", || consumer.status().ready());
     broker.signal("STOP");
     eventually("it is said", || consumer.status().problems.iter().any(|problem| problem.kind == Kind::Silent));

@@ -2,11 +2,12 @@
 //!
 //! Reading record by record through the consumer's own queue costs half as much again per record. So each assigned
 //! partition's queue is forwarded to one queue of ours, from which records are taken many at a time; the consumer itself
-//! is polled for its events only (rebalances, errors, logs). Three habits of librdkafka shape this:
+//! is polled for its events only (rebalances, errors, logs). Four habits of librdkafka shape this:
 //!
 //! * `rd_kafka_consume_batch_queue` waits its whole timeout unless the batch is full: one record is waited for, then the
 //!   rest is taken with timeout 0.
 //! * On a subscribed consumer's own queue it would swallow the rebalance events.
+//! * It ends a forwarding by itself when it stops fetching ([`Reader::forward_again`]).
 //! * A queue that outlives its consumer makes the consumer's drop hang: the fields of [`Reader`] stand in the order of
 //!   their destruction.
 //!
@@ -24,10 +25,20 @@ use super::consumer::TopicPartition;
 
 /// What a partition's queue delivers.
 pub enum Item<'a> {
-    Record { offset: i64, timestamp: Option<i64>, key: Option<&'a [u8]>, payload: Option<&'a [u8]> },
+    Record {
+        offset: i64,
+        timestamp: Option<i64>,
+        key: Option<&'a [u8]>,
+        payload: Option<&'a [u8]>,
+    },
     /// The end of the partition was reached at this offset.
-    End { offset: i64 },
-    Failed { code: RDKafkaErrorCode, text: String },
+    End {
+        offset: i64,
+    },
+    Failed {
+        code: RDKafkaErrorCode,
+        text: String,
+    },
 }
 
 /// A reference to a librdkafka queue, given back on drop.
@@ -75,7 +86,13 @@ impl<C: ConsumerContext> Reader<C> {
     pub fn new(consumer: BaseConsumer<C>, topics: Vec<String>, batch_max: usize) -> Option<Self> {
         // SAFETY: the client's pointer is valid while `consumer` lives.
         let queue = NonNull::new(unsafe { c::rd_kafka_queue_new(consumer.client().native_ptr()) }).map(Queue)?;
-        Some(Reader { forwarded: Vec::new(), queue, consumer, batch: vec![std::ptr::null_mut(); batch_max.max(1)], topics })
+        Some(Reader {
+            forwarded: Vec::new(),
+            queue,
+            consumer,
+            batch: vec![std::ptr::null_mut(); batch_max.max(1)],
+            topics,
+        })
     }
 
     pub fn consumer(&self) -> &BaseConsumer<C> {
@@ -89,12 +106,24 @@ impl<C: ConsumerContext> Reader<C> {
         let Some(Ok(topic)) = self.topics.get(tp.source).map(|name| CString::new(name.as_str())) else { return false };
         // SAFETY: the client lives, the name is a C string that librdkafka copies; the result is null or a reference
         // that we own.
-        let own = unsafe { c::rd_kafka_queue_get_partition(self.consumer.client().native_ptr(), topic.as_ptr(), tp.partition) };
+        let own = unsafe {
+            c::rd_kafka_queue_get_partition(self.consumer.client().native_ptr(), topic.as_ptr(), tp.partition)
+        };
         let Some(own) = NonNull::new(own).map(Queue) else { return false };
         // SAFETY: both queues are valid; librdkafka takes its own reference to the destination.
         unsafe { c::rd_kafka_queue_forward(own.0.as_ptr(), self.queue.0.as_ptr()) };
         self.forwarded.push((tp, own));
         true
+    }
+
+    /// Forwards again what is to be forwarded. When librdkafka has stopped fetching a partition it ends the forwarding by
+    /// itself, some time later and on another thread: a partition given back and taken again at once would be read no
+    /// more. To be called every now and then; records that lie in a partition's queue come over in their order.
+    pub fn forward_again(&self) {
+        for (_, own) in &self.forwarded {
+            // SAFETY: both queues are valid; librdkafka replaces its reference to the destination.
+            unsafe { c::rd_kafka_queue_forward(own.0.as_ptr(), self.queue.0.as_ptr()) };
+        }
     }
 
     /// Ends the forwarding of a partition that was taken away.
@@ -165,7 +194,10 @@ fn show(
             let timestamp = unsafe { c::rd_kafka_message_timestamp(message.0.as_ptr(), &mut kind) };
             // SAFETY: key and payload are the message's, valid until it is dropped after `visit`.
             let (key, payload) = unsafe { (bytes(raw.key, raw.key_len), bytes(raw.payload, raw.len)) };
-            visit(tp, Item::Record { offset: raw.offset, timestamp: (timestamp >= 0).then_some(timestamp), key, payload });
+            visit(
+                tp,
+                Item::Record { offset: raw.offset, timestamp: (timestamp >= 0).then_some(timestamp), key, payload },
+            );
         }
         c::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__PARTITION_EOF => visit(tp, Item::End { offset: raw.offset }),
         code => {

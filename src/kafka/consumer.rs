@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::BaseConsumer;
 
+use super::client_config_with;
 use super::errors::{self, KafkaFailure, Place};
 use super::problems::Problems;
 use super::status::Status;
 use super::worker::{self, Context};
-use super::client_config_with;
 use crate::clock;
 use crate::config::Kafka;
 use crate::domain::{Millis, Timestamp};
@@ -138,9 +138,10 @@ impl Consumer {
         let consumer: BaseConsumer<Context> = group_config(kafka)
             .create_with_context(Context::new(place.clone()))
             .map_err(|error| errors::creation(&error, &place))?;
-        let asking: BaseConsumer<Context> = client_config_with(kafka, &[("group.id", kafka.group.as_str()), ("enable.auto.commit", "false")])
-            .create_with_context(Context::new(place.clone()))
-            .map_err(|error| errors::creation(&error, &place))?;
+        let asking: BaseConsumer<Context> =
+            client_config_with(kafka, &[("group.id", kafka.group.as_str()), ("enable.auto.commit", "false")])
+                .create_with_context(Context::new(place.clone()))
+                .map_err(|error| errors::creation(&error, &place))?;
         let (done_sender, done) = mpsc::channel();
         let worker = worker::Setup {
             consumer,

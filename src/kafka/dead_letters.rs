@@ -11,7 +11,9 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, DeliveryResult, NoCustomPartitioner, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{
+    BaseRecord, DeliveryResult, NoCustomPartitioner, Producer as _, ProducerContext, ThreadedProducer,
+};
 
 use super::errors::{self, KafkaFailure, Place};
 use super::problems::{Kind, Problems};
@@ -75,7 +77,8 @@ impl DeadLetters {
                 ("enable.idempotence", "true"),
                 // For as long as it takes: a broker that is down for hours loses nothing while the queue has room.
                 ("message.timeout.ms", "0"),
-                ("topic.metadata.propagation.max.ms", "3600000"),
+                // How long a topic may not exist yet. Above 2,147,483 librdkafka's sum overflows and it waits not at all.
+                ("topic.metadata.propagation.max.ms", "2000000"),
                 ("queue.buffering.max.messages", "100000"),
                 ("queue.buffering.max.kbytes", "65536"),
                 ("linger.ms", "20"),
@@ -120,7 +123,9 @@ impl DeadLetters {
                     self.full.store(false, Ordering::Relaxed);
                     return;
                 }
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) if clock::instant() < deadline => {
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
+                    if clock::instant() < deadline =>
+                {
                     record = back;
                     std::thread::sleep(Duration::from_millis(5));
                 }
@@ -167,7 +172,11 @@ impl DeadLetters {
 
     pub fn counters(&self) -> LetterCounters {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        LetterCounters { sent: read(&self.counts.sent), delivered: read(&self.counts.delivered), lost: read(&self.counts.lost) }
+        LetterCounters {
+            sent: read(&self.counts.sent),
+            delivered: read(&self.counts.delivered),
+            lost: read(&self.counts.lost),
+        }
     }
 
     /// Waits until everything sent is confirmed, for at most `within`; says how many are not. Blocks.

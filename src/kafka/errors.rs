@@ -101,7 +101,9 @@ pub fn explain(code: RDKafkaErrorCode, reason: &str, place: &Place) -> Option<(K
             ),
         ),
         // One connection; when it is the last, `AllBrokersDown` follows.
-        Code::BrokerTransportFailure | Code::OperationTimedOut | Code::RequestTimedOut | Code::PartitionEOF => return None,
+        Code::BrokerTransportFailure | Code::OperationTimedOut | Code::RequestTimedOut | Code::PartitionEOF => {
+            return None;
+        }
         Code::Resolve => (
             Kind::Unreachable,
             format!(
@@ -118,7 +120,10 @@ pub fn explain(code: RDKafkaErrorCode, reason: &str, place: &Place) -> Option<(K
                 detail(&reason)
             ),
         ),
-        Code::Authentication | Code::SaslAuthenticationFailed | Code::UnsupportedSASLMechanism | Code::IllegalSASLState => (
+        Code::Authentication
+        | Code::SaslAuthenticationFailed
+        | Code::UnsupportedSASLMechanism
+        | Code::IllegalSASLState => (
             Kind::Authentication,
             format!(
                 "{brokers} refuses who we say we are. Check `sasl.mechanism`, `sasl.username` and `sasl.password` (or \
@@ -243,13 +248,18 @@ mod tests {
 
     #[test]
     fn secrets_of_the_properties_never_show() {
-        let config =
-            KafkaError::ClientConfig(rdkafka::config::RDKafkaConfRes::RD_KAFKA_CONF_INVALID,
-                "Invalid value \"hunter22\" for configuration property \"sasl.password\"".into(), "sasl.password".into(), "hunter22".into());
+        let config = KafkaError::ClientConfig(
+            rdkafka::config::RDKafkaConfRes::RD_KAFKA_CONF_INVALID,
+            "Invalid value \"hunter22\" for configuration property \"sasl.password\"".into(),
+            "sasl.password".into(),
+            "hunter22".into(),
+        );
         let made = KafkaError::ClientCreation("cannot open key with hunter22-and-more over SASL_SSL".into());
         let fatal = fatal(RDKafkaErrorCode::Fail, "it was hunter22", &place());
         let (_, told) = explain(RDKafkaErrorCode::Authentication, "user x, password hunter22", &place()).expect("told");
-        for text in [creation(&config, &place()).to_string(), creation(&made, &place()).to_string(), fatal.to_string(), told] {
+        for text in
+            [creation(&config, &place()).to_string(), creation(&made, &place()).to_string(), fatal.to_string(), told]
+        {
             assert!(!text.contains("hunter22"), "{text}");
             assert!(!text.contains("and-more"), "{text}");
         }

@@ -18,7 +18,9 @@ impl MockBroker {
     /// Listens on a free port of the loopback, with these topics and their numbers of partitions.
     pub fn start(topics: &[(&str, i32)]) -> Result<MockBroker, KafkaFailure> {
         let failure = |what: &str, error: rdkafka::error::KafkaError| {
-            KafkaFailure::Client(format!("The in-process broker could not {what}: {error}. Is the loopback interface up?"))
+            KafkaFailure::Client(format!(
+                "The in-process broker could not {what}: {error}. Is the loopback interface up?"
+            ))
         };
         let cluster = MockCluster::new(1).map_err(|error| failure("start", error))?;
         for (topic, partitions) in topics {

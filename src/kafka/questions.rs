@@ -49,7 +49,10 @@ pub struct Bounds {
 pub enum Answer {
     Starts(Vec<Bounds>),
     /// `asked` is the wall time before the question: the ends were at least this far then.
-    Ends { asked: Timestamp, ends: Vec<(TopicPartition, i64)> },
+    Ends {
+        asked: Timestamp,
+        ends: Vec<(TopicPartition, i64)>,
+    },
     /// For each source, whether its topic exists.
     Topics(Vec<bool>),
 }
@@ -152,8 +155,11 @@ impl Questions {
             }
             Err(error) => {
                 let code = error.rdkafka_error_code();
-                let told = code.and_then(|code| errors::explain(code, "", &self.place)).filter(|(kind, _)| *kind != Kind::Other);
-                let (kind, text) = told.unwrap_or_else(|| (Kind::Silent, errors::unanswered(what, &error, &self.place)));
+                let told = code
+                    .and_then(|code| errors::explain(code, "", &self.place))
+                    .filter(|(kind, _)| *kind != Kind::Other);
+                let (kind, text) =
+                    told.unwrap_or_else(|| (Kind::Silent, errors::unanswered(what, &error, &self.place)));
                 // A broker that is not there is told once, by whoever finds out first.
                 let unreachable = self.problems.open().iter().any(|problem| problem.kind == Kind::Unreachable);
                 if kind != Kind::MissingTopic && !(kind == Kind::Silent && unreachable) {

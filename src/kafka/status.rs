@@ -141,8 +141,11 @@ mod tests {
 
     #[test]
     fn ready_is_where_the_sources_ended_at_the_start() {
-        let mut status =
-            Status { topics: vec!["events".to_owned(), "agents".to_owned()].into(), seen: vec![true, false], ..Status::default() };
+        let mut status = Status {
+            topics: vec!["events".to_owned(), "agents".to_owned()].into(),
+            seen: vec![true, false],
+            ..Status::default()
+        };
         assert!(status.not_ready()[0].contains("has not given out"), "{:?}", status.not_ready());
         status.assigned = true;
         status.partitions = vec![partition(0, 90, 90), partition(1, 40, 90)];

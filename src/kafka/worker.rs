@@ -125,7 +125,9 @@ struct Epitaph(Arc<Shared>);
 impl Drop for Epitaph {
     fn drop(&mut self) {
         let ended = if std::thread::panicking() {
-            Ended::Failed("The reader of the sources died of a defect of this program; see the log, and report it.".to_owned())
+            Ended::Failed(
+                "The reader of the sources died of a defect of this program; see the log, and report it.".to_owned(),
+            )
         } else {
             Ended::Stopped
         };
@@ -213,9 +215,10 @@ fn slot(slots: &mut Slots, tp: TopicPartition) -> Option<&mut Slot> {
 
 fn each(slots: &Slots) -> impl Iterator<Item = (TopicPartition, &Slot)> {
     slots.iter().enumerate().flat_map(|(source, partitions)| {
-        partitions.iter().zip(0i32..).filter_map(move |(slot, partition)| {
-            Some((TopicPartition { source, partition }, slot.as_ref()?))
-        })
+        partitions
+            .iter()
+            .zip(0i32..)
+            .filter_map(move |(slot, partition)| Some((TopicPartition { source, partition }, slot.as_ref()?)))
     })
 }
 
@@ -266,6 +269,7 @@ impl Worker {
         }
         if now.duration_since(self.shown) >= STATUS_EVERY {
             self.shown = now;
+            self.reader.forward_again();
             self.show(now);
         }
         Ok(())
@@ -274,12 +278,8 @@ impl Worker {
     fn poll_client(&mut self) -> Result<(), String> {
         match self.reader.consumer().poll(Duration::ZERO) {
             Some(Err(KafkaError::MessageConsumptionFatal(_))) => {
-                let (code, text) = self
-                    .reader
-                    .consumer()
-                    .client()
-                    .fatal_error()
-                    .unwrap_or((RDKafkaErrorCode::Fatal, String::new()));
+                let (code, text) =
+                    self.reader.consumer().client().fatal_error().unwrap_or((RDKafkaErrorCode::Fatal, String::new()));
                 return Err(errors::fatal(code, &text, &self.place).to_string());
             }
             // Partitions are forwarded before they are assigned, so this does not happen; should it, nothing is lost.
@@ -330,7 +330,13 @@ impl Worker {
     fn commit_failed(&mut self, error: &KafkaError) {
         use RDKafkaErrorCode as Code;
         self.counters.commit_failures += 1;
-        let passing = [Code::NoOffset, Code::RebalanceInProgress, Code::IllegalGeneration, Code::UnknownMemberId, Code::AssignmentLost];
+        let passing = [
+            Code::NoOffset,
+            Code::RebalanceInProgress,
+            Code::IllegalGeneration,
+            Code::UnknownMemberId,
+            Code::AssignmentLost,
+        ];
         if error.rdkafka_error_code().is_some_and(|code| passing.contains(&code)) {
             // The partitions are moving: whoever has them next commits.
             tracing::debug!(%error, "offsets not committed while the group changes");
@@ -435,7 +441,8 @@ impl Worker {
     fn take_answer(&mut self, answer: Answer) {
         match answer {
             Answer::Starts(list) => {
-                let (new, other): (Vec<_>, Vec<_>) = list.into_iter().partition(|bounds| self.waiting.remove(&bounds.tp));
+                let (new, other): (Vec<_>, Vec<_>) =
+                    list.into_iter().partition(|bounds| self.waiting.remove(&bounds.tp));
                 for bounds in other {
                     self.restart(&bounds);
                 }
@@ -521,27 +528,48 @@ impl Worker {
     /// A position that is gone: from the start of the log, said aloud.
     fn restart(&mut self, bounds: &Bounds) {
         let Some(slot) = slot(&mut self.slots, bounds.tp).filter(|slot| slot.lost) else { return };
-        let Some(topic) = self.topics.get(bounds.tp.source) else { return };
-        let sought = self.reader.consumer().seek(topic, bounds.tp.partition, Offset::Offset(bounds.low), Duration::ZERO);
-        if let Err(error) = sought {
-            tracing::debug!(%error, "seek refused; tried again");
-            let _ = self.asks.send(Ask::Starts(vec![bounds.tp]));
+        let (position, low, end) = (slot.position, bounds.low, bounds.end);
+        (slot.lost, slot.position, slot.committed, slot.replayed_to) = (false, low, 0, 0);
+        (slot.end, slot.end_at_start) = (end, slot.end_at_start.min(end));
+        if let Err(error) = self.assign_anew(bounds.tp) {
+            tracing::debug!(%error, "a partition could not be started anew; tried again");
+            let Some(slot) = self::slot(&mut self.slots, bounds.tp) else { return };
+            (slot.lost, slot.position) = (true, position);
+            self.ask(Ask::Starts(vec![bounds.tp]));
             return;
         }
-        let (position, low, end) = (slot.position, bounds.low, bounds.end);
+        let Some(topic) = self.topics.get(bounds.tp.source) else { return };
         let what = if position < low {
-            format!("the records from offset {position} to {low} were deleted before they were read; they are missing in every figure")
+            format!(
+                "the records from offset {position} to {low} were deleted before they were read; they are missing in every figure"
+            )
         } else {
-            format!("it ends at offset {end}, before our position {position}: it was deleted and created anew, or truncated")
+            format!(
+                "it ends at offset {end}, before our position {position}: it was deleted and created anew, or truncated"
+            )
         };
         let text = format!(
             "Topic `{topic}` partition {}: {what}. Reading goes on from its start, offset {low}. If retention was too short \
              for the outage, raise `retention.ms` of the topic above 25 h.",
             bounds.tp.partition
         );
-        (slot.lost, slot.position, slot.committed, slot.replayed_to) = (false, low, 0, 0);
-        (slot.end, slot.end_at_start) = (end, slot.end_at_start.min(end));
         self.shared.problems.raise(Kind::OffsetsGone, &format!("{topic}-{}", bounds.tp.partition), text);
+    }
+
+    /// Starts to fetch at a partition's new position. A seek does not do: after `auto.offset.reset` = error the partition
+    /// is no longer fetched, and librdkafka refuses to seek in it.
+    fn assign_anew(&self, tp: TopicPartition) -> KafkaResult<()> {
+        let consumer = self.reader.consumer();
+        let position = |only: Option<TopicPartition>| {
+            let chosen = each(&self.slots).filter(|(tp, _)| only.is_none_or(|only| only == *tp));
+            self.list(chosen.map(|(tp, slot)| (tp, Offset::Offset(slot.position))))
+        };
+        if self.eager() {
+            return consumer.assign(&position(None));
+        }
+        let one = position(Some(tp));
+        consumer.incremental_unassign(&one)?;
+        consumer.incremental_assign(&one)
     }
 
     fn read(&mut self) -> usize {
@@ -557,7 +585,9 @@ impl Worker {
     fn partition_failed(&mut self, tp: TopicPartition, code: RDKafkaErrorCode, text: &str) {
         let Some(topic) = self.topics.get(tp.source) else { return };
         match code {
-            RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::LogTruncation | RDKafkaErrorCode::OffsetOutOfRange => {
+            RDKafkaErrorCode::AutoOffsetReset
+            | RDKafkaErrorCode::LogTruncation
+            | RDKafkaErrorCode::OffsetOutOfRange => {
                 let Some(slot) = slot(&mut self.slots, tp) else { return };
                 if !std::mem::replace(&mut slot.lost, true) {
                     self.counters.resets += 1;

@@ -83,7 +83,9 @@ impl RealKafka {
         for program in ["java", "mvn"] {
             let there = Command::new(program).arg("-version").stdout(Stdio::null()).stderr(Stdio::null()).status();
             if !there.is_ok_and(|status| status.success()) {
-                super::skip(&format!("{program} is absent, so no real Kafka (apt-get install maven openjdk-17-jre-headless)"));
+                super::skip(&format!(
+                    "{program} is absent, so no real Kafka (apt-get install maven openjdk-17-jre-headless)"
+                ));
                 return None;
             }
         }
@@ -137,10 +139,14 @@ impl RealKafka {
 
     /// Everything in the topic now, by partition and offset.
     pub fn consume_all(&self, topic: &str) -> Vec<Consumed> {
-        let consumer: BaseConsumer = self.client().create().expect("a consumer");
+        // Without a group librdkafka does not assign; it is never joined.
+        let consumer: BaseConsumer = self.client().set("group.id", "consume-all").create().expect("a consumer");
         let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).expect("metadata");
-        let partitions: Vec<i32> =
-            metadata.topics().iter().flat_map(|topic| topic.partitions().iter().map(|partition| partition.id())).collect();
+        let partitions: Vec<i32> = metadata
+            .topics()
+            .iter()
+            .flat_map(|topic| topic.partitions().iter().map(|partition| partition.id()))
+            .collect();
         let mut assignment = TopicPartitionList::new();
         let mut left = BTreeMap::new();
         for partition in partitions {
@@ -219,8 +225,11 @@ pub fn client(bootstrap: &str) -> ClientConfig {
 
 /// Writes and waits until all is confirmed.
 pub fn produce(bootstrap: &str, topic: &str, lines: impl IntoIterator<Item = Line>) {
-    let producer: BaseProducer =
-        client(bootstrap).set("linger.ms", "5").set("queue.buffering.max.messages", "1000000").create().expect("a producer");
+    let producer: BaseProducer = client(bootstrap)
+        .set("linger.ms", "5")
+        .set("queue.buffering.max.messages", "1000000")
+        .create()
+        .expect("a producer");
     for line in lines {
         let mut record = BaseRecord::<[u8], [u8]>::to(topic);
         record.key = line.key.as_deref();
@@ -231,7 +240,11 @@ pub fn produce(bootstrap: &str, topic: &str, lines: impl IntoIterator<Item = Lin
             match producer.send(record) {
                 Ok(()) => break,
                 Err((error, back)) => {
-                    assert_eq!(error.rdkafka_error_code(), Some(rdkafka::types::RDKafkaErrorCode::QueueFull), "{error}");
+                    assert_eq!(
+                        error.rdkafka_error_code(),
+                        Some(rdkafka::types::RDKafkaErrorCode::QueueFull),
+                        "{error}"
+                    );
                     record = back;
                     producer.poll(Duration::from_millis(20));
                 }
