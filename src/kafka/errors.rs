@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn secrets_of_the_properties_never_show() {
         let config = KafkaError::ClientConfig(
-            rdkafka::config::RDKafkaConfRes::RD_KAFKA_CONF_INVALID,
+            rdkafka::types::RDKafkaConfRes::RD_KAFKA_CONF_INVALID,
             "Invalid value \"hunter22\" for configuration property \"sasl.password\"".into(),
             "sasl.password".into(),
             "hunter22".into(),
