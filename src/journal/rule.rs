@@ -1,0 +1,181 @@
+//! Which entries of the deltas log count: a pure function of the log, the same for every reader.
+//!
+//! A claim counts only if it comes after the current one; a batch only under the current claim, and only if it starts
+//! where the last one ended. So zombies, repeats and torn writes fall out, whoever wrote them and whenever they arrive.
+
+use std::collections::BTreeMap;
+
+use super::{Claim, Delta, SourcePartition};
+
+/// Why an entry does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Drop {
+    /// A claim after one that is no longer, or not yet, the current one: somebody else was first.
+    LateClaim,
+    /// A batch of a writer that does not own the partition (any more).
+    NotOwner,
+    /// A batch that was applied already, whole or in part: sent twice.
+    Repeated,
+    /// A batch that starts behind what is applied: one before it is missing.
+    Gap,
+    /// A batch that ends before it starts.
+    Torn,
+}
+
+impl Drop {
+    pub fn name(self) -> &'static str {
+        match self {
+            Drop::LateClaim => "late_claim",
+            Drop::NotOwner => "not_owner",
+            Drop::Repeated => "repeated",
+            Drop::Gap => "gap",
+            Drop::Torn => "torn",
+        }
+    }
+}
+
+/// Counts by reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dropped(BTreeMap<Drop, u64>);
+
+impl Dropped {
+    pub fn count(&mut self, reason: Drop) {
+        *self.0.entry(reason).or_default() += 1;
+    }
+    pub fn get(&self, reason: Drop) -> u64 {
+        self.0.get(&reason).copied().unwrap_or(0)
+    }
+    pub fn iter(&self) -> impl Iterator<Item = (Drop, u64)> + '_ {
+        self.0.iter().map(|(reason, count)| (*reason, *count))
+    }
+}
+
+/// Who owns a partition, and up to which offset its contributions are applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    pub claim: Claim,
+    pub applied: i64,
+}
+
+/// The state of the log, one owner per source partition. Bounded by the number of partitions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rule {
+    owners: BTreeMap<SourcePartition, Owner>,
+}
+
+impl Rule {
+    pub fn owner(&self, place: SourcePartition) -> Option<Owner> {
+        self.owners.get(&place).copied()
+    }
+
+    /// Takes the next entry of the log. `Ok` with the owner after it when it counts.
+    pub fn judge<B>(&mut self, entry: &Delta<B>) -> Result<Owner, Drop> {
+        match entry {
+            Delta::Claimed { place, claim, after, start } => {
+                let current = self.owner(*place);
+                if current.map_or(Claim::NOBODY, |owner| owner.claim) != *after || *claim == Claim::NOBODY {
+                    return Err(Drop::LateClaim);
+                }
+                // What was applied stays applied, whoever goes on.
+                let owner = Owner { claim: *claim, applied: current.map_or(*start, |owner| owner.applied) };
+                self.owners.insert(*place, owner);
+                Ok(owner)
+            }
+            Delta::Batch(batch) => {
+                let owner = self.owners.get_mut(&batch.place).filter(|owner| owner.claim == batch.claim);
+                let Some(owner) = owner else { return Err(Drop::NotOwner) };
+                if batch.to < batch.from {
+                    return Err(Drop::Torn);
+                }
+                match batch.from.cmp(&owner.applied) {
+                    std::cmp::Ordering::Less => return Err(Drop::Repeated),
+                    std::cmp::Ordering::Greater => return Err(Drop::Gap),
+                    std::cmp::Ordering::Equal => owner.applied = batch.to,
+                }
+                Ok(*owner)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Batch, Progress};
+    use super::*;
+
+    const PLACE: SourcePartition = SourcePartition { source: 0, partition: 1 };
+
+    fn claim(claim: u64, after: u64, start: i64) -> Delta<()> {
+        Delta::Claimed { place: PLACE, claim: Claim(claim), after: Claim(after), start }
+    }
+
+    fn batch(claim: u64, from: i64, to: i64) -> Delta<()> {
+        let progress = Progress::default();
+        Delta::Batch(Batch { place: PLACE, claim: Claim(claim), from, to, progress, payload: () })
+    }
+
+    #[test]
+    fn the_order_of_the_log_decides() {
+        let mut rule = Rule::default();
+        let log: Vec<(Delta<()>, Result<i64, Drop>)> = vec![
+            (batch(1, 0, 5), Err(Drop::NotOwner)),
+            (claim(1, 0, 100), Ok(100)),
+            (batch(1, 100, 105), Ok(105)),
+            (batch(1, 105, 105), Ok(105)), // idle
+            (batch(1, 100, 105), Err(Drop::Repeated)),
+            (batch(1, 110, 120), Err(Drop::Gap)),
+            (batch(1, 105, 90), Err(Drop::Torn)),
+            (claim(2, 1, 0), Ok(105)), // goes on from what is applied, whatever it would have started with
+            (claim(3, 1, 0), Err(Drop::LateClaim)),
+            (claim(4, 0, 0), Err(Drop::LateClaim)),
+            (claim(0, 2, 0), Err(Drop::LateClaim)),
+            (batch(1, 105, 110), Err(Drop::NotOwner)), // the zombie
+            (batch(3, 105, 110), Err(Drop::NotOwner)),
+            (batch(2, 105, 110), Ok(110)),
+        ];
+        for (at, (entry, expected)) in log.iter().enumerate() {
+            assert_eq!(rule.judge(entry).map(|owner| owner.applied), *expected, "entry {at}: {entry:?}");
+        }
+        assert_eq!(rule.owner(PLACE), Some(Owner { claim: Claim(2), applied: 110 }));
+    }
+
+    #[test]
+    fn partitions_do_not_concern_each_other() {
+        let mut rule = Rule::default();
+        let other = SourcePartition { source: 0, partition: 2 };
+        assert!(rule.judge(&claim(1, 0, 0)).is_ok());
+        let entry: Delta<()> = Delta::Claimed { place: other, claim: Claim(9), after: Claim::NOBODY, start: 7 };
+        assert_eq!(rule.judge(&entry).map(|owner| owner.applied), Ok(7));
+        assert_eq!(rule.judge(&batch(1, 0, 3)).map(|owner| owner.applied), Ok(3));
+    }
+
+    /// Whatever zombies, repeats and losses there are: what counts is one unbroken row of offsets.
+    #[test]
+    fn what_counts_is_contiguous_from_any_mixture() {
+        use proptest::prelude::*;
+        let entry = prop_oneof![
+            (1u64..4, 0u64..4).prop_map(|(new, after)| claim(new, after, 0)),
+            (1u64..4, 0i64..6, 0i64..3).prop_map(|(by, from, len)| batch(by, from, from + len)),
+        ];
+        proptest!(|(log in proptest::collection::vec(entry, 0..200))| {
+            let mut rule = Rule::default();
+            let (mut applied, mut owner) = (0i64, Claim::NOBODY);
+            for entry in &log {
+                if rule.judge(entry).is_err() {
+                    continue;
+                }
+                match entry {
+                    Delta::Claimed { claim, after, .. } => {
+                        prop_assert_eq!(*after, owner);
+                        owner = *claim;
+                    }
+                    Delta::Batch(batch) => {
+                        prop_assert_eq!(batch.claim, owner);
+                        prop_assert_eq!(batch.from, applied);
+                        applied = batch.to;
+                    }
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,252 @@
+//! Asks the broker, on a thread and a connection of its own, what would block the reader: where a partition starts and
+//! ends, what the group had committed, which topics are missing.
+//!
+//! Everything is asked again until it is answered; a broker that is stopped holds up this thread and not the reader.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::consumer::{Start, TopicPartition};
+use super::errors::{self, Place};
+use super::problems::{Kind, Problems};
+use super::worker::Context;
+use crate::clock;
+use crate::domain::Timestamp;
+
+/// How long one question may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often the ends are asked for.
+const ENDS_EVERY: Duration = Duration::from_secs(1);
+/// How often the topics are looked for: soon while one is missing.
+const TOPICS_EVERY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
+const RETRY_AFTER: Duration = Duration::from_millis(250);
+
+pub enum Ask {
+    /// Where these start, again and again until answered.
+    Starts(Vec<TopicPartition>),
+    /// No longer of interest.
+    Forget(Vec<TopicPartition>),
+    /// The partitions whose ends are watched, instead of those before.
+    Watch(Vec<TopicPartition>),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub tp: TopicPartition,
+    /// Where [`Start`] says to begin.
+    pub start: i64,
+    pub low: i64,
+    pub end: i64,
+    /// What the group had committed.
+    pub committed: Option<i64>,
+}
+
+pub enum Answer {
+    Starts(Vec<Bounds>),
+    /// `asked` is the wall time before the question: the ends were at least this far then.
+    Ends {
+        asked: Timestamp,
+        ends: Vec<(TopicPartition, i64)>,
+    },
+    /// For each source, whether its topic exists.
+    Topics(Vec<bool>),
+}
+
+pub struct Questions {
+    pub client: BaseConsumer<Context>,
+    pub topics: Vec<String>,
+    pub start: Start,
+    pub place: Place,
+    pub problems: Problems,
+    pub asks: Receiver<Ask>,
+    pub answers: Sender<Answer>,
+}
+
+type Offsets = BTreeMap<TopicPartition, Offset>;
+
+impl Questions {
+    /// Runs until the reader is gone.
+    pub fn run(self) {
+        let mut starts = BTreeSet::new();
+        let mut watched: Vec<TopicPartition> = Vec::new();
+        let (mut ends_due, mut topics_due) = (clock::instant(), clock::instant());
+        let mut retry_due = clock::instant();
+        loop {
+            let mut due = ends_due.min(topics_due);
+            if !starts.is_empty() {
+                due = due.min(retry_due);
+            }
+            let mut ask = match self.asks.recv_timeout(due.saturating_duration_since(clock::instant())) {
+                Ok(ask) => Some(ask),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            while let Some(next) = ask {
+                match next {
+                    Ask::Starts(list) => starts.extend(list),
+                    Ask::Forget(list) => list.iter().for_each(|tp| {
+                        starts.remove(tp);
+                    }),
+                    Ask::Watch(list) => watched = list,
+                }
+                ask = self.asks.try_recv().ok();
+            }
+            // Logs and errors of this client come only when it is polled.
+            while self.client.poll(Duration::ZERO).is_some() {}
+            // What they say, the group's client says too.
+            drop(self.client.context().take());
+            let answer = self.ask_next(&mut starts, &watched, &mut ends_due, &mut topics_due, &mut retry_due);
+            if answer.is_some_and(|answer| self.answers.send(answer).is_err()) {
+                return;
+            }
+        }
+    }
+
+    /// The most urgent question that is due.
+    fn ask_next(
+        &self,
+        starts: &mut BTreeSet<TopicPartition>,
+        watched: &[TopicPartition],
+        ends_due: &mut Instant,
+        topics_due: &mut Instant,
+        retry_due: &mut Instant,
+    ) -> Option<Answer> {
+        let now = clock::instant();
+        if !starts.is_empty() && now >= *retry_due {
+            *retry_due = now + RETRY_AFTER;
+            let list: Vec<_> = starts.iter().copied().collect();
+            let found = self.tell("the offsets to start from", self.bounds(&list))?;
+            for bounds in &found {
+                starts.remove(&bounds.tp);
+            }
+            return Some(Answer::Starts(found));
+        }
+        if now >= *topics_due {
+            *topics_due = now + TOPICS_EVERY.0;
+            let exist = self.tell("its topics", self.topics_exist())?;
+            if exist.iter().all(|exists| *exists) {
+                *topics_due = clock::instant() + TOPICS_EVERY.1;
+            }
+            return Some(Answer::Topics(exist));
+        }
+        if now >= *ends_due {
+            *ends_due = now + ENDS_EVERY;
+            if !watched.is_empty() {
+                let asked = clock::now();
+                let ends = self.tell("the ends of the partitions", self.offsets(watched, Offset::End))?;
+                let ends = ends.into_iter().filter_map(|(tp, end)| Some((tp, number(end)?))).collect();
+                return Some(Answer::Ends { asked, ends });
+            }
+        }
+        None
+    }
+
+    /// An answer ends what stood in the way of answers; a question without one is a problem of its own kind.
+    fn tell<T>(&self, what: &str, result: KafkaResult<T>) -> Option<T> {
+        match result {
+            Ok(value) => {
+                self.problems.answered();
+                Some(value)
+            }
+            Err(error) => {
+                let code = error.rdkafka_error_code();
+                let told = code
+                    .and_then(|code| errors::explain(code, "", &self.place))
+                    .filter(|(kind, _)| *kind != Kind::Other);
+                let (kind, text) =
+                    told.unwrap_or_else(|| (Kind::Silent, errors::unanswered(what, &error, &self.place)));
+                // A broker that is not there is told once, by whoever finds out first.
+                let unreachable = self.problems.open().iter().any(|problem| problem.kind == Kind::Unreachable);
+                if kind != Kind::MissingTopic && !(kind == Kind::Silent && unreachable) {
+                    self.problems.raise(kind, "", text);
+                }
+                None
+            }
+        }
+    }
+
+    fn list(&self, list: &[TopicPartition], offset: Offset) -> KafkaResult<TopicPartitionList> {
+        let mut tpl = TopicPartitionList::with_capacity(list.len());
+        for tp in list {
+            if let Some(topic) = self.topics.get(tp.source) {
+                tpl.add_partition_offset(topic, tp.partition, offset)?;
+            }
+        }
+        Ok(tpl)
+    }
+
+    fn unlist(&self, tpl: &TopicPartitionList) -> Offsets {
+        let found = tpl.elements().into_iter().filter(|element| element.error().is_ok()).filter_map(|element| {
+            let source = self.topics.iter().position(|topic| topic == element.topic())?;
+            Some((TopicPartition { source, partition: element.partition() }, element.offset()))
+        });
+        found.collect()
+    }
+
+    /// One question for all partitions: `at` is a timestamp in `Offset::Offset`, or one of the two ends.
+    fn offsets(&self, list: &[TopicPartition], at: Offset) -> KafkaResult<Offsets> {
+        Ok(self.unlist(&self.client.offsets_for_times(self.list(list, at)?, PATIENCE)?))
+    }
+
+    fn bounds(&self, list: &[TopicPartition]) -> KafkaResult<Vec<Bounds>> {
+        let lows = self.offsets(list, Offset::Beginning)?;
+        // The end first: a record that comes between this question and the next lies behind it and is not passed over.
+        let ends = self.offsets(list, Offset::End)?;
+        let since = match self.start {
+            Start::Beginning => None,
+            Start::Since(instant) => Some(instant),
+            Start::Back(span) => Some(clock::now() - span),
+        };
+        let starts = match since {
+            None => lows.clone(),
+            Some(instant) => self.offsets(list, Offset::Offset(instant.0.max(0)))?,
+        };
+        // Only a hint: a coordinator that is not there yet does not hold up the reading.
+        let committed = self.client.committed_offsets(self.list(list, Offset::Invalid)?, PATIENCE);
+        let committed = committed.map(|tpl| self.unlist(&tpl)).unwrap_or_default();
+        let bounds = list.iter().filter_map(|tp| {
+            let (low, end) = (number(*lows.get(tp)?)?, number(*ends.get(tp)?)?);
+            // No record is that young: the end is where it starts.
+            let start = number(*starts.get(tp)?).unwrap_or(end);
+            let committed = committed.get(tp).copied().and_then(number);
+            Some(Bounds { tp: *tp, start: start.clamp(low, end), low, end, committed })
+        });
+        Ok(bounds.collect())
+    }
+
+    fn topics_exist(&self) -> KafkaResult<Vec<bool>> {
+        let mut exist = Vec::with_capacity(self.topics.len());
+        for topic in &self.topics {
+            let metadata = self.client.fetch_metadata(Some(topic), PATIENCE);
+            let missing = match &metadata {
+                Ok(metadata) => {
+                    let found = metadata.topics().iter().find(|found| found.name() == topic);
+                    found.is_none_or(|found| {
+                        found.partitions().is_empty()
+                            && found.error().is_none_or(|error| {
+                                RDKafkaErrorCode::from(error) == RDKafkaErrorCode::UnknownTopicOrPartition
+                            })
+                    })
+                }
+                Err(KafkaError::MetadataFetch(
+                    RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition,
+                )) => true,
+                Err(error) => return Err(error.clone()),
+            };
+            exist.push(!missing);
+        }
+        Ok(exist)
+    }
+}
+
+fn number(offset: Offset) -> Option<i64> {
+    match offset {
+        Offset::Offset(number) if number >= 0 => Some(number),
+        _ => None,
+    }
+}

@@ -1,0 +1,375 @@
+//! The Kafka shell against a real Apache Kafka.
+#![allow(clippy::disallowed_methods, reason = "these tests wait for a real broker, on the real clock")]
+#![allow(clippy::expect_used, reason = "a test")]
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use atalaya::domain::Timestamp;
+use atalaya::kafka::{Consumer, DeadLetters, Handler, Kind, Letter, Options, Problems, Record, Start, TopicPartition};
+use support::kafka::{self as real, Line, eventually};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seen {
+    source: usize,
+    partition: i32,
+    offset: i64,
+    timestamp: Option<i64>,
+    key: Option<Vec<u8>>,
+    payload: Option<Vec<u8>>,
+    replayed: bool,
+}
+
+#[derive(Default)]
+struct Log {
+    records: Vec<Seen>,
+    assigned: Vec<TopicPartition>,
+    revoked: Vec<TopicPartition>,
+    caught_up: Vec<(TopicPartition, i64)>,
+    idles: u64,
+    longest_pause: Duration,
+    last_idle: Option<Instant>,
+    stopped: bool,
+    resume: Option<i64>,
+    /// Keep what was read over a rebalance, and go on after it.
+    keeps: bool,
+}
+
+/// Writes down what it is told.
+#[derive(Clone, Default)]
+struct Recorder(Arc<Mutex<Log>>);
+
+impl Recorder {
+    fn with<T>(&self, look: impl FnOnce(&mut Log) -> T) -> T {
+        look(&mut self.0.lock().expect("not poisoned"))
+    }
+    fn count(&self) -> usize {
+        self.with(|log| log.records.len())
+    }
+    fn payloads(&self) -> Vec<String> {
+        let text = |seen: &Seen| String::from_utf8_lossy(seen.payload.as_deref().unwrap_or_default()).into_owned();
+        self.with(|log| log.records.iter().map(text).collect())
+    }
+}
+
+impl Handler for Recorder {
+    fn record(&mut self, record: Record<'_>) {
+        self.with(|log| {
+            log.records.push(Seen {
+                source: record.source,
+                partition: record.partition,
+                offset: record.offset,
+                timestamp: record.timestamp.map(|timestamp| timestamp.0),
+                key: record.key.map(<[u8]>::to_vec),
+                payload: record.payload.map(<[u8]>::to_vec),
+                replayed: record.replayed,
+            });
+        });
+    }
+    fn assigned(&mut self, partitions: &[TopicPartition]) {
+        self.with(|log| log.assigned.extend(partitions));
+    }
+    fn revoked(&mut self, partitions: &[TopicPartition]) {
+        self.with(|log| log.revoked.extend(partitions));
+    }
+    fn caught_up(&mut self, partition: TopicPartition, offset: i64) {
+        self.with(|log| log.caught_up.push((partition, offset)));
+    }
+    fn idle(&mut self) {
+        self.with(|log| {
+            log.idles += 1;
+            let now = Instant::now();
+            if let Some(last) = log.last_idle.replace(now) {
+                log.longest_pause = log.longest_pause.max(now - last);
+            }
+        });
+    }
+    fn resume_from(&mut self, tp: TopicPartition) -> Option<i64> {
+        self.with(|log| {
+            let own = |seen: &&Seen| (seen.source, seen.partition) == (tp.source, tp.partition);
+            let next = log.records.iter().rev().find(own).map(|seen| seen.offset + 1);
+            log.resume.or(next.filter(|_| log.keeps))
+        })
+    }
+    fn stopping(&mut self) {
+        self.with(|log| log.stopped = true);
+    }
+}
+
+fn start(kafka: &atalaya::config::Kafka, topics: &[&str], start: Start) -> (Consumer, Recorder) {
+    let recorder = Recorder::default();
+    let consumer = start_with(kafka, topics, start, &recorder);
+    (consumer, recorder)
+}
+
+fn start_with(kafka: &atalaya::config::Kafka, topics: &[&str], start: Start, recorder: &Recorder) -> Consumer {
+    let topics: Vec<String> = topics.iter().map(ToString::to_string).collect();
+    let options = Options { start, ..Options::default() };
+    Consumer::start(kafka, &topics, options, Problems::default(), Box::new(recorder.clone())).expect("a consumer")
+}
+
+fn stop(consumer: Consumer) {
+    consumer.stop(Duration::from_secs(10)).expect("stopped in time");
+}
+
+fn line(partition: i32, payload: &str) -> Line {
+    Line { partition: Some(partition), key: Some(b"k".to_vec()), payload: Some(payload.into()), timestamp: None }
+}
+
+fn now_ms() -> i64 {
+    atalaya::clock::now().0
+}
+
+#[test]
+fn reads_every_partition_to_its_end_and_commits_on_shutdown() {
+    let Some(broker) = real::shared() else { return };
+    broker.create_topic("whole", 4);
+    broker.produce("whole", (0..1000).map(|n| line(n % 4, &format!("record {n}"))));
+    broker.produce("whole", [Line { partition: Some(0), key: Some(b"gone".to_vec()), ..Line::default() }]);
+
+    let (consumer, recorder) = start(&broker.config("whole"), &["whole"], Start::DAY_AND_AN_HOUR);
+    assert!(!consumer.status().ready(), "not ready before anything was read");
+    eventually("ready", || consumer.status().ready());
+    assert_eq!(recorder.count(), 1001);
+    for partition in 0..4 {
+        let tp = TopicPartition { source: 0, partition };
+        let end = 250 + i64::from(partition == 0);
+        recorder.with(|log| {
+            assert!(log.assigned.contains(&tp));
+            let offsets: Vec<i64> =
+                log.records.iter().filter(|seen| seen.partition == partition).map(|seen| seen.offset).collect();
+            assert_eq!(offsets, (0..end).collect::<Vec<_>>(), "each once, in order");
+        });
+        eventually("caught up is said at the end", || recorder.with(|log| log.caught_up.contains(&(tp, end))));
+    }
+    recorder.with(|log| {
+        let tombstone = log.records.iter().find(|seen| seen.key.as_deref() == Some(b"gone")).expect("the tombstone");
+        assert_eq!(tombstone.payload, None);
+        assert!(log.records.iter().all(|seen| seen.timestamp.is_some_and(|at| (now_ms() - at).abs() < 600_000)));
+    });
+    let status = consumer.status();
+    assert_eq!((status.counters.records, status.counters.tombstones), (1001, 1));
+    assert!(status.partitions.iter().all(|partition| partition.lag() == 0));
+    assert_eq!(status.problems, vec![]);
+
+    // Idle partitions stay confirmed: the end is asked for every second.
+    let before = recorder.with(|log| log.caught_up.len());
+    eventually("idle partitions stay confirmed", || recorder.with(|log| log.caught_up.len()) >= before + 8);
+    assert!(recorder.with(|log| log.longest_pause) < Duration::from_secs(1), "idle comes steadily");
+
+    stop(consumer);
+    assert!(recorder.with(|log| log.stopped));
+    assert_eq!(broker.committed("whole", "whole", 4), [Some(251), Some(250), Some(250), Some(250)]);
+
+    // The next start reads the same again (state is in memory), and knows what had been read.
+    broker.produce("whole", [line(1, "new")]);
+    let (consumer, recorder) = start(&broker.config("whole"), &["whole"], Start::DAY_AND_AN_HOUR);
+    eventually("all again", || recorder.count() == 1002);
+    recorder.with(|log| {
+        let fresh: Vec<_> = log.records.iter().filter(|seen| !seen.replayed).collect();
+        assert_eq!(fresh.len(), 1, "{fresh:?}");
+        assert_eq!(fresh[0].payload.as_deref(), Some(&b"new"[..]));
+    });
+    stop(consumer);
+}
+
+#[test]
+fn starts_where_the_kafka_timestamps_are_25_hours_back() {
+    let Some(broker) = real::shared() else { return };
+    broker.create_topic("aged", 2);
+    let hours_ago = |hours: i64| Some(now_ms() - hours * 3_600_000);
+    let at =
+        |hours: i64, partition: i32| Line { timestamp: hours_ago(hours), ..line(partition, &format!("{hours} h")) };
+    broker.produce("aged", [at(48, 0), at(26, 0), at(24, 0), at(1, 0), at(30, 1), at(26, 1)]);
+    let (consumer, recorder) = start(&broker.config("aged"), &["aged"], Start::DAY_AND_AN_HOUR);
+    eventually("ready", || consumer.status().ready());
+    assert_eq!(recorder.payloads(), ["24 h", "1 h"]);
+    // Partition 1 has nothing that young: it starts at its end, and misses nothing that comes.
+    broker.produce("aged", [at(0, 1)]);
+    eventually("the new one", || recorder.payloads() == ["24 h", "1 h", "0 h"]);
+    stop(consumer);
+
+    let since = Start::Since(Timestamp(now_ms() - 27 * 3_600_000));
+    let (consumer, recorder) = start(&broker.config("aged-since"), &["aged"], since);
+    eventually("ready", || consumer.status().ready());
+    assert_eq!(recorder.count(), 5, "{:?}", recorder.payloads());
+    stop(consumer);
+}
+
+#[test]
+fn dead_letters_keep_key_and_bytes_and_say_where_they_are_from() {
+    let Some(broker) = real::shared() else { return };
+    let mut config = broker.config("letters");
+    config.dead_letters = "letters.dead".to_owned();
+    let problems = Problems::default();
+    let letters = DeadLetters::start(&config, problems.clone()).expect("a producer");
+    let bytes = b"\xff\x00 not json";
+    letters.send(&Letter {
+        reason: "not_utf8",
+        topic: "atalaya.interactions",
+        partition: 3,
+        offset: 4711,
+        key: Some(b"i-1"),
+        payload: Some(bytes),
+    });
+    letters.send(&Letter { reason: "no_key", topic: "t", partition: 0, offset: 0, key: None, payload: Some(b"") });
+    letters.flush(Duration::from_secs(20)).expect("written");
+    let counted = letters.counters();
+    assert_eq!((counted.sent, counted.delivered, counted.lost), (2, 2, 0), "{:?}", problems.open());
+    let found = broker.consume_all("letters.dead");
+    assert_eq!(found.len(), 2);
+    assert_eq!(found[0].key.as_deref(), Some(&b"i-1"[..]));
+    assert_eq!(found[0].payload.as_deref(), Some(&bytes[..]));
+    let headers: Vec<(&str, &str)> =
+        found[0].headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(
+        headers,
+        [("offset", "4711"), ("partition", "3"), ("reason", "not_utf8"), ("topic", "atalaya.interactions")]
+    );
+    assert_eq!((found[1].key.as_deref(), found[1].payload.as_deref()), (None, Some(&b""[..])));
+    assert_eq!(problems.open(), vec![]);
+}
+
+#[test]
+fn a_missing_topic_is_named_and_read_once_it_exists() {
+    let Some(broker) = real::shared() else { return };
+    broker.create_topic("there", 1);
+    broker.produce("there", [line(0, "here")]);
+    let (consumer, recorder) = start(&broker.config("missing"), &["there", "not-there"], Start::Beginning);
+    eventually("the other topic is read", || recorder.payloads() == ["here"]);
+    eventually("the missing one is named", || {
+        consumer.status().problems.iter().any(|problem| {
+            problem.kind == Kind::MissingTopic && problem.place == "not-there" && problem.text.contains("`not-there`")
+        })
+    });
+    assert!(consumer.status().not_ready().iter().any(|reason| reason.contains("not-there")));
+    broker.create_topic("not-there", 2);
+    broker.produce("not-there", [line(1, "now")]);
+    eventually("it is read", || recorder.payloads() == ["here", "now"]);
+    eventually("it is well again", || consumer.status().ready() && consumer.status().problems.is_empty());
+    assert_eq!(recorder.with(|log| log.records[1].source), 1);
+    stop(consumer);
+}
+
+#[test]
+fn a_position_that_is_gone_is_said_aloud_and_read_from_the_start() {
+    let Some(broker) = real::shared() else { return };
+    broker.create_topic("gone", 1);
+    broker.produce("gone", (0..10).map(|n| line(0, &n.to_string())));
+    let recorder = Recorder::default();
+    recorder.with(|log| log.resume = Some(1_000));
+    let consumer = start_with(&broker.config("gone"), &["gone"], Start::DAY_AND_AN_HOUR, &recorder);
+    eventually("told", || consumer.status().problems.iter().any(|problem| problem.kind == Kind::OffsetsGone));
+    eventually("read from the start", || recorder.count() == 10);
+    let status = consumer.status();
+    assert_eq!(status.counters.resets, 1);
+    let told = status.problems.iter().find(|problem| problem.kind == Kind::OffsetsGone).expect("told");
+    assert!(
+        told.text.contains("`gone` partition 0") && told.text.contains("before our position 1000"),
+        "{}",
+        told.text
+    );
+    broker.produce("gone", [line(0, "more")]);
+    eventually("and goes on", || recorder.count() == 11 && consumer.status().ready());
+    stop(consumer);
+}
+
+#[test]
+fn goes_on_where_the_handler_says() {
+    let Some(broker) = real::shared() else { return };
+    broker.create_topic("resumed", 1);
+    broker.produce("resumed", (0..10).map(|n| line(0, &n.to_string())));
+    let recorder = Recorder::default();
+    recorder.with(|log| log.resume = Some(7));
+    let consumer = start_with(&broker.config("resumed"), &["resumed"], Start::DAY_AND_AN_HOUR, &recorder);
+    eventually("ready", || consumer.status().ready());
+    assert_eq!(recorder.payloads(), ["7", "8", "9"]);
+    stop(consumer);
+}
+
+#[test]
+fn two_instances_share_the_partitions_and_one_takes_over() {
+    let Some(broker) = real::shared() else { return };
+    broker.create_topic("two", 4);
+    broker.produce("two", (0..40).map(|n| line(n % 4, &n.to_string())));
+    let mut second_config = broker.config("two");
+    second_config.instance = Some("two-2".to_owned());
+    let (first, first_log) = start(&broker.config("two"), &["two"], Start::Beginning);
+    eventually("the first has all", || first.status().partitions.len() == 4);
+    let (second, second_log) = start(&second_config, &["two"], Start::Beginning);
+    eventually("half each", || first.status().partitions.len() == 2 && second.status().partitions.len() == 2);
+    assert_eq!(first_log.with(|log| log.revoked.len()), 2);
+    eventually("the second read its half from the start", || second_log.count() == 20);
+    stop(second);
+    // A static member keeps its partitions until its session has timed out, so that a restart moves nothing.
+    eventually("the first has all again", || first.status().partitions.len() == 4);
+    eventually("what moved back is read again from the start", || first_log.count() == 60);
+    stop(first);
+}
+
+#[test]
+fn a_broker_that_is_down_at_start_is_waited_for() {
+    let port = real::free_port();
+    let config = real::config(&format!("127.0.0.1:{port}"), "early");
+    let (consumer, recorder) = start(&config, &["early"], Start::DAY_AND_AN_HOUR);
+    eventually("it is said", || {
+        consumer.status().problems.iter().any(|problem| {
+            problem.kind == Kind::Unreachable
+                && problem.text.starts_with(&format!("Nothing answers at 127.0.0.1:{port}"))
+        })
+    });
+    assert_eq!(consumer.status().problems.len(), 1, "{:?}", consumer.status().problems);
+    assert!(recorder.with(|log| log.idles) > 0, "the handler is alive meanwhile");
+    let Some(broker) = real::RealKafka::start_on(port) else { return stop(consumer) };
+    broker.create_topic("early", 1);
+    broker.produce("early", [line(0, "first")]);
+    eventually("it is read", || recorder.payloads() == ["first"]);
+    eventually("the problem is over", || consumer.status().problems.is_empty());
+    stop(consumer);
+}
+
+#[test]
+fn a_broker_that_stands_still_for_a_while_loses_nothing() {
+    let Some(broker) = real::RealKafka::start() else { return };
+    broker.create_topic("still", 2);
+    broker.produce("still", (0..100).map(|n| line(n % 2, &n.to_string())));
+    let recorder = Recorder::default();
+    // The group may give the partitions out anew after each outage: the handler goes on where it was.
+    recorder.with(|log| log.keeps = true);
+    let consumer = start_with(&broker.config("still"), &["still"], Start::DAY_AND_AN_HOUR, &recorder);
+    eventually("ready", || consumer.status().ready());
+    broker.signal("STOP");
+    eventually("it is said", || consumer.status().problems.iter().any(|problem| problem.kind == Kind::Silent));
+    let frozen = consumer.status().fresh_until();
+    let pause = recorder.with(|log| log.longest_pause);
+    assert!(pause < Duration::from_secs(1), "the reader was not held up: {pause:?}");
+    broker.signal("CONT");
+    broker.produce("still", (100..200).map(|n| line(n % 2, &n.to_string())));
+    eventually("the rest is read", || recorder.count() >= 200);
+    assert_eq!(recorder.count(), 200, "each once");
+    eventually("fresh again, and nothing is wrong", || {
+        let status = consumer.status();
+        status.problems.is_empty() && status.fresh_until() > frozen
+    });
+    // A crash: killed, and started again over its data.
+    broker.signal("KILL");
+    eventually("it is said", || consumer.status().problems.iter().any(|problem| problem.kind == Kind::Unreachable));
+    broker.run_again(&[]);
+    broker.produce("still", (200..210).map(|n| line(n % 2, &n.to_string())));
+    eventually("the rest is read", || recorder.count() >= 210);
+    assert_eq!(recorder.count(), 210, "each once");
+    stop(consumer);
+}
+
+#[test]
+fn a_shutdown_without_a_broker_ends_within_its_deadline() {
+    let config = real::config(&format!("127.0.0.1:{}", real::free_port()), "alone");
+    let (consumer, recorder) = start(&config, &["alone"], Start::Beginning);
+    let began = Instant::now();
+    // Whether librdkafka lets go in time or is left behind, the caller is not held up.
+    let _ = consumer.stop(Duration::from_secs(5));
+    assert!(began.elapsed() < Duration::from_secs(6));
+    assert!(recorder.with(|log| log.stopped), "the handler flushed");
+}

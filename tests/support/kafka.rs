@@ -1,0 +1,264 @@
+//! A real Apache Kafka for a test, by `deploy/kafka-local`; and what a test wants to do with one.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use atalaya::config::{Kafka, Secret};
+use atalaya::kafka::topics::{self, Made, TopicSpec};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::{Headers as _, Message as _};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+/// A running broker with a data folder of its own; ended with its last handle.
+pub struct RealKafka {
+    port: u16,
+    data: tempfile::TempDir,
+}
+
+/// A record to write.
+#[derive(Clone, Debug, Default)]
+pub struct Line {
+    pub partition: Option<i32>,
+    pub key: Option<Vec<u8>>,
+    pub payload: Option<Vec<u8>>,
+    /// Kafka timestamp in epoch milliseconds; now when `None`.
+    pub timestamp: Option<i64>,
+}
+
+/// A record read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consumed {
+    pub partition: i32,
+    pub offset: i64,
+    pub key: Option<Vec<u8>>,
+    pub payload: Option<Vec<u8>>,
+    pub headers: BTreeMap<String, String>,
+}
+
+static SHARED: Mutex<Weak<RealKafka>> = Mutex::new(Weak::new());
+
+/// One broker for all tests of a file that run at the same time. `None` where Java or Maven is absent (said).
+pub fn shared() -> Option<Arc<RealKafka>> {
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(running) = shared.upgrade() {
+        return Some(running);
+    }
+    let started = Arc::new(RealKafka::start()?);
+    *shared = Arc::downgrade(&started);
+    Some(started)
+}
+
+/// A port that is free together with the next one.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    for _ in 0..500 {
+        // Below the range from which outgoing connections take theirs; spread by process, since test files run at once.
+        let step = NEXT.fetch_add(2, Ordering::Relaxed);
+        let port = 20_000 + (std::process::id() as u16 % 1_000) * 10 + step % 2_000;
+        let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if free(port) && free(port + 1) {
+            return port;
+        }
+    }
+    panic!("no free port");
+}
+
+fn script(arguments: &[&str]) -> std::process::Output {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/kafka-local");
+    Command::new(path).args(arguments).stdin(Stdio::null()).output().expect("deploy/kafka-local runs")
+}
+
+impl RealKafka {
+    pub fn start() -> Option<RealKafka> {
+        RealKafka::start_on(free_port())
+    }
+
+    pub fn start_on(port: u16) -> Option<RealKafka> {
+        for program in ["java", "mvn"] {
+            let there = Command::new(program).arg("-version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+            if !there.is_ok_and(|status| status.success()) {
+                super::skip(&format!(
+                    "{program} is absent, so no real Kafka (apt-get install maven openjdk-17-jre-headless)"
+                ));
+                return None;
+            }
+        }
+        let kafka = RealKafka { port, data: tempfile::tempdir().expect("a folder") };
+        kafka.run_again(&[]);
+        Some(kafka)
+    }
+
+    /// Starts the broker, for the first time or once more over the same data.
+    pub fn run_again(&self, more: &[&str]) {
+        let (port, data) = (self.port.to_string(), self.data_folder());
+        let mut arguments = vec!["start", "--port", &port, "--data", &data, "--heap", "384m"];
+        arguments.extend(more);
+        let output = script(&arguments);
+        assert!(output.status.success(), "kafka-local: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn data_folder(&self) -> String {
+        self.data.path().join("kafka").to_string_lossy().into_owned()
+    }
+
+    pub fn bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// `STOP`, `CONT`, `KILL`, ... to the broker's whole process group.
+    pub fn signal(&self, signal: &str) {
+        let Ok(pid) = std::fs::read_to_string(self.data.path().join("kafka/kafka.pid")) else { return };
+        let group = format!("-{}", pid.trim());
+        let _ = Command::new("kill").args(["-s", signal, "--", &group]).stderr(Stdio::null()).status();
+    }
+
+    /// The configuration of a product that reads here.
+    pub fn config(&self, group: &str) -> Kafka {
+        config(&self.bootstrap(), group)
+    }
+
+    pub fn create_topic(&self, name: &str, partitions: i32) {
+        let spec = TopicSpec { name: name.to_owned(), partitions, settings: vec![("retention.ms", "-1")] };
+        let made = topics::create(&self.client(), &spec, Duration::from_secs(20));
+        assert!(matches!(made, Made::Created | Made::Existed), "topic {name}: {made:?}");
+    }
+
+    pub fn client(&self) -> ClientConfig {
+        client(&self.bootstrap())
+    }
+
+    pub fn produce(&self, topic: &str, lines: impl IntoIterator<Item = Line>) {
+        produce(&self.bootstrap(), topic, lines);
+    }
+
+    /// Everything in the topic now, by partition and offset.
+    pub fn consume_all(&self, topic: &str) -> Vec<Consumed> {
+        // Without a group librdkafka does not assign; it is never joined.
+        let consumer: BaseConsumer = self.client().set("group.id", "consume-all").create().expect("a consumer");
+        let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).expect("metadata");
+        let partitions: Vec<i32> = metadata
+            .topics()
+            .iter()
+            .flat_map(|topic| topic.partitions().iter().map(|partition| partition.id()))
+            .collect();
+        let mut assignment = TopicPartitionList::new();
+        let mut left = BTreeMap::new();
+        for partition in partitions {
+            let (low, high) = consumer.fetch_watermarks(topic, partition, PATIENCE).expect("watermarks");
+            if high > low {
+                assignment.add_partition_offset(topic, partition, Offset::Offset(low)).expect("an offset");
+                left.insert(partition, high);
+            }
+        }
+        consumer.assign(&assignment).expect("assigned");
+        let mut all = Vec::new();
+        let deadline = Instant::now() + PATIENCE;
+        while !left.is_empty() {
+            assert!(Instant::now() < deadline, "topic {topic} was not read to its end");
+            let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
+            let message = message.expect("a message");
+            if left.get(&message.partition()).is_some_and(|high| message.offset() + 1 >= *high) {
+                left.remove(&message.partition());
+            }
+            let headers = message.headers().map(|headers| {
+                let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
+                headers.iter().map(|header| (header.key.to_owned(), text(header.value))).collect()
+            });
+            all.push(Consumed {
+                partition: message.partition(),
+                offset: message.offset(),
+                key: message.key().map(<[u8]>::to_vec),
+                payload: message.payload().map(<[u8]>::to_vec),
+                headers: headers.unwrap_or_default(),
+            });
+        }
+        all.sort_by_key(|record| (record.partition, record.offset));
+        all
+    }
+
+    /// What the group has committed, per partition; `None` where nothing.
+    pub fn committed(&self, group: &str, topic: &str, partitions: i32) -> Vec<Option<i64>> {
+        let mut config = self.client();
+        config.set("group.id", group);
+        let consumer: BaseConsumer = config.create().expect("a consumer");
+        let mut list = TopicPartitionList::new();
+        list.add_partition_range(topic, 0, partitions - 1);
+        let list = consumer.committed_offsets(list, PATIENCE).expect("committed offsets");
+        let offset = |partition| match list.find_partition(topic, partition).map(|found| found.offset()) {
+            Some(Offset::Offset(offset)) => Some(offset),
+            _ => None,
+        };
+        (0..partitions).map(offset).collect()
+    }
+}
+
+impl Drop for RealKafka {
+    fn drop(&mut self) {
+        // Nothing of it is kept, so it need not end in order; a stopped one could not.
+        self.signal("KILL");
+    }
+}
+
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+pub fn config(bootstrap: &str, group: &str) -> Kafka {
+    Kafka {
+        brokers: vec![bootstrap.to_owned()],
+        group: group.to_owned(),
+        instance: Some(format!("{group}-1")),
+        properties: BTreeMap::<String, Secret>::new(),
+        dead_letters: "atalaya.dead-letters".to_owned(),
+    }
+}
+
+pub fn client(bootstrap: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bootstrap).set("enable.metrics.push", "false");
+    config
+}
+
+/// Writes and waits until all is confirmed.
+pub fn produce(bootstrap: &str, topic: &str, lines: impl IntoIterator<Item = Line>) {
+    let producer: BaseProducer = client(bootstrap)
+        .set("linger.ms", "5")
+        .set("queue.buffering.max.messages", "1000000")
+        .create()
+        .expect("a producer");
+    for line in lines {
+        let mut record = BaseRecord::<[u8], [u8]>::to(topic);
+        record.key = line.key.as_deref();
+        record.payload = line.payload.as_deref();
+        record.partition = line.partition;
+        record.timestamp = line.timestamp;
+        loop {
+            match producer.send(record) {
+                Ok(()) => break,
+                Err((error, back)) => {
+                    assert_eq!(
+                        error.rdkafka_error_code(),
+                        Some(rdkafka::types::RDKafkaErrorCode::QueueFull),
+                        "{error}"
+                    );
+                    record = back;
+                    producer.poll(Duration::from_millis(20));
+                }
+            }
+        }
+    }
+    producer.flush(PATIENCE).expect("all written");
+}
+
+/// Waits until `done`, and fails with `what` when it takes too long.
+pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,13 @@
+//! Real components for the integration tests, started by the tests themselves.
+//!
+//! A component that is absent skips the test, saying so; where `CI=true` it fails instead.
+#![allow(dead_code, reason = "each test file uses its own part of this")]
+
+pub mod kafka;
+
+/// Says why a test is skipped, or fails where skipping is not allowed.
+pub fn skip(why: &str) {
+    let ci = std::env::vars().any(|(name, value)| name == "CI" && value == "true");
+    assert!(!ci, "{why} (CI=true: not skipped)");
+    eprintln!("SKIPPED: {why}");
+}
