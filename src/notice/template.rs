@@ -126,7 +126,7 @@ struct Bounded(Vec<u8>);
 impl io::Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.0.len() + bytes.len() > OUTPUT_MAX {
-            return Err(io::Error::other(format!("its text is longer than {OUTPUT_MAX} bytes")));
+            return Err(io::Error::other("too long"));
         }
         self.0.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -142,6 +142,7 @@ fn explain(text: &str, error: &minijinja::Error) -> TemplateError {
         None => String::new(),
     });
     let message = match error.kind() {
+        ErrorKind::WriteFailure => format!("its text is longer than {OUTPUT_MAX} bytes"),
         ErrorKind::OutOfFuel => "it does too much work; write a shorter text".to_owned(),
         kind if detail.is_empty() => kind.to_string(),
         kind => format!("{kind}: {detail}"),
@@ -238,7 +239,12 @@ mod tests {
             ("{{ value | nope }}", Some(1), None, "nope"),
             ("{{ value_raw * 2 }}", Some(1), None, "no data"),
             ("{{ queue.x.y }}", Some(1), None, "undefined"),
-            ("{% for a in [1] * 200 %}{% for b in [1] * 200 %}{% endfor %}{% endfor %}", Some(1), None, "too much work"),
+            (
+                "{% for a in [1] * 200 %}{% for b in [1] * 200 %}{% endfor %}{% endfor %}",
+                Some(1),
+                None,
+                "too much work",
+            ),
             ("{{ queue * 9999 }}", None, None, "longer than"),
         ] {
             let error = check(text).unwrap_err();
