@@ -1,6 +1,7 @@
 //! Mail and webhooks over real loopback connections: to the built-in mailbox, and to servers that misbehave.
 
 #![cfg(feature = "shell")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -76,7 +77,7 @@ fn hook_to(sequence: u32) -> Notification {
 
 fn message(notification: &Notification) -> Message {
     let plan = Plan::default();
-    render(notification, &Context { plan: &plan, domain: "acme.example", board: None })
+    render(notification, &Context { plan: &plan, domain: "acme.example", board: None, restarted: false })
 }
 
 /// The outcome of each of `count` notices, without the retries between; the others are counted.
@@ -298,7 +299,7 @@ async fn temporary_refusals_are_tried_again_and_permanent_ones_are_not() {
         assert!(why.contains(hint) && why.contains(&addr.to_string()), "{what}: {why}");
         assert_eq!(undeliverable.recv().await.unwrap().why, *why);
         assert_eq!(log.lock().unwrap().connections, 1, "{what}: not tried again");
-        assert_eq!(notifier.health(), [why.clone()]);
+        assert_eq!(notifier.health(), std::slice::from_ref(why));
     }
     for when in ["", "EHLO", "MAIL", "RCPT", "DATA", "."] {
         let answer = if when.is_empty() { "421 busy" } else { "451 later" };

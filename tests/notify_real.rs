@@ -7,6 +7,7 @@
 //! Where a component is missing the test says so and passes; where `CI` is `true` it fails instead.
 
 #![cfg(feature = "shell")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -120,7 +121,7 @@ fn mail_to(to: &str, sequence: u32) -> Notification {
 }
 
 fn message(notification: &Notification) -> Message {
-    render(notification, &Context { plan: &Plan::default(), domain: "acme.example", board: None })
+    render(notification, &Context { plan: &Plan::default(), domain: "acme.example", board: None, restarted: false })
 }
 
 #[tokio::test]

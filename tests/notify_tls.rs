@@ -4,6 +4,7 @@
 //! `true` it fails instead.
 
 #![cfg(feature = "shell")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -142,7 +143,10 @@ async fn first_fate(smtp: Smtp) -> Fate {
     let mut outcomes = notifier.outcomes().unwrap();
     let mut first = samples::critical(samples::matrix(Language::Es, "Actuar"));
     first.time = atalaya::clock::now();
-    notifier.enqueue(render(&first, &Context { plan: &Plan::default(), domain: "acme.example", board: None }));
+    notifier.enqueue(render(
+        &first,
+        &Context { plan: &Plan::default(), domain: "acme.example", board: None, restarted: false },
+    ));
     tokio::time::timeout(Duration::from_secs(20), outcomes.recv()).await.unwrap().unwrap().result
 }
 

@@ -7,7 +7,6 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use crate::matrix::engine::Notification;
-use crate::plan::Plan;
 use crate::records::{number, write_place};
 
 use super::mail::Facts;
@@ -15,7 +14,7 @@ use super::{Context, Hook, Missed, range_of};
 
 pub fn hook(notification: &Notification, facts: &Facts, missed: Option<&Missed>, context: &Context<'_>) -> Hook {
     let json = |late: bool| {
-        let data = Data { notification, action: facts.action.as_deref(), missed, late, plan: context.plan };
+        let data = Data { notification, action: facts.action.as_deref(), missed, late, context };
         let alert = Alert { kind: "alert", timestamp: notification.time.to_string(), data };
         // Its parts are strings and finite numbers under string keys, which serde_json always writes.
         serde_json::to_string(&alert).unwrap_or_default()
@@ -36,7 +35,7 @@ struct Data<'a> {
     action: Option<&'a str>,
     missed: Option<&'a Missed>,
     late: bool,
-    plan: &'a Plan,
+    context: &'a Context<'a>,
 }
 
 impl Serialize for Data<'_> {
@@ -53,7 +52,7 @@ impl Serialize for Data<'_> {
         map.serialize_entry("level", &notification.level)?;
         map.serialize_entry("reason", notification.reason.name())?;
         map.serialize_entry("matrix", &transition.matrix.name)?;
-        write_place(&mut map, &transition.key, &transition.selector, self.plan)?;
+        write_place(&mut map, &transition.key, &transition.selector, self.context.plan)?;
         map.serialize_entry("from", &transition.from)?;
         map.serialize_entry("value", &notification.value.filter(|value| value.is_finite()).map(number))?;
         map.serialize_entry("goal", &range_of(notification).map(|(row, _)| &row.goal.text))?;
@@ -64,6 +63,9 @@ impl Serialize for Data<'_> {
         map.serialize_entry("told", &*notification.told)?;
         if self.late {
             map.serialize_entry("late", &true)?;
+        }
+        if self.context.restarted {
+            map.serialize_entry("restarted", &true)?;
         }
         if let Some(missed) = self.missed {
             map.serialize_entry("missed", &missed.contact)?;

@@ -42,6 +42,9 @@ pub fn page(facts: &Facts, late: bool) -> String {
     if let Some(missed) = &facts.missed {
         note(missed);
     }
+    if let Some(restarted) = facts.restarted {
+        note(restarted);
+    }
     if let Some(action) = &facts.action {
         out.push_str(&format!(
             "<div style=\"margin:0 0 16px;padding:4px 0 4px 14px;border-left:6px solid {ground}\">\n\

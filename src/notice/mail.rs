@@ -27,6 +27,8 @@ pub struct Facts {
     pub lines: Vec<(&'static str, String)>,
     /// Whom it missed, on top.
     pub missed: Option<String>,
+    /// That it may have been told before, on top.
+    pub restarted: Option<&'static str>,
     /// The line on top of the same mail when it comes late.
     pub late: String,
     pub subject: String,
@@ -60,6 +62,7 @@ pub fn facts(notification: &Notification, missed: Option<&Missed>, context: &Con
         missed: missed.map(|m| {
             words::missed(language, &name(&m.contact), words::medium(language, m.medium), &clean(&m.why, 300, false))
         }),
+        restarted: context.restarted.then(|| words::restarted(language)),
         late: words::late(language, &zone.with_name(notification.time)),
         subject: String::new(),
         board: context.board.map(|url| clean(url, 500, false)),
@@ -117,6 +120,7 @@ fn text(facts: &Facts, late: bool) -> String {
         paragraph(&facts.late);
     }
     paragraph(facts.missed.as_deref().unwrap_or(""));
+    paragraph(facts.restarted.unwrap_or(""));
     if let Some(action) = &facts.action {
         paragraph(&format!("{}:\n{action}", words::todo(facts.language).to_uppercase()));
     }

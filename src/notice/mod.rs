@@ -37,6 +37,8 @@ pub struct Context<'a> {
     pub domain: &'a str,
     /// Where the live board is, if it has a public address.
     pub board: Option<&'a str>,
+    /// The incident was found again after a restart without memory: it may have been told before, and is marked so.
+    pub restarted: bool,
 }
 
 /// One notice to one address, complete.

@@ -12,7 +12,7 @@ use crate::matrix::engine::{Reason, Transition};
 const ACTION: &str = "Mover 2 agentes del chat a {{ queue }}: {{ value }} (objetivo {{ goal }})";
 
 fn context(plan: &Plan) -> Context<'_> {
-    Context { plan, domain: "acme.example", board: Some("https://atalaya.acme.example") }
+    Context { plan, domain: "acme.example", board: Some("https://atalaya.acme.example"), restarted: false }
 }
 
 fn mail(notification: &Notification) -> Email {
@@ -269,4 +269,16 @@ fn the_sender_gives_the_domain_of_ids() {
     ] {
         assert_eq!(domain_of(from), domain);
     }
+}
+
+#[test]
+fn after_a_restart_a_notice_says_that_it_may_be_a_repetition() {
+    let plan = Plan::default();
+    let restarted = Context { restarted: true, ..context(&plan) };
+    let first = critical(matrix(Language::Es, ACTION));
+    let Body::Email(email) = render(&first, &restarted).body else { panic!("not a mail") };
+    assert!(email.text.starts_with("Atalaya se reinició") && email.html.contains("Atalaya se reinició"));
+    let hook = Notification { medium: Medium::Webhook, ..first };
+    let Body::Webhook(hook) = render(&hook, &restarted).body else { panic!("not a webhook") };
+    assert!(hook.json.contains("\"restarted\":true"));
 }

@@ -127,6 +127,16 @@ pub fn late(language: Language, decided: &str) -> String {
     }
 }
 
+/// The line on top of a notice of an incident that was found again after a restart.
+pub fn restarted(language: Language) -> &'static str {
+    pick(
+        language,
+        "Atalaya se reinició y encontró este incidente abierto: puede haberse avisado antes.",
+        "Atalaya was restarted and found this incident open: it may have been told before.",
+        "O Atalaya foi reiniciado e encontrou este incidente aberto: ele pode já ter sido avisado.",
+    )
+}
+
 /// The line on top of a notice that stands in for one that could not be delivered.
 pub fn missed(language: Language, who: &str, medium: &str, why: &str) -> String {
     match language {

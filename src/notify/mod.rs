@@ -13,8 +13,8 @@
 //! restart: what was decided is the decisions log's to remember.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -146,11 +146,17 @@ pub struct Undeliverable {
     pub why: String,
 }
 
+/// What comes back, until somebody takes it.
+struct Receivers {
+    outcomes: Option<mpsc::Receiver<Outcome>>,
+    undeliverable: Option<mpsc::Receiver<Undeliverable>>,
+}
+
 /// The outbox and its lanes. Cheap to clone.
 #[derive(Clone)]
 pub struct Notifier {
     office: Arc<lane::Office>,
-    receivers: Arc<std::sync::Mutex<(Option<mpsc::Receiver<Outcome>>, Option<mpsc::Receiver<Undeliverable>>)>>,
+    receivers: Arc<Mutex<Receivers>>,
     refusing: Arc<AtomicBool>,
 }
 
@@ -173,7 +179,7 @@ impl Notifier {
         let (office, outcomes, undeliverable) = lane::Office::open(carrier, from, timing, limit);
         Notifier {
             office,
-            receivers: Arc::new(std::sync::Mutex::new((Some(outcomes), Some(undeliverable)))),
+            receivers: Arc::new(Mutex::new(Receivers { outcomes: Some(outcomes), undeliverable: Some(undeliverable) })),
             refusing: Arc::new(AtomicBool::new(false)),
         }
     }
@@ -189,12 +195,12 @@ impl Notifier {
 
     /// What becomes of the notices. The first caller gets it; what nobody takes out in time is counted as lost.
     pub fn outcomes(&self) -> Option<mpsc::Receiver<Outcome>> {
-        self.receivers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).0.take()
+        self.receivers.lock().unwrap_or_else(PoisonError::into_inner).outcomes.take()
     }
 
     /// Criticals that somebody else must be told of. The first caller gets it.
     pub fn undeliverable(&self) -> Option<mpsc::Receiver<Undeliverable>> {
-        self.receivers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).1.take()
+        self.receivers.lock().unwrap_or_else(PoisonError::into_inner).undeliverable.take()
     }
 
     /// How many notices wait or are under way.
