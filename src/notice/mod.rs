@@ -1,1 +1,162 @@
-//! SEAM
+//! What a transition means for whom, in words: a [`Notification`] becomes a complete [`Message`].
+//!
+//! Everything is rendered here, before any connection is opened: subject, text, HTML and webhook body, each also in the
+//! form it has when it comes late. Pure: the instant is the notification's own. Which notifications there are is decided in `matrix::engine`; how they travel,
+//! and who is told when they do not arrive, is `notify`'s work.
+
+use std::sync::Arc;
+
+use crate::matrix::engine::Notification;
+use crate::matrix::{Level, Medium, NoData, Range, Row};
+use crate::plan::Plan;
+
+mod hook;
+mod html;
+mod mail;
+mod missed;
+#[cfg(test)]
+pub mod samples;
+pub mod template;
+#[cfg(test)]
+mod tests;
+mod thread;
+pub mod values;
+pub mod words;
+
+pub use missed::{render_missed, stand_ins};
+pub use thread::{Thread, notice_id, thread};
+
+/// Longest name of a queue, channel, contact or matrix that is shown, in bytes.
+pub const NAME_MAX: usize = 120;
+
+/// What rendering needs to know besides the notification.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    pub plan: &'a Plan,
+    /// The domain of the sender's address: the right half of every id.
+    pub domain: &'a str,
+    /// Where the live board is, if it has a public address.
+    pub board: Option<&'a str>,
+    /// The incident was found again after a restart without memory: it may have been told before, and is marked so.
+    pub restarted: bool,
+}
+
+/// One notice to one address, complete.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// The same for every attempt and on every instance; unique to this notice.
+    pub id: Arc<str>,
+    pub notification: Notification,
+    /// Set where it stands in for a notice that could not be delivered.
+    pub missed: Option<Missed>,
+    pub body: Body,
+    /// Why the action's template failed, if it did: the raw text was taken, and somebody should hear of it.
+    pub action_failed: Option<template::TemplateError>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Body {
+    Email(Box<Email>),
+    Webhook(Hook),
+}
+
+#[derive(Clone, Debug)]
+pub struct Email {
+    /// The recipient's address.
+    pub to: Arc<str>,
+    pub thread: Thread,
+    /// `facebook-care.atalaya.acme.example`, without brackets.
+    pub list_id: String,
+    pub subject: String,
+    pub text: String,
+    pub html: String,
+    /// The same, marked as coming late.
+    pub late_text: String,
+    pub late_html: String,
+}
+
+/// The body of the `generic` webhook.
+#[derive(Clone, Debug)]
+pub struct Hook {
+    /// The webhook's name in the configuration.
+    pub name: Arc<str>,
+    pub json: String,
+    /// The same with `"late": true`.
+    pub late_json: String,
+}
+
+/// Whom a notice missed, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missed {
+    pub contact: Arc<str>,
+    pub medium: Medium,
+    pub why: String,
+}
+
+/// The whole message of a notification.
+pub fn render(notification: &Notification, context: &Context<'_>) -> Message {
+    compose(notification, None, context)
+}
+
+fn compose(notification: &Notification, missed: Option<Missed>, context: &Context<'_>) -> Message {
+    let facts = mail::facts(notification, missed.as_ref(), context);
+    let body = match notification.medium {
+        Medium::Email => Body::Email(Box::new(mail::email(notification, &facts, missed.is_some(), context))),
+        Medium::Webhook => Body::Webhook(hook::hook(notification, &facts, missed.as_ref(), context)),
+    };
+    Message {
+        id: notice_id(notification, missed.is_some()).into(),
+        notification: notification.clone(),
+        missed,
+        body,
+        action_failed: facts.action_failed,
+    }
+}
+
+/// The range that a notification is about.
+fn range_of(notification: &Notification) -> Option<(&Row, Option<&Range>)> {
+    let row = notification.transition.matrix.rows.get(notification.transition.row)?;
+    Some((row, notification.transition.range.and_then(|index| row.ranges.get(index))))
+}
+
+/// The action's template: of the range, or of `no_data` where no range is meant. Once it is over there is none.
+fn action_of(notification: &Notification) -> Option<&Arc<str>> {
+    if notification.level == Level::Ok {
+        return None;
+    }
+    let (row, range) = range_of(notification)?;
+    match (range, &row.no_data) {
+        (Some(range), _) => range.action.as_ref(),
+        (None, NoData::Raise { action, .. }) => action.as_ref(),
+        (None, _) => None,
+    }
+}
+
+/// The domain of an address as in a `From:` header.
+pub fn domain_of(from: &str) -> &str {
+    let tail = from.rsplit('@').next().unwrap_or("");
+    let domain = tail.trim_end_matches(['>', ' ']);
+    let plain = |c: u8| c.is_ascii_alphanumeric() || c == b'.' || c == b'-';
+    if from.contains('@') && !domain.is_empty() && domain.bytes().all(plain) { domain } else { "atalaya.invalid" }
+}
+
+/// `text` without control and direction characters (line breaks stay if `lines`), at most `max` bytes.
+pub fn clean(text: &str, max: usize, lines: bool) -> String {
+    let mut out = String::with_capacity(text.len().min(max));
+    for c in text.replace("\r\n", "\n").chars() {
+        let c = match c {
+            '\n' if lines => '\n',
+            // Direction overrides and isolates, which let a name rewrite what stands around it.
+            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => continue,
+            '\u{2028}' | '\u{2029}' | '\u{feff}' => ' ',
+            c if c.is_control() => ' ',
+            c => c,
+        };
+        if out.len() + c.len_utf8() + '…'.len_utf8() > max {
+            out.push('…');
+            break;
+        }
+        out.push(c);
+    }
+    out
+}

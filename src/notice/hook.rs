@@ -1,0 +1,77 @@
+//! The body of the `generic` webhook: `{"type":"alert","timestamp",...,"data":{...}}` of Standard Webhooks.
+//!
+//! `data` is the notification record with what it is about. Numbers and bounds are exact and as written in the matrix,
+//! not as people read them: programs take them.
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use crate::matrix::engine::Notification;
+use crate::records::{number, write_place};
+
+use super::mail::Facts;
+use super::{Context, Hook, Missed, range_of};
+
+pub fn hook(notification: &Notification, facts: &Facts, missed: Option<&Missed>, context: &Context<'_>) -> Hook {
+    let json = |late: bool| {
+        let data = Data { notification, action: facts.action.as_deref(), missed, late, context };
+        let alert = Alert { kind: "alert", timestamp: notification.time.to_string(), data };
+        // Its parts are strings and finite numbers under string keys, which serde_json always writes.
+        serde_json::to_string(&alert).unwrap_or_default()
+    };
+    Hook { name: notification.address.clone(), json: json(false), late_json: json(true) }
+}
+
+#[derive(Serialize)]
+struct Alert<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    timestamp: String,
+    data: Data<'a>,
+}
+
+struct Data<'a> {
+    notification: &'a Notification,
+    action: Option<&'a str>,
+    missed: Option<&'a Missed>,
+    late: bool,
+    context: &'a Context<'a>,
+}
+
+impl Serialize for Data<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let notification = self.notification;
+        let transition = &notification.transition;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("kind", "notification")?;
+        map.serialize_entry("time", &notification.time)?;
+        map.serialize_entry("incident", &notification.incident)?;
+        map.serialize_entry("sequence", &notification.sequence)?;
+        map.serialize_entry("to", &notification.to)?;
+        map.serialize_entry("medium", &notification.medium)?;
+        map.serialize_entry("level", &notification.level)?;
+        map.serialize_entry("reason", notification.reason.name())?;
+        map.serialize_entry("matrix", &transition.matrix.name)?;
+        write_place(&mut map, &transition.key, &transition.selector, self.context.plan)?;
+        map.serialize_entry("from", &transition.from)?;
+        map.serialize_entry("value", &notification.value.filter(|value| value.is_finite()).map(number))?;
+        map.serialize_entry("goal", &range_of(notification).map(|(row, _)| &row.goal.text))?;
+        map.serialize_entry("range", &transition.range_text())?;
+        map.serialize_entry("samples", &number(notification.samples))?;
+        map.serialize_entry("action", &self.action)?;
+        map.serialize_entry("since", &notification.since)?;
+        map.serialize_entry("told", &*notification.told)?;
+        if self.late {
+            map.serialize_entry("late", &true)?;
+        }
+        if self.context.restarted {
+            map.serialize_entry("restarted", &true)?;
+        }
+        if let Some(missed) = self.missed {
+            map.serialize_entry("missed", &missed.contact)?;
+            map.serialize_entry("missed_medium", &missed.medium)?;
+            map.serialize_entry("missed_why", &missed.why)?;
+        }
+        map.end()
+    }
+}

@@ -1,0 +1,279 @@
+//! The facts of a notice in words, its subject and its text part. The HTML part says the same ([`super::html`]).
+
+use crate::domain::{Key, Timestamp};
+use crate::indicators::Unit;
+use crate::matrix::engine::Notification;
+use crate::matrix::{Language, Level, Matrix, Recipient};
+
+use super::template::{self, Names, TemplateError};
+use super::{Context, Email, Missed, NAME_MAX, action_of, clean, html, range_of, thread, values, words};
+
+/// Longest subject in bytes before it is encoded.
+const SUBJECT_MAX: usize = 240;
+
+/// Everything that a mail says, in the matrix's language.
+pub struct Facts {
+    pub language: Language,
+    pub level: Level,
+    pub level_word: &'static str,
+    pub place: String,
+    pub indicator: String,
+    /// The value that the subject tells: at entry.
+    pub entry: String,
+    pub goal: String,
+    pub action: Option<String>,
+    pub action_failed: Option<TemplateError>,
+    /// Label and text of each further line, in the order of reading.
+    pub lines: Vec<(&'static str, String)>,
+    /// Whom it missed, on top.
+    pub missed: Option<String>,
+    /// That it may have been told before, on top.
+    pub restarted: Option<&'static str>,
+    /// The line on top of the same mail when it comes late.
+    pub late: String,
+    pub subject: String,
+    pub board: Option<String>,
+    pub foot: String,
+}
+
+pub fn facts(notification: &Notification, missed: Option<&Missed>, context: &Context<'_>) -> Facts {
+    let transition = &notification.transition;
+    let matrix = &transition.matrix;
+    let language = matrix.language;
+    let selector = &transition.selector;
+    let unit = selector.indicator.unit;
+    let found = range_of(notification);
+    let edges = found.map(|(row, _)| values::edges(row)).unwrap_or_default();
+    let read = |value| values::read(value, unit, language, &edges, words::no_data(language));
+    let goal = found.map(|(row, _)| values::bounds(&row.goal, unit, language)).unwrap_or_default();
+    let zone = Zone::of(matrix, notification.time);
+    let (action, action_failed) = action(notification, &read(notification.value), &goal, &zone, context);
+    let mut facts = Facts {
+        language,
+        level: notification.level,
+        level_word: words::level(language, notification.level),
+        place: place(&transition.key, language),
+        indicator: words::indicator(language, selector.indicator, &selector.labels, context.plan),
+        entry: read(transition.value),
+        goal,
+        action,
+        action_failed,
+        lines: Vec::new(),
+        missed: missed.map(|m| {
+            words::missed(language, &name(&m.contact), words::medium(language, m.medium), &clean(&m.why, 300, false))
+        }),
+        restarted: context.restarted.then(|| words::restarted(language)),
+        late: words::late(language, &zone.with_name(notification.time)),
+        subject: String::new(),
+        board: context.board.map(|url| clean(url, 500, false)),
+        foot: format!(
+            "{}: {} · {}: {} · {} {}",
+            words::matrix(language),
+            name(&matrix.name),
+            words::incident(language),
+            name(&transition.incident),
+            notification.sequence,
+            name(&notification.to),
+        ),
+    };
+    facts.lines = lines(notification, &facts, &read(notification.value), unit, &zone, context);
+    facts.subject = subject(&facts, missed);
+    facts
+}
+
+pub fn email(notification: &Notification, facts: &Facts, missed: bool, context: &Context<'_>) -> Email {
+    let list = clean(&notification.transition.matrix.name, 60, false).to_ascii_lowercase();
+    let label: String = list.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    Email {
+        to: notification.address.clone(),
+        thread: thread(notification, context.domain, missed),
+        list_id: format!("{label}.atalaya.{}", context.domain),
+        subject: facts.subject.clone(),
+        text: text(facts, false),
+        html: html::page(facts, false),
+        late_text: text(facts, true),
+        late_html: html::page(facts, true),
+    }
+}
+
+/// Level, place, indicator, value at entry, goal. Made of the transition alone, so it is the same while the level lasts.
+fn subject(facts: &Facts, missed: Option<&Missed>) -> String {
+    let mut subject = format!("{} · {} · {} {}", facts.level_word, facts.place, facts.indicator, facts.entry);
+    if !facts.goal.is_empty() {
+        subject.push_str(&format!(" ({} {})", words::goal(facts.language), facts.goal));
+    }
+    if let Some(missed) = missed {
+        subject.push_str(&format!(" · {}", words::not_told(facts.language, &name(&missed.contact))));
+    }
+    clean(&subject, SUBJECT_MAX, false)
+}
+
+fn text(facts: &Facts, late: bool) -> String {
+    let mut out = String::new();
+    let mut paragraph = |text: &str| {
+        if !text.is_empty() {
+            out.push_str(text);
+            out.push_str("\n\n");
+        }
+    };
+    if late {
+        paragraph(&facts.late);
+    }
+    paragraph(facts.missed.as_deref().unwrap_or(""));
+    paragraph(facts.restarted.unwrap_or(""));
+    if let Some(action) = &facts.action {
+        paragraph(&format!("{}:\n{action}", words::todo(facts.language).to_uppercase()));
+    }
+    paragraph(&format!("{} · {}\n{}", facts.level_word, facts.place, headline(facts)));
+    let lines: Vec<String> = facts.lines.iter().map(|(label, text)| format!("{label}: {text}")).collect();
+    paragraph(&lines.join("\n"));
+    if let Some(board) = &facts.board {
+        paragraph(&format!("{}: {board}", words::board(facts.language)));
+    }
+    format!("{out}-- \n{}\n", facts.foot)
+}
+
+/// Indicator, value at entry and goal.
+pub fn headline(facts: &Facts) -> String {
+    match facts.goal.is_empty() {
+        true => format!("{}: {}", facts.indicator, facts.entry),
+        false => format!("{}: {} ({} {})", facts.indicator, facts.entry, words::goal(facts.language), facts.goal),
+    }
+}
+
+fn lines(
+    notification: &Notification,
+    facts: &Facts,
+    now: &str,
+    unit: Unit,
+    zone: &Zone,
+    context: &Context<'_>,
+) -> Vec<(&'static str, String)> {
+    let language = facts.language;
+    let transition = &notification.transition;
+    let over = notification.level == Level::Ok;
+    let mut lines = Vec::new();
+    if now != facts.entry {
+        lines.push((words::value_now(language), now.to_owned()));
+    }
+    lines.push((words::since(language), zone.with_name(notification.since)));
+    if over {
+        let length = (notification.time - notification.since).as_seconds();
+        lines.push((words::lasted(language), values::duration(length, language, &[])));
+    }
+    if let Some(samples) = values::samples(notification.samples, transition.selector.indicator.samples, language) {
+        lines.push((words::samples(language), samples));
+    }
+    if let Some(window) = transition.selector.window.and_then(|index| context.plan.windows.get(index)) {
+        lines.push((words::window(language), words::window_of(language, window)));
+    }
+    let found = range_of(notification);
+    if let Some((_, Some(range))) = found {
+        lines.push((words::range(language), values::bounds(&range.bounds, unit, language)));
+    }
+    lines.push((words::reason(language), words::why(language, notification.reason).to_owned()));
+    let others: Vec<String> =
+        notification.told.iter().filter(|who| **who != notification.to).map(|who| name(who)).collect();
+    let others = if others.is_empty() { words::nobody_else(language).to_owned() } else { others.join(", ") };
+    lines.push((words::told(language), others));
+    let next = if over { Vec::new() } else { next(notification, zone) };
+    if !next.is_empty() {
+        lines.push((words::next(language), next.join("; ")));
+    }
+    let indicator = transition.selector.indicator;
+    let about = if indicator.about.is_empty() { String::new() } else { format!(": {}", indicator.about) };
+    lines.push((words::measures(language), format!("{}{about}", indicator.name)));
+    lines
+}
+
+/// The escalation steps that have not come yet, with their times, and the repeat.
+fn next(notification: &Notification, zone: &Zone) -> Vec<String> {
+    let language = notification.transition.matrix.language;
+    let Some((_, Some(range))) = range_of(notification) else { return Vec::new() };
+    let mut next = Vec::new();
+    for step in &range.escalate {
+        let at = notification.transition.time + step.after;
+        if at > notification.time {
+            next.push(words::escalates(language, &zone.short(at), &recipients(&step.tell)));
+        }
+    }
+    if let Some(every) = range.repeat {
+        next.push(words::repeats(language, &values::duration(every.as_seconds(), language, &[])));
+    }
+    next
+}
+
+fn recipients(tell: &[Recipient]) -> String {
+    tell.iter().map(|recipient| name(&recipient.contact)).collect::<Vec<_>>().join(", ")
+}
+
+/// The action's text. A template that fails now, though it was proved when the matrix was taken, gives its raw text:
+/// half an instruction is better than none.
+fn action(
+    notification: &Notification,
+    value: &str,
+    goal: &str,
+    zone: &Zone,
+    context: &Context<'_>,
+) -> (Option<String>, Option<TemplateError>) {
+    let Some(action) = action_of(notification) else { return (None, None) };
+    let transition = &notification.transition;
+    let language = transition.matrix.language;
+    let window = transition.selector.window.and_then(|index| context.plan.windows.get(index));
+    let names = Names {
+        value: value.to_owned(),
+        value_raw: notification.value,
+        goal: goal.to_owned(),
+        level: notification.level.name(),
+        queue: transition.key.queue.as_deref().map_or_else(|| words::all_queues(language).to_owned(), name),
+        channel: transition.key.channel.as_deref().map_or_else(|| words::all_channels(language).to_owned(), name),
+        indicator: transition.selector.indicator.name.to_owned(),
+        window: window.map(|window| window.label.to_string()).unwrap_or_default(),
+        samples: notification.samples,
+        matrix: name(&transition.matrix.name),
+        range: transition.range_text().map(|text| text.to_string()).unwrap_or_default(),
+        since: zone.short(notification.since),
+        incident: name(&transition.incident),
+    };
+    let raw = || clean(action, template::LENGTH_MAX, true);
+    match template::render(action, &names) {
+        Ok(text) if text.trim().is_empty() => (None, None),
+        Ok(text) => (Some(text.trim().to_owned()), None),
+        Err(error) => (Some(raw()), Some(error)),
+    }
+}
+
+fn name(name: &str) -> String {
+    clean(name, NAME_MAX, false)
+}
+
+fn place(key: &Key, language: Language) -> String {
+    match (&key.queue, &key.channel) {
+        (Some(queue), Some(channel)) => format!("{} · {}", name(queue), name(channel)),
+        (Some(queue), None) => format!("{} · {}", name(queue), words::all_channels(language)),
+        (None, Some(channel)) => format!("{} · {}", words::all_queues(language), name(channel)),
+        (None, None) => words::everything(language).to_owned(),
+    }
+}
+
+/// Local times of a matrix, told from one instant: of another day they carry their date.
+struct Zone {
+    zone: jiff::tz::TimeZone,
+    today: jiff::civil::Date,
+}
+
+impl Zone {
+    fn of(matrix: &Matrix, now: Timestamp) -> Self {
+        Zone { zone: matrix.zone.clone(), today: now.in_zone(&matrix.zone).date() }
+    }
+
+    fn short(&self, at: Timestamp) -> String {
+        let local = at.in_zone(&self.zone);
+        let format = if local.date() == self.today { "%H:%M" } else { "%Y-%m-%d %H:%M" };
+        local.strftime(format).to_string()
+    }
+
+    fn with_name(&self, at: Timestamp) -> String {
+        format!("{} ({})", self.short(at), self.zone.iana_name().unwrap_or("UTC"))
+    }
+}

@@ -1,0 +1,63 @@
+//! Who hears of a critical that could not be delivered: the next escalation step and the owner, at once.
+//!
+//! Pure: which notices could not be delivered is said by `notify`; the messages made here go back to it. They never
+//! make stand-ins of their own, or two dead addresses would write to each other for ever.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::matrix::engine::Notification;
+use crate::matrix::{Contact, Medium, Recipient};
+
+use super::{Context, Message, Missed, compose, range_of};
+
+/// The name under which the configuration's owner is told; contacts of matrices have their own.
+const OWNER: &str = "owner";
+
+/// Contact, medium and address of everyone who is told instead: the first escalation step that names somebody who has
+/// not been told yet, and the owner (the matrix's, else the configuration's). The address that failed is left out.
+pub fn stand_ins(notification: &Notification, owner: Option<&Contact>) -> Vec<(Arc<str>, Medium, Arc<str>)> {
+    let matrix = &notification.transition.matrix;
+    let mut found = Vec::new();
+    let mut add = |name: &Arc<str>, contact: &Contact, only: Option<Medium>| {
+        for (medium, address) in [(Medium::Email, &contact.email), (Medium::Webhook, &contact.webhook)] {
+            if let Some(address) = address.as_ref().filter(|_| only.is_none_or(|only| only == medium)) {
+                found.push((name.clone(), medium, address.clone()));
+            }
+        }
+    };
+    let mut named = |recipient: &Recipient| {
+        if let Some(contact) = matrix.contacts.get(&recipient.contact) {
+            add(&recipient.contact, contact, recipient.medium);
+        }
+    };
+    let steps =
+        range_of(notification).and_then(|(_, range)| range).map(|range| range.escalate.as_slice()).unwrap_or(&[]);
+    let untold = |recipient: &Recipient| !notification.told.contains(&recipient.contact);
+    if let Some(step) = steps.iter().find(|step| step.tell.iter().any(untold)) {
+        step.tell.iter().for_each(&mut named);
+    }
+    match (&matrix.owner, owner) {
+        (Some(recipient), _) if matrix.contacts.contains_key(&recipient.contact) => named(recipient),
+        (_, Some(contact)) => add(&OWNER.into(), contact, None),
+        (_, None) => {}
+    }
+    let mut seen = BTreeSet::from([(notification.medium, notification.address.clone())]);
+    found.retain(|(_, medium, address)| seen.insert((*medium, address.clone())));
+    found
+}
+
+/// The message for each of [`stand_ins`], naming whom the notice missed and why.
+pub fn render_missed(
+    notification: &Notification,
+    why: &str,
+    owner: Option<&Contact>,
+    context: &Context<'_>,
+) -> Vec<Message> {
+    let missed = Missed { contact: notification.to.clone(), medium: notification.medium, why: why.to_owned() };
+    let each = stand_ins(notification, owner).into_iter().map(|(to, medium, address)| {
+        let stand_in = Notification { to, medium, address, ..notification.clone() };
+        compose(&stand_in, Some(missed.clone()), context)
+    });
+    each.collect()
+}

@@ -1,0 +1,167 @@
+//! A matrix and its notifications for tests of what people read.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::domain::{Key, Millis, Scope, Timestamp};
+use crate::indicators::{Clock, Labels, Selector, find};
+use crate::matrix::calendar::Calendar;
+use crate::matrix::engine::{Notification, Reason, Transition};
+use crate::matrix::{
+    Bounds, Contact, Edge, Language, Level, Matrix, Medium, NoData, Per, Range, Recipient, Recover, Row, Step,
+};
+use crate::plan::{Plan, WindowKind};
+
+fn bounds(text: &str, low: Option<f64>, high: Option<f64>) -> Bounds {
+    let edge = |at: Option<f64>, inclusive| at.map(|at| Edge { at, inclusive });
+    Bounds { text: text.into(), low: edge(low, true), high: edge(high, false) }
+}
+
+fn tell(names: &[&str]) -> Vec<Recipient> {
+    names.iter().map(|name| Recipient { contact: (*name).into(), medium: None }).collect()
+}
+
+fn row(indicator: &str, unit: &[(&str, Option<f64>, Option<f64>, Level)], action: &str) -> Row {
+    let ranges = unit.iter().map(|(text, low, high, level)| Range {
+        bounds: bounds(text, *low, *high),
+        level: *level,
+        hold: Millis::ZERO,
+        tell: tell(&["lead", "desk"]),
+        action: (*level != Level::Ok).then(|| action.into()),
+        escalate: vec![Step { after: Millis(600_000), tell: tell(&["manager"]) }],
+        repeat: Some(Millis(1_800_000)),
+    });
+    let ranges: Vec<Range> = ranges.collect();
+    let goal = ranges.iter().find(|range| range.level == Level::Ok).map(|range| range.bounds.clone()).unwrap();
+    Row {
+        line: 10,
+        indicator: find(indicator).unwrap(),
+        window: Some(WindowKind::Sliding(Millis(900_000))),
+        threshold: None,
+        treatment: None,
+        state: None,
+        clock: Clock::Elapsed,
+        per: Per::Pair,
+        scope: Scope::default(),
+        goal,
+        ranges,
+        min_samples: 0.0,
+        recover: Recover::default(),
+        no_data: NoData::Keep,
+        calendar: Calendar::always(),
+        settle: Millis::ZERO,
+    }
+}
+
+pub fn matrix(language: Language, action: &str) -> Arc<Matrix> {
+    let contact = |email: Option<&str>, webhook: Option<&str>| Contact {
+        email: email.map(Arc::from),
+        webhook: webhook.map(Arc::from),
+    };
+    let asa = row(
+        "asa",
+        &[
+            ("< 30m", None, Some(1800.0), Level::Ok),
+            ("30m .. 45m", Some(1800.0), Some(2700.0), Level::Warning),
+            (">= 45m", Some(2700.0), None, Level::Critical),
+        ],
+        action,
+    );
+    let service_level = row(
+        "service_level",
+        &[("< 0.8", None, Some(0.8), Level::Critical), (">= 0.8", Some(0.8), None, Level::Ok)],
+        action,
+    );
+    Arc::new(Matrix {
+        file: "care.yaml".into(),
+        name: "facebook-care".into(),
+        language,
+        zone: jiff::tz::TimeZone::get("America/Bogota").unwrap(),
+        owner: Some(Recipient { contact: "desk".into(), medium: None }),
+        contacts: BTreeMap::from([
+            ("lead".into(), contact(Some("lead@acme.example"), None)),
+            ("manager".into(), contact(Some("manager@acme.example"), None)),
+            ("desk".into(), contact(None, Some("wfm-desk"))),
+        ]),
+        rows: vec![asa, service_level],
+    })
+}
+
+/// The instant at which the sample incident begins: 10:32 in Bogota.
+pub const START: Timestamp = Timestamp(1_795_361_520_000);
+
+/// A critical ASA of 47 min on (reclamos, facebook), told to the lead by mail.
+pub fn critical(matrix: Arc<Matrix>) -> Notification {
+    let plan = Plan::default();
+    let transition = Transition {
+        time: START,
+        matrix,
+        row: 0,
+        range: Some(2),
+        key: Key::pair("reclamos", "facebook"),
+        selector: Selector {
+            indicator: find("asa").unwrap(),
+            window: plan.window_index(WindowKind::Sliding(Millis(900_000))),
+            labels: Labels::default(),
+        },
+        from: Level::Ok,
+        to: Level::Critical,
+        value: Some(2820.0),
+        samples: 14.0,
+        reason: Reason::Range,
+        incident: "facebook-care-1".into(),
+    };
+    Notification {
+        time: START,
+        incident: transition.incident.clone(),
+        sequence: 1,
+        to: "lead".into(),
+        medium: Medium::Email,
+        address: "lead@acme.example".into(),
+        level: Level::Critical,
+        reason: Reason::Range,
+        value: transition.value,
+        samples: transition.samples,
+        told: ["lead".into(), "desk".into()].into(),
+        since: START,
+        transition: Arc::new(transition),
+    }
+}
+
+/// The reminder of `first` half an hour later, at 52 min.
+pub fn repeat(first: &Notification) -> Notification {
+    Notification {
+        time: START + Millis(1_800_000),
+        sequence: 4,
+        reason: Reason::Repeat,
+        value: Some(3120.0),
+        samples: 9.0,
+        told: ["lead".into(), "desk".into(), "manager".into()].into(),
+        ..first.clone()
+    }
+}
+
+/// The end of the incident of `first`, 40 minutes after it began.
+pub fn resolved(first: &Notification) -> Notification {
+    let time = START + Millis(2_400_000);
+    let transition = Transition {
+        time,
+        range: Some(0),
+        from: Level::Critical,
+        to: Level::Ok,
+        value: Some(1500.0),
+        samples: 21.0,
+        reason: Reason::Recovered,
+        ..(*first.transition).clone()
+    };
+    Notification {
+        time,
+        sequence: 5,
+        level: Level::Ok,
+        reason: Reason::Recovered,
+        value: transition.value,
+        samples: transition.samples,
+        transition: Arc::new(transition),
+        ..repeat(first)
+    }
+}

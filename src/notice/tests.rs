@@ -1,0 +1,284 @@
+//! What people read, in three languages, and what must never get into it.
+
+use std::sync::Arc;
+
+use super::samples::{START, critical, matrix, repeat, resolved};
+use super::*;
+use crate::domain::{Key, Millis};
+use crate::indicators::{Labels, find};
+use crate::matrix::Language;
+use crate::matrix::engine::{Reason, Transition};
+
+const ACTION: &str = "Mover 2 agentes del chat a {{ queue }}: {{ value }} (objetivo {{ goal }})";
+
+fn context(plan: &Plan) -> Context<'_> {
+    Context { plan, domain: "acme.example", board: Some("https://atalaya.acme.example"), restarted: false }
+}
+
+fn mail(notification: &Notification) -> Email {
+    match render(notification, &context(&Plan::default())).body {
+        Body::Email(email) => *email,
+        Body::Webhook(_) => panic!("not a mail"),
+    }
+}
+
+/// Snapshots live with the other data of the tests. The definition is its indicator's affair and left out of them.
+fn snapshot(name: &str, text: &str) {
+    let about = find("asa").unwrap().about;
+    assert!(text.contains(&super::html::escape(about)) || text.contains(about), "the definition is told");
+    let text = match about {
+        "" => text.to_owned(),
+        about => text.replace(&format!(": {about}"), "").replace(&format!(": {}", super::html::escape(about)), ""),
+    };
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../../tests/data/mail");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}
+
+#[test]
+fn mails_in_three_languages() {
+    for (name, language) in [("es", Language::Es), ("en", Language::En), ("pt", Language::Pt)] {
+        let first = critical(matrix(language, ACTION));
+        for (what, notification) in
+            [("critical", first.clone()), ("repeat", repeat(&first)), ("resolved", resolved(&first))]
+        {
+            let email = mail(&notification);
+            snapshot(&format!("{name}-{what}"), &format!("Subject: {}\n\n{}", email.subject, email.text));
+        }
+    }
+}
+
+#[test]
+fn html_says_the_same_and_fetches_nothing() {
+    let first = critical(matrix(Language::Es, ACTION));
+    let email = mail(&first);
+    snapshot("es-critical-html", &email.html);
+    for text in ["Mover 2 agentes", "CRÍTICO", "reclamos · facebook", "47 min", "&lt; 30 min", "últimos 15 min", "desk"]
+    {
+        assert!(email.html.contains(text), "{text}");
+    }
+    for banned in ["<script", "<img", "<link", "url(", "<table", "src="] {
+        assert!(!email.html.contains(banned), "{banned}");
+    }
+}
+
+#[test]
+fn the_subject_is_the_same_while_the_level_lasts() {
+    let first = critical(matrix(Language::Es, ACTION));
+    let subject = mail(&first).subject;
+    assert_eq!(subject, "CRÍTICO · reclamos · facebook · Velocidad de respuesta (ASA) 47 min (objetivo < 30 min)");
+    assert_eq!(mail(&repeat(&first)).subject, subject);
+    assert!(mail(&resolved(&first)).subject.starts_with("RESUELTO · reclamos · facebook"));
+}
+
+#[test]
+fn places_and_labels_are_named() {
+    let plan = Plan::default();
+    let within = plan.thresholds.iter().position(|threshold| threshold.within == Millis::seconds(20));
+    for (key, expected) in [
+        (Key::pair("ventas", "voice"), "CRITICAL · ventas · voice · Service level within 20 s 79.7 % (goal ≥ 80 %)"),
+        (Key { queue: Some("ventas".into()), channel: None }, "CRITICAL · ventas · all channels · Service level"),
+        (Key { queue: None, channel: Some("voice".into()) }, "CRITICAL · all queues · voice · Service level"),
+        (Key::ALL, "CRITICAL · all queues and channels · Service level"),
+    ] {
+        let mut notification = critical(matrix(Language::En, ACTION));
+        let mut transition = (*notification.transition).clone();
+        transition.row = 1;
+        transition.range = Some(0);
+        transition.key = key;
+        transition.value = Some(0.7968);
+        transition.selector.indicator = find("service_level").unwrap();
+        transition.selector.labels = Labels { threshold: within, ..Labels::default() };
+        notification.transition = Arc::new(transition);
+        let subject = mail(&notification).subject;
+        assert!(subject.starts_with(expected), "{subject}");
+    }
+}
+
+#[test]
+fn hostile_names_stay_text() {
+    let mut first = critical(matrix(Language::Es, "{{ queue }}"));
+    let mut transition = (*first.transition).clone();
+    transition.key = Key::pair("a\r\nBcc: x@evil.example\n<script>alert(1)</script>", &"c".repeat(5000));
+    transition.incident = "x\r\nX-Evil: 1".into();
+    first.incident = transition.incident.clone();
+    first.transition = Arc::new(transition);
+    let email = mail(&first);
+    let thread = &email.thread;
+    for header in [&email.subject, &thread.message_id, &thread.in_reply_to, &thread.references, &email.list_id] {
+        assert!(!header.contains(['\r', '\n']) && header.len() < 300, "{header}");
+    }
+    assert!(!email.html.contains("<script>"), "{}", email.html);
+    assert!(email.html.contains("&lt;script&gt;"));
+}
+
+#[test]
+fn a_template_that_fails_sends_its_raw_text() {
+    let first = critical(matrix(Language::Es, "Llamar a {{ nadie.nunca }}"));
+    let message = render(&first, &context(&Plan::default()));
+    assert!(message.action_failed.is_some());
+    let Body::Email(email) = message.body else { panic!("not a mail") };
+    assert!(email.text.contains("Llamar a {{ nadie.nunca }}"), "{}", email.text);
+}
+
+#[test]
+fn one_thread_per_incident_and_recipient() {
+    let first = critical(matrix(Language::Es, ACTION));
+    let manager = Notification {
+        to: "manager".into(),
+        address: "manager@acme.example".into(),
+        sequence: 3,
+        reason: Reason::Escalation,
+        time: START + Millis(600_000),
+        ..first.clone()
+    };
+    let threads: Vec<Thread> =
+        [&first, &repeat(&first), &resolved(&first)].map(|notification| mail(notification).thread).into();
+    let opening = &threads[0];
+    assert_eq!(opening.references, opening.in_reply_to, "the opening answers the root alone");
+    for later in &threads[1..] {
+        assert_eq!(later.in_reply_to, opening.message_id);
+        assert_eq!(later.references, format!("{} {}", opening.references, opening.message_id));
+    }
+    let mut ids: Vec<&str> = threads.iter().map(|thread| thread.message_id.as_str()).collect();
+    ids.dedup();
+    assert_eq!(ids.len(), 3, "{ids:?}");
+    assert_eq!(mail(&first).thread, *opening, "the same notice has the same ids");
+    let other = mail(&manager).thread;
+    assert!(!other.references.contains(&opening.references), "another recipient has another thread");
+    assert_ne!(other.message_id, opening.message_id);
+}
+
+#[test]
+fn the_webhook_body_holds_the_record_and_what_it_is_about() {
+    let mut first = critical(matrix(Language::Es, ACTION));
+    first.medium = Medium::Webhook;
+    first.to = "desk".into();
+    first.address = "wfm-desk".into();
+    let message = render(&first, &context(&Plan::default()));
+    let Body::Webhook(hook) = &message.body else { panic!("not a webhook") };
+    let body: serde_json::Value = serde_json::from_str(&hook.json).unwrap();
+    let expected = serde_json::json!({
+        "type": "alert", "timestamp": "2026-11-22T15:32:00Z",
+        "data": {
+            "kind": "notification", "time": "2026-11-22T15:32:00Z", "incident": "facebook-care-1", "sequence": 1,
+            "to": "desk", "medium": "webhook", "level": "critical", "reason": "range", "matrix": "facebook-care",
+            "queue": "reclamos", "channel": "facebook", "window": "15m", "indicator": "asa", "from": "ok",
+            "value": 2820, "goal": "< 30m", "range": ">= 45m", "samples": 14,
+            "action": "Mover 2 agentes del chat a reclamos: 47 min (objetivo < 30 min)",
+            "since": "2026-11-22T15:32:00Z", "told": ["lead", "desk"],
+        }
+    });
+    assert_eq!(body, expected);
+    assert!(hook.late_json.contains("\"late\":true"));
+    assert!(!message.id.contains('.'), "{}", message.id);
+}
+
+#[test]
+fn a_missed_critical_goes_to_the_next_step_and_the_owner() {
+    let first = critical(matrix(Language::Es, ACTION));
+    let plan = Plan::default();
+    let messages = render_missed(&first, "550 no such user", None, &context(&plan));
+    let to: Vec<(&str, Medium)> =
+        messages.iter().map(|m| (m.notification.to.as_ref(), m.notification.medium)).collect();
+    assert_eq!(to, [("manager", Medium::Email), ("desk", Medium::Webhook)]);
+    let Body::Email(email) = &messages[0].body else { panic!("not a mail") };
+    snapshot("es-missed", &format!("Subject: {}\n\n{}", email.subject, email.text));
+    assert!(email.text.contains("No se pudo avisar a lead por correo (550 no such user)"));
+    assert!(email.subject.ends_with("no avisado: lead"));
+    let Body::Webhook(hook) = &messages[1].body else { panic!("not a webhook") };
+    assert!(hook.json.contains("\"missed\":\"lead\""));
+    assert_ne!(messages[0].id, render(&first, &context(&plan)).id);
+
+    // Everyone has been told already, and the owner is the address that failed: nobody is left.
+    let told = Notification {
+        told: ["lead".into(), "manager".into()].into(),
+        medium: Medium::Webhook,
+        address: "wfm-desk".into(),
+        ..first
+    };
+    assert!(stand_ins(&told, None).is_empty());
+    // The configuration's owner stands in where the matrix names none.
+    let mut bare = Arc::try_unwrap(matrix(Language::Es, ACTION)).unwrap();
+    bare.owner = None;
+    let first = critical(Arc::new(bare));
+    let owner = crate::matrix::Contact { email: Some("ops@acme.example".into()), webhook: None };
+    let who: Vec<Arc<str>> = stand_ins(&first, Some(&owner)).into_iter().map(|(_, _, address)| address).collect();
+    assert_eq!(who, ["manager@acme.example".into(), Arc::from("ops@acme.example")]);
+}
+
+#[test]
+fn no_data_has_its_own_action() {
+    let mut bare = Arc::try_unwrap(matrix(Language::Es, ACTION)).unwrap();
+    bare.rows[0].no_data = NoData::Raise {
+        level: Level::Warning,
+        hold: Millis::ZERO,
+        tell: Vec::new(),
+        action: Some("Revisar la fuente: {{ value }}".into()),
+    };
+    let mut first = critical(Arc::new(bare));
+    let raised = Transition {
+        range: None,
+        value: None,
+        to: Level::Warning,
+        reason: Reason::NoData,
+        ..(*first.transition).clone()
+    };
+    first = Notification {
+        value: None,
+        samples: 0.0,
+        level: Level::Warning,
+        reason: Reason::NoData,
+        transition: Arc::new(raised),
+        ..first
+    };
+    let email = mail(&first);
+    assert!(email.subject.starts_with("ADVERTENCIA · reclamos · facebook · Velocidad de respuesta (ASA) sin datos"));
+    assert!(email.text.starts_with("QUÉ HACER:\nRevisar la fuente: sin datos"), "{}", email.text);
+}
+
+#[test]
+fn a_late_mail_says_so_first() {
+    let email = mail(&critical(matrix(Language::Es, ACTION)));
+    assert!(
+        email.late_text.starts_with("Este aviso llega tarde: se decidió a las 10:32 (America/Bogota)"),
+        "{}",
+        email.late_text
+    );
+    assert!(email.late_html.contains("llega tarde") && !email.html.contains("llega tarde"));
+}
+
+#[test]
+fn names_are_made_harmless() {
+    assert_eq!(clean("a\r\nBcc: x@y\tz", 100, false), "a Bcc: x@y z");
+    assert_eq!(clean("a\r\nb\u{7}", 100, true), "a\nb ");
+    assert_eq!(clean("evil\u{202e}txt", 100, false), "eviltxt");
+    let long = clean(&"ñ".repeat(500), NAME_MAX, false);
+    assert!(long.len() <= NAME_MAX && long.ends_with('…'), "{long}");
+}
+
+#[test]
+fn the_sender_gives_the_domain_of_ids() {
+    for (from, domain) in [
+        ("Atalaya <atalaya@acme.example>", "acme.example"),
+        ("atalaya@acme.example", "acme.example"),
+        ("nobody", "atalaya.invalid"),
+        ("x@<script>", "atalaya.invalid"),
+    ] {
+        assert_eq!(domain_of(from), domain);
+    }
+}
+
+#[test]
+fn after_a_restart_a_notice_says_that_it_may_be_a_repetition() {
+    let plan = Plan::default();
+    let restarted = Context { restarted: true, ..context(&plan) };
+    let first = critical(matrix(Language::Es, ACTION));
+    let Body::Email(email) = render(&first, &restarted).body else { panic!("not a mail") };
+    assert!(email.text.starts_with("Atalaya se reinició") && email.html.contains("Atalaya se reinició"));
+    let hook = Notification { medium: Medium::Webhook, ..first };
+    let Body::Webhook(hook) = render(&hook, &restarted).body else { panic!("not a webhook") };
+    assert!(hook.json.contains("\"restarted\":true"));
+}

@@ -1,0 +1,190 @@
+//! STARTTLS, implicit TLS and AUTH: real handshakes with certificates that are made here, against a small server.
+//!
+//! Certificates are made by the `openssl` command. Where it is missing the test says so and passes; where `CI` is
+//! `true` it fails instead.
+
+#![cfg(feature = "shell")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use atalaya::config::{Secret, Smtp, SmtpTls};
+use atalaya::matrix::Language;
+use atalaya::notice::{Context, render};
+use atalaya::notify::{Fate, Notifier, Settings, Timing};
+use atalaya::plan::Plan;
+use atalaya::{domain, indicators, matrix, plan};
+use base64::Engine as _;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+#[allow(dead_code, reason = "one of its notifications is enough here")]
+#[path = "../src/notice/samples.rs"]
+mod samples;
+
+/// Says why nothing is tested here; fails where every component must be present.
+#[expect(clippy::disallowed_methods, reason = "a test learns from its environment whether it may be skipped")]
+fn skip(why: &str) {
+    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "CI must not skip this: {why}");
+    eprintln!("skipped: {why}");
+}
+
+fn openssl(folder: &Path, arguments: &str) -> bool {
+    let words = arguments.split(' ');
+    let run =
+        Command::new("openssl").args(words).current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    run.is_ok_and(|status| status.success())
+}
+
+/// An authority `ca.pem`, and a certificate for `localhost` signed by it.
+fn certificates(folder: &Path) -> bool {
+    std::fs::write(folder.join("ext"), "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n").unwrap();
+    [
+        "req -x509 -newkey rsa:2048 -nodes -days 2 -keyout ca.key -out ca.pem -subj /CN=test-authority",
+        "req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=localhost",
+        "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out cert.pem",
+    ]
+    .iter()
+    .all(|arguments| openssl(folder, arguments))
+}
+
+trait Stream: Read + Write {}
+impl<T: Read + Write> Stream for T {}
+
+/// A server for one connection after the other. Each mail it takes is told with the user who logged in.
+fn serve(folder: &Path, implicit: bool) -> (SocketAddr, Receiver<(String, String)>) {
+    let chain = CertificateDer::pem_file_iter(folder.join("cert.pem")).unwrap().map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_file(folder.join("key.pem")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let tls = Arc::new(versions.with_no_client_auth().with_single_cert(chain, key).unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (told, mails) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let wrap = |stream| StreamOwned::new(ServerConnection::new(tls.clone()).unwrap(), stream);
+            if implicit {
+                let _ = session(&mut BufReader::new(wrap(stream)), true, true, &told);
+            } else {
+                let mut plain = BufReader::new(stream);
+                if session(&mut plain, true, false, &told).is_some_and(|upgrade| upgrade) {
+                    let _ = session(&mut BufReader::new(wrap(plain.into_inner())), false, true, &told);
+                }
+            }
+        }
+    });
+    (addr, mails)
+}
+
+/// Until the end of the connection, or until STARTTLS (`Some(true)`).
+fn session<S: Stream>(
+    stream: &mut BufReader<S>,
+    greet: bool,
+    encrypted: bool,
+    told: &Sender<(String, String)>,
+) -> Option<bool> {
+    let mut user = String::new();
+    let say = |stream: &mut BufReader<S>, text: &str| stream.get_mut().write_all(text.as_bytes()).ok();
+    if greet {
+        say(stream, "220 ready\r\n")?;
+    }
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).ok()? == 0 {
+            return Some(false);
+        }
+        let line = line.trim_end();
+        match line.split([' ', ':']).next().unwrap_or("") {
+            "EHLO" if encrypted => say(stream, "250-here\r\n250-AUTH PLAIN\r\n250 8BITMIME\r\n")?,
+            "EHLO" => say(stream, "250-here\r\n250 STARTTLS\r\n")?,
+            "STARTTLS" if !encrypted => {
+                say(stream, "220 go on\r\n")?;
+                return Some(true);
+            }
+            "AUTH" => {
+                let given = base64::engine::general_purpose::STANDARD.decode(line.rsplit(' ').next()?).ok()?;
+                if given == b"\0atalaya\0geheim" {
+                    user = "atalaya".to_owned();
+                    say(stream, "235 welcome\r\n")?
+                } else {
+                    say(stream, "535 wrong password\r\n")?
+                }
+            }
+            "MAIL" if user.is_empty() => say(stream, "530 log in first\r\n")?,
+            "DATA" => {
+                say(stream, "354 go on\r\n")?;
+                let mut mail = String::new();
+                while !mail.ends_with("\r\n.\r\n") {
+                    stream.read_line(&mut mail).ok()?;
+                }
+                told.send((user.clone(), mail)).ok()?;
+                say(stream, "250 taken\r\n")?
+            }
+            "QUIT" => {
+                say(stream, "221 bye\r\n")?;
+                return Some(false);
+            }
+            _ => say(stream, "250 ok\r\n")?,
+        }
+    }
+}
+
+async fn first_fate(smtp: Smtp) -> Fate {
+    let timing = Timing { step: Duration::from_secs(5), ..Timing::default() };
+    let notifier = Notifier::new(Settings { smtp: Some(smtp), timing, ..Settings::default() }).unwrap();
+    let mut outcomes = notifier.outcomes().unwrap();
+    let mut first = samples::critical(samples::matrix(Language::Es, "Actuar"));
+    first.time = atalaya::clock::now();
+    notifier.enqueue(render(
+        &first,
+        &Context { plan: &Plan::default(), domain: "acme.example", board: None, restarted: false },
+    ));
+    tokio::time::timeout(Duration::from_secs(20), outcomes.recv()).await.unwrap().unwrap().result
+}
+
+#[tokio::test]
+async fn mails_go_encrypted_and_logged_in_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    if !certificates(folder.path()) {
+        return skip("the command openssl cannot make certificates; install the package openssl");
+    }
+    let ca_file = Some(folder.path().join("ca.pem").display().to_string());
+    for (tls, implicit) in [(SmtpTls::Starttls, false), (SmtpTls::Implicit, true)] {
+        let (addr, mails) = serve(folder.path(), implicit);
+        let good = Smtp {
+            host: "localhost".to_owned(),
+            port: addr.port(),
+            tls,
+            user: Some("atalaya".to_owned()),
+            password: Some(Secret::new("geheim")),
+            from: "Atalaya <atalaya@acme.example>".to_owned(),
+            ca_file: ca_file.clone(),
+        };
+        assert_eq!(first_fate(good.clone()).await, Fate::Sent { late: false }, "{tls:?}");
+        let (user, mail) = mails.recv_timeout(Duration::from_secs(5)).unwrap();
+        assert!(user == "atalaya" && mail.contains("Auto-Submitted: auto-generated"), "{user} {mail}");
+
+        let Fate::Refused { why } = first_fate(Smtp { password: Some(Secret::new("falsch")), ..good.clone() }).await
+        else {
+            panic!("a wrong password is refused for good")
+        };
+        assert!(why.contains("logging in: 535 wrong password; check smtp.user"), "{why}");
+
+        // Not trusted, and trusted but for another name: nothing is sent in the clear instead.
+        let stranger = Smtp { ca_file: None, ..good.clone() };
+        let other_name = Smtp { host: "127.0.0.1".to_owned(), ..good };
+        for bad in [stranger, other_name] {
+            let Fate::Retrying { why, .. } = first_fate(bad).await else { panic!("{tls:?}: a bad certificate") };
+            assert!(why.contains("certificate") && why.contains("smtp.ca_file"), "{why}");
+        }
+        assert!(mails.try_recv().is_err(), "{tls:?}");
+    }
+}
