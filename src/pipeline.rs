@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::domain::{Key, Timestamp};
-use crate::indicators::{Reading, Selector};
+use crate::indicators::{Labels, Reading, Selector, Unit};
 use crate::matrix::Matrix;
 use crate::matrix::engine::{Engine, OpenCase, Readings, Tick};
 use crate::plan::Plan;
@@ -56,4 +56,30 @@ impl Readings for Evaluator {
     fn read(&mut self, _key: &Key, _selector: &Selector) -> Reading {
         Reading::default()
     }
+}
+
+/// One of the exact sums behind the ratios and means: exported as the counter `atalaya_sum_NAME[_UNIT]_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SumName {
+    pub name: &'static str,
+    pub unit: Unit,
+    /// What tells apart sums of one name (a threshold, a state, the clock).
+    pub labels: Labels,
+}
+
+/// The answered waits of a key since the start, in classic cumulative buckets.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WaitHistogram {
+    /// Upper bound in seconds and how many waits were at most that long; ascending, without the infinite bucket.
+    pub buckets: Vec<(f64, u64)>,
+    pub sum_seconds: f64,
+    pub count: u64,
+}
+
+impl Evaluator {
+    /// Every sum of every key since the start, as it stands now (a late correction may lower one).
+    pub fn each_sum(&mut self, _visit: &mut dyn FnMut(&Key, &SumName, f64)) {}
+
+    /// The answered waits of every key since the start, on the customer's clock.
+    pub fn each_wait_histogram(&mut self, _visit: &mut dyn FnMut(&Key, &WaitHistogram)) {}
 }

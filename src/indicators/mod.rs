@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::plan::Plan;
 
 /// The unit of a value: decides how goals and margins are written and what the metric's name ends in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unit {
     Seconds,
