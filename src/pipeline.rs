@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crate::board::Board;
 use crate::domain::{Event, Key, Millis, Timestamp};
 use crate::floor::{Batch, Floor, Taken};
-use crate::indicators::{self, Reading, Selector, SumName};
+use crate::indicators::{self, Reading, Selector};
+pub use crate::indicators::{SumName, WaitHistogram};
 use crate::matrix::Matrix;
 use crate::matrix::engine::{Engine, OpenCase, Readings, Tick};
 use crate::plan::Plan;
@@ -33,7 +34,7 @@ impl Evaluator {
                     Key::ALL,
                     pair,
                 ] {
-                    board.insert(&key);
+                    board.pin(&key);
                 }
             }
         }
@@ -83,22 +84,21 @@ impl Evaluator {
     }
 
     /// The counters behind the ratios and means, of every key.
-    pub fn each_sum(&mut self, visit: &mut dyn FnMut(&Key, SumName, f64)) {
+    pub fn each_sum(&mut self, visit: &mut dyn FnMut(&Key, &SumName, f64)) {
         let keys: Vec<Key> = self.board.keys().cloned().collect();
         for key in keys {
             if let Some(view) = self.board.view(&key, None) {
-                indicators::each_sum(&view, &self.plan, &mut |name, value| visit(&key, name, value));
+                indicators::each_sum(&view, &self.plan, &mut |name, value| visit(&key, &name, value));
             }
         }
     }
 
-    /// The histogram of answered waits of every key: cumulative buckets by upper bound in seconds, count, sum in seconds.
-    pub fn each_wait_histogram(&mut self, visit: &mut dyn FnMut(&Key, &[(f64, u64)], u64, f64)) {
+    /// The answered waits of every key since the start.
+    pub fn each_wait_histogram(&mut self, visit: &mut dyn FnMut(&Key, &WaitHistogram)) {
         let keys: Vec<Key> = self.board.keys().cloned().collect();
         for key in keys {
             if let Some(view) = self.board.view(&key, None) {
-                let (buckets, count, sum) = indicators::wait_buckets(&view);
-                visit(&key, &buckets, count, sum);
+                visit(&key, &indicators::wait_histogram(&view));
             }
         }
     }
@@ -130,6 +130,10 @@ struct BoardReadings<'a> {
 impl Readings for BoardReadings<'_> {
     fn keys(&self) -> Vec<Key> {
         self.board.keys().cloned().collect()
+    }
+
+    fn key_count(&self) -> usize {
+        self.board.len()
     }
 
     fn read(&mut self, key: &Key, selector: &Selector) -> Reading {

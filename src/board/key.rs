@@ -38,6 +38,8 @@ pub(super) struct KeyState {
     /// The edges that `sums` are of.
     edges: Vec<Edges>,
     totals: Vec<Total>,
+    /// How many totals are not zero: none, and nothing that happened is known of this key.
+    nonzero: usize,
     /// Per source and age, the oldest start that runs there.
     oldest: SmallVec<[(u32, Age, i64); 2]>,
 }
@@ -51,6 +53,7 @@ impl KeyState {
             sums: vec![Cells::default(); edges.len()],
             edges: edges.to_vec(),
             totals: Vec::new(),
+            nonzero: 0,
             oldest: SmallVec::new(),
         }
     }
@@ -84,14 +87,27 @@ impl KeyState {
         }
     }
 
+    /// Whether anything is known of it. Contributions that were all taken back leave nothing.
+    pub fn is_seen(&self) -> bool {
+        self.nonzero > 0
+    }
+
     fn total(&mut self, cell: Cell, value: i64) {
+        if value == 0 {
+            return;
+        }
         match self.totals.binary_search_by_key(&cell, |total| total.cell) {
             Ok(index) => {
                 let total = &mut self.totals[index];
+                self.nonzero -= usize::from(total.value != 0);
                 total.value += value;
+                self.nonzero += usize::from(total.value != 0);
                 total.peak = total.peak.max(total.value);
             }
-            Err(index) => self.totals.insert(index, Total { cell, value, peak: value.max(0) }),
+            Err(index) => {
+                self.totals.insert(index, Total { cell, value, peak: value.max(0) });
+                self.nonzero += 1;
+            }
         }
     }
 

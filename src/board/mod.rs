@@ -27,9 +27,12 @@ pub struct Board {
     plan: Arc<Plan>,
     now: Timestamp,
     edges: Vec<Edges>,
+    /// Every key that anything was ever sent for; `seen` says which of them exist for those who ask.
     keys: BTreeMap<Key, usize>,
     states: Vec<KeyState>,
-    channels: BTreeSet<Arc<str>>,
+    /// Keys that exist whatever was seen.
+    pinned: BTreeSet<Key>,
+    seen: usize,
 }
 
 impl Board {
@@ -41,7 +44,8 @@ impl Board {
             now,
             keys: BTreeMap::new(),
             states: Vec::new(),
-            channels: BTreeSet::new(),
+            pinned: BTreeSet::new(),
+            seen: 0,
         }
     }
 
@@ -63,50 +67,66 @@ impl Board {
 
     /// Adds what a floor contributed. `source` tells the floors apart.
     pub fn apply(&mut self, source: u32, batch: &Batch) {
+        let open_from = self.open_from();
         for delta in &batch.keys {
-            let index = self.insert(&delta.key);
-            let open_from = self.open_from();
+            let index = self.index(&delta.key);
             let state = &mut self.states[index];
+            let before = state.is_seen();
             state.slide(&self.edges, open_from);
             state.apply(source, delta);
+            if before != state.is_seen() && !self.pinned.contains(&delta.key) {
+                self.seen = if before { self.seen - 1 } else { self.seen + 1 };
+            }
         }
     }
 
     /// Makes a key that exists before anything of it is seen, its counts at 0.
-    pub fn insert(&mut self, key: &Key) -> usize {
+    pub fn pin(&mut self, key: &Key) {
+        let index = self.index(key);
+        if self.pinned.insert(key.clone()) && !self.states[index].is_seen() {
+            self.seen += 1;
+        }
+    }
+
+    fn index(&mut self, key: &Key) -> usize {
         if let Some(index) = self.keys.get(key) {
             return *index;
-        }
-        if let Some(channel) = &key.channel {
-            self.channels.insert(channel.clone());
         }
         self.states.push(KeyState::new(&self.edges));
         self.keys.insert(key.clone(), self.states.len() - 1);
         self.states.len() - 1
     }
 
-    /// Every key seen, sorted.
-    pub fn keys(&self) -> impl Iterator<Item = &Key> {
-        self.keys.keys()
+    fn exists(&self, key: &Key, index: usize) -> bool {
+        self.states.get(index).is_some_and(KeyState::is_seen) || self.pinned.contains(key)
     }
 
+    /// Every key that exists, sorted.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.keys.iter().filter(|(key, index)| self.exists(key, **index)).map(|(key, _)| key)
+    }
+
+    /// How many keys exist.
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.seen
     }
 
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.seen == 0
     }
 
     /// The channels in which `key` has been seen.
-    pub fn channels_of<'a>(&'a self, key: &'a Key) -> impl Iterator<Item = &'a Arc<str>> {
-        self.channels.iter().filter(move |channel| match (&key.queue, &key.channel) {
-            (_, Some(own)) => own == *channel,
-            (None, None) => true,
-            (Some(_), None) => {
-                self.keys.contains_key(&Key { queue: key.queue.clone(), channel: Some((*channel).clone()) })
-            }
-        })
+    pub fn channels_of(&self, key: &Key) -> Vec<Arc<str>> {
+        if let Some(own) = &key.channel {
+            return vec![own.clone()];
+        }
+        // Roll-ups over queues name every channel; they sort first.
+        let channels = self.keys.iter().take_while(|(other, _)| other.queue.is_none());
+        let in_key = |channel: &Arc<str>| {
+            let pair = Key { queue: key.queue.clone(), channel: Some(channel.clone()) };
+            self.keys.get(&pair).is_some_and(|index| self.exists(&pair, *index))
+        };
+        channels.filter_map(|(other, _)| other.channel.clone()).filter(in_key).collect()
     }
 
     /// The figures of a key over a window (`None`: of this instant only). A key never seen has none.

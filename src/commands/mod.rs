@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod backtest;
 mod setup;
+pub mod simulate;
 
 /// Real-time workforce-management monitor: live indicators from Kafka, held against a reviewable escalation matrix.
 #[derive(Debug, Parser)]

@@ -24,10 +24,10 @@ mod staffing;
 mod sums;
 mod volume;
 
-pub use sums::{SumName, each_sum, wait_buckets};
+pub use sums::{SumName, WaitHistogram, each_sum, wait_histogram};
 
 /// The unit of a value: decides how goals and margins are written and what the metric's name ends in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unit {
     Seconds,
@@ -231,7 +231,7 @@ impl Indicator {
 /// Every selection that exists for a key.
 pub fn selectors(plan: &Plan, board: &crate::board::Board, key: &Key) -> Vec<Selector> {
     let mut thresholds: Vec<usize> =
-        board.channels_of(key).flat_map(|channel| plan.channel(channel).thresholds).collect();
+        board.channels_of(key).iter().flat_map(|channel| plan.channel(channel).thresholds).collect();
     thresholds.sort_unstable();
     thresholds.dedup();
     all().flat_map(|indicator| indicator.selectors(plan, &thresholds)).collect()

@@ -6,7 +6,7 @@ use crate::floor::cells::{Cell, Histogram, Level, Served, Sum};
 use crate::plan::Plan;
 
 /// A counter `atalaya_sum_NAME[_UNIT]_total`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SumName {
     pub name: &'static str,
     pub unit: Unit,
@@ -89,11 +89,22 @@ pub fn each_sum(view: &View<'_>, plan: &Plan, visit: &mut dyn FnMut(SumName, f64
 pub const WAIT_BOUNDS: &[f64] =
     &[1.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14_400.0, 86_400.0];
 
-/// Cumulative counts of the answered waits at each of [`WAIT_BOUNDS`], all waits, and their sum in seconds.
-pub fn wait_buckets(view: &View<'_>) -> (Vec<(f64, u64)>, u64, f64) {
+/// The answered waits of a key since the start, in classic cumulative buckets.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WaitHistogram {
+    /// Upper bound in seconds and how many waits were at most that long; ascending, without the infinite bucket.
+    pub buckets: Vec<(f64, u64)>,
+    pub sum_seconds: f64,
+    pub count: u64,
+}
+
+pub fn wait_histogram(view: &View<'_>) -> WaitHistogram {
     let counts = view.histogram(Histogram::Wait);
     let below = |bound: f64| counts.iter().filter(|(middle, _)| middle.as_seconds() <= bound).map(|(_, n)| *n).sum::<i64>();
-    let buckets = WAIT_BOUNDS.iter().map(|bound| (*bound, below(*bound).max(0) as u64)).collect();
     let all: i64 = counts.iter().map(|(_, count)| *count).sum();
-    (buckets, all.max(0) as u64, view.counter(Cell::sum(Sum::WaitTotal)) as f64 / 1000.0)
+    WaitHistogram {
+        buckets: WAIT_BOUNDS.iter().map(|bound| (*bound, below(*bound).max(0) as u64)).collect(),
+        sum_seconds: view.counter(Cell::sum(Sum::WaitTotal)) as f64 / 1000.0,
+        count: all.max(0) as u64,
+    }
 }

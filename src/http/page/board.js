@@ -1,0 +1,623 @@
+// The live board. It shows the documents of /api/v1/board and /api/v1/stream and decides nothing: which level colours
+// which cell comes from the service. Its own work is to say loudly when the figures stop being of now.
+'use strict';
+
+const WORDS = {
+  es: {
+    skip: 'Ir a la tabla', figuresOf: 'Cifras de las', window: 'Ventana', groupBy: 'Agrupar por', queue: 'cola',
+    channel: 'canal', find: 'Buscar cola o canal', only: 'Solo fuera de meta', incidents: 'Incidentes abiertos',
+    board: 'Tabla en vivo', mails: 'Correos recibidos', webhooks: 'Webhooks recibidos', plain: 'Texto',
+    all: 'Todo', place: 'Cola · canal', goal: 'meta', since: 'desde hace', todo: 'Qué hacer',
+    noAction: 'Esta fila de la matriz no dice qué hacer.', noValue: 'sin dato', atEntry: 'al entrar',
+    none: 'Ningún caso está fuera de su meta.', noCases: 'Ningún caso se vigila todavía: ninguna fila de una matriz coincide con una cola y canal vistos. Nada en esta página puede avisar.',
+    stale: 'SIN CONEXIÓN. Las cifras son de las {time}, de hace {age}: no muestran lo que pasa ahora.',
+    never: 'No se pudo leer el servicio. Se intenta de nuevo.',
+    behind: 'CIFRAS ATRASADAS. Son de las {time}, {age} detrás del reloj: no muestran lo que pasa ahora.',
+    unready: 'El servicio todavía no está listo; las cifras pueden estar incompletas:', degraded: 'Funciona con fallas:',
+    emptyTitle: 'Todavía no se ha visto ninguna cola',
+    empty: ['Compruebe que los productores escriben en los temas de sources, con eventos interaction.* y agent.state.', 'Mire en /metrics si atalaya_events_total crece, y con qué outcome y reason.', 'Mire en /readyz qué falta; o pruebe todo sin Kafka con: atalaya demo'],
+    nothing: 'Ninguna fila coincide con lo buscado.', allWell: 'Ninguna fila está fuera de meta.',
+    more: 'Se muestran {n} de {total} filas: busque por nombre para ver el resto.',
+    levels: { ok: 'en meta', info: 'aviso', warning: 'alerta', critical: 'crítico' },
+    legend: 'sin marca: nadie lo vigila · –: sin muestras, que no es lo mismo que bien',
+    closed: 'fuera de horario', samples: 'muestras', moreIncidents: 'y {n} más', noMail: 'Nada todavía.',
+    of: 'el caso mira', definition: 'Definición', newIncident: 'Incidente', ended: 'Incidente cerrado',
+    columns: { waiting: 'Esperan', oldest_wait: 'La espera más larga', asa: 'ASA', asa_live: 'ASA en vivo', service_level: 'Nivel de servicio', abandonment: 'Abandono', occupancy: 'Ocupación', agents: 'Agentes', unanswered: 'Sin responder', oldest_unanswered: 'Sin responder, el más viejo', backlog: 'Abiertos' },
+    states: { available: 'disp', handling: 'aten', wrapup: 'post', unproductive: 'aux', elsewhere: 'otro' },
+  },
+  en: {
+    skip: 'Go to the table', figuresOf: 'Figures of', window: 'Window', groupBy: 'Group by', queue: 'queue',
+    channel: 'channel', find: 'Find a queue or channel', only: 'Only off goal', incidents: 'Open incidents',
+    board: 'Live board', mails: 'Mails received', webhooks: 'Webhooks received', plain: 'Text',
+    all: 'All', place: 'Queue · channel', goal: 'goal', since: 'for', todo: 'What to do',
+    noAction: 'This row of the matrix does not say what to do.', noValue: 'no data', atEntry: 'at entry',
+    none: 'No case is off its goal.', noCases: 'No case is watched yet: no row of a matrix matches a queue and channel that have been seen. Nothing on this page can warn.',
+    stale: 'NO CONNECTION. The figures are of {time}, {age} ago: they do not show what happens now.',
+    never: 'The service could not be read. Trying again.',
+    behind: 'OLD FIGURES. They are of {time}, {age} behind the clock: they do not show what happens now.',
+    unready: 'The service is not ready yet; figures may be incomplete:', degraded: 'Works, with faults:',
+    emptyTitle: 'No queue has been seen yet',
+    empty: ['Check that producers write interaction.* and agent.state events to the topics of sources.', 'See in /metrics whether atalaya_events_total grows, and with which outcome and reason.', 'See in /readyz what is missing; or try it all without Kafka with: atalaya demo'],
+    nothing: 'No row matches.', allWell: 'No row is off its goal.',
+    more: '{n} of {total} rows are shown: find the rest by name.',
+    levels: { ok: 'on goal', info: 'info', warning: 'warning', critical: 'critical' },
+    legend: 'no mark: nobody watches it · –: no samples, which is not the same as good',
+    closed: 'outside its hours', samples: 'samples', moreIncidents: 'and {n} more', noMail: 'Nothing yet.',
+    of: 'the case looks at', definition: 'Definition', newIncident: 'Incident', ended: 'Incident over',
+    columns: { waiting: 'Waiting', oldest_wait: 'Oldest wait', asa: 'ASA', asa_live: 'ASA live', service_level: 'Service level', abandonment: 'Abandonment', occupancy: 'Occupancy', agents: 'Agents', unanswered: 'Unanswered', oldest_unanswered: 'Oldest unanswered', backlog: 'Open' },
+    states: { available: 'avail', handling: 'busy', wrapup: 'wrap', unproductive: 'aux', elsewhere: 'else' },
+  },
+  pt: {
+    skip: 'Ir para a tabela', figuresOf: 'Números das', window: 'Janela', groupBy: 'Agrupar por', queue: 'fila',
+    channel: 'canal', find: 'Buscar fila ou canal', only: 'Só fora da meta', incidents: 'Incidentes abertos',
+    board: 'Painel ao vivo', mails: 'E-mails recebidos', webhooks: 'Webhooks recebidos', plain: 'Texto',
+    all: 'Tudo', place: 'Fila · canal', goal: 'meta', since: 'há', todo: 'O que fazer',
+    noAction: 'Esta linha da matriz não diz o que fazer.', noValue: 'sem dado', atEntry: 'ao entrar',
+    none: 'Nenhum caso está fora da meta.', noCases: 'Nenhum caso é vigiado ainda: nenhuma linha de uma matriz coincide com uma fila e canal vistos. Nada nesta página pode avisar.',
+    stale: 'SEM CONEXÃO. Os números são das {time}, de {age} atrás: não mostram o que acontece agora.',
+    never: 'Não foi possível ler o serviço. Tentando de novo.',
+    behind: 'NÚMEROS ATRASADOS. São das {time}, {age} atrás do relógio: não mostram o que acontece agora.',
+    unready: 'O serviço ainda não está pronto; os números podem estar incompletos:', degraded: 'Funciona com falhas:',
+    emptyTitle: 'Nenhuma fila foi vista ainda',
+    empty: ['Verifique que os produtores escrevem eventos interaction.* e agent.state nos tópicos de sources.', 'Veja em /metrics se atalaya_events_total cresce, e com que outcome e reason.', 'Veja em /readyz o que falta; ou experimente tudo sem Kafka com: atalaya demo'],
+    nothing: 'Nenhuma linha coincide.', allWell: 'Nenhuma linha está fora da meta.',
+    more: 'São mostradas {n} de {total} linhas: busque as demais pelo nome.',
+    levels: { ok: 'na meta', info: 'aviso', warning: 'alerta', critical: 'crítico' },
+    legend: 'sem marca: ninguém vigia · –: sem amostras, o que não é o mesmo que bem',
+    closed: 'fora do horário', samples: 'amostras', moreIncidents: 'e mais {n}', noMail: 'Nada ainda.',
+    of: 'o caso olha', definition: 'Definição', newIncident: 'Incidente', ended: 'Incidente encerrado',
+    columns: { waiting: 'Esperam', oldest_wait: 'Espera mais longa', asa: 'ASA', asa_live: 'ASA ao vivo', service_level: 'Nível de serviço', abandonment: 'Abandono', occupancy: 'Ocupação', agents: 'Agentes', unanswered: 'Sem resposta', oldest_unanswered: 'Sem resposta, o mais antigo', backlog: 'Abertos' },
+    states: { available: 'disp', handling: 'atend', wrapup: 'pós', unproductive: 'aux', elsewhere: 'outro' },
+  },
+};
+const SIGNS = { ok: '✓', info: '◆', warning: '▲', critical: '■' };
+const RANK = { ok: 0, info: 1, warning: 2, critical: 3 };
+const ICON = { none: '#5c6570', ok: '#1a7f43', info: '#0b5cad', warning: '#e0a000', critical: '#d4212d' };
+const INCIDENTS_SHOWN = 24;
+const SILENT_MS = 4000; // a document comes every second
+const BEHIND_S = 5; // the figures are promised to be at most this old
+
+const $ = (id) => document.getElementById(id);
+const asked = new URLSearchParams(location.search);
+let language = WORDS[asked.get('lang')] ? asked.get('lang') : null;
+let words = WORDS[language || 'es'];
+let view = null;
+let heard = null; // performance.now() of the last document
+let stream = null;
+let openDefinition = null;
+let known = null; // incident id -> level, to say what changes
+
+function element(tag, className, text) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+function fill(text, values) {
+  return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? values[name] : whole));
+}
+
+// -- numbers as people read them --
+function duration(seconds) {
+  const s = Math.max(0, Math.round(seconds));
+  if (s < 60) return `${s} s`;
+  if (s < 600) return `${Math.floor(s / 60)}m ${String(s % 60).padStart(2, '0')}s`;
+  const m = Math.round(s / 60);
+  if (m < 60) return `${m} min`;
+  if (m < 2880) return `${Math.floor(m / 60)}h ${String(m % 60).padStart(2, '0')}m`;
+  return `${Math.floor(m / 1440)}d ${Math.floor((m % 1440) / 60)}h`;
+}
+function plain(number, digits) {
+  return new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(number);
+}
+function figure(value, unit) {
+  if (value === null || value === undefined) return '–';
+  if (unit === 'seconds') return duration(value);
+  if (unit === 'ratio') return `${plain(value * 100, value < 0.1 ? 1 : 0)} %`;
+  return plain(value, 1);
+}
+function clock(time) {
+  const options = { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false };
+  try {
+    return new Intl.DateTimeFormat(language, { ...options, timeZone: view.time_zone }).format(new Date(time));
+  } catch {
+    return new Intl.DateTimeFormat(language, options).format(new Date(time));
+  }
+}
+function place(item) {
+  const names = [item.queue, item.channel].filter((name) => name !== undefined);
+  return names.length ? names.join(' · ') : words.all;
+}
+function columnName(id) {
+  return words.columns[id] || id;
+}
+function labels(alert) {
+  const said = [alert.window];
+  if (alert.threshold) said.push(`≤ ${alert.threshold}`);
+  for (const name of ['treatment', 'state', 'stage', 'clock']) said.push(alert[name]);
+  return said.filter(Boolean).join(', ');
+}
+
+// -- words --
+function applyLanguage() {
+  words = WORDS[language];
+  document.documentElement.lang = language;
+  for (const node of document.querySelectorAll('[data-text]')) setText(node, words[node.dataset.text]);
+  for (const node of document.querySelectorAll('[data-placeholder]')) node.placeholder = words[node.dataset.placeholder];
+  const legend = $('legend');
+  legend.replaceChildren(
+    ...Object.keys(SIGNS).map((level) => element('span', `level ${level}`, words.levels[level])),
+    element('span', '', words.legend),
+  );
+}
+
+// -- the top of the page --
+function showStaleness() {
+  const banner = $('stale');
+  let text = '';
+  if (heard === null) {
+    if (performance.now() > SILENT_MS) text = words.never;
+  } else {
+    const silence = performance.now() - heard;
+    const age = duration(view.age + silence / 1000);
+    const told = { time: clock(view.time), age };
+    if (silence > SILENT_MS) text = fill(words.stale, told);
+    else if (view.age > BEHIND_S) text = fill(words.behind, { time: told.time, age: duration(view.age) });
+  }
+  setText(banner, text);
+  banner.hidden = text === '';
+  document.body.classList.toggle('old', text !== '');
+  showTitle(text !== '');
+}
+
+function showTitle(old) {
+  const counts = { critical: 0, warning: 0, info: 0 };
+  for (const alert of view ? view.alerts : []) counts[alert.to] += 1;
+  const parts = Object.keys(counts).filter((level) => counts[level]).map((level) => SIGNS[level] + counts[level]);
+  const title = [old ? '⚠ ?' : '', ...parts, 'Atalaya'].filter(Boolean).join(' ');
+  if (document.title !== title) document.title = title;
+  // Green is only for figures of now that somebody watches.
+  let worst = Object.keys(counts).find((level) => counts[level]) || (view && view.cases && view.readiness.ready ? 'ok' : 'none');
+  if (old) worst = 'none';
+  const shape = { none: 'M4 7h8v2H4z', ok: 'M8 2a6 6 0 100 12A6 6 0 008 2z', info: 'M8 1l7 7-7 7-7-7z', warning: 'M8 1l7 13H1z', critical: 'M1 1h14v14H1z' }[worst];
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><path fill="${ICON[worst]}" d="${shape}"/></svg>`;
+  const href = `data:image/svg+xml,${encodeURIComponent(svg)}`;
+  if ($('icon').href !== href) $('icon').href = href;
+  const tally = $('tally');
+  const said = Object.keys(counts).filter((level) => counts[level]);
+  const signature = said.map((level) => level + counts[level]).join() + language;
+  if (tally.dataset.signature !== signature) {
+    tally.dataset.signature = signature;
+    tally.replaceChildren(...said.map((level) => element('span', `level ${level}`, `${counts[level]} ${words.levels[level]}`)));
+  }
+}
+
+function showList(id, lead, items) {
+  const banner = $(id);
+  const signature = JSON.stringify([lead, items]);
+  if (banner.dataset.signature === signature) return;
+  banner.dataset.signature = signature;
+  banner.hidden = items.length === 0;
+  const list = element('ul');
+  list.append(...items.map((item) => element('li', '', item)));
+  banner.replaceChildren(element('span', '', lead), list);
+}
+
+function showWindows() {
+  const select = $('window');
+  if (select.options.length === view.windows.length) return;
+  select.replaceChildren(...view.windows.map((label) => new Option(label, label, false, label === view.window)));
+}
+
+// -- incidents --
+function showIncidents() {
+  const list = $('incidents');
+  const shown = view.alerts.slice(0, INCIDENTS_SHOWN);
+  setText($('incidents-count'), view.alerts.length ? String(view.alerts.length) : '');
+  const rest = view.alerts.length - shown.length;
+  const quiet = view.alerts.length ? (rest > 0 ? fill(words.moreIncidents, { n: rest }) : '') : view.cases ? words.none : words.noCases;
+  setText($('no-incidents'), quiet);
+  $('no-incidents').hidden = quiet === '';
+  // Cards are kept by incident, so that a selection or the reading place of a screen reader stays where it is.
+  const old = new Map([...list.children].map((card) => [card.dataset.id, card]));
+  shown.forEach((alert, index) => {
+    let card = old.get(alert.incident);
+    old.delete(alert.incident);
+    if (!card) {
+      card = element('li');
+      card.dataset.id = alert.incident;
+      for (const part of ['where', 'level', 'what', 'since', 'figure', 'action']) card[part] = card.appendChild(element('div', part));
+      card.value = card.figure.appendChild(element('span', 'value'));
+      card.goal = card.figure.appendChild(element('span', 'goal'));
+      card.entry = card.figure.appendChild(element('span', 'dim'));
+    }
+    fillIncident(card, alert);
+    if (list.children[index] !== card) list.insertBefore(card, list.children[index] || null);
+  });
+  for (const card of old.values()) card.remove();
+  sayChanges();
+}
+
+function fillIncident(card, alert) {
+  card.className = `incident ${alert.to}${alert.closed_hours ? ' closed' : ''}`;
+  card.level.className = `level ${alert.to}`;
+  setText(card.level, words.levels[alert.to] + (alert.closed_hours ? ` (${words.closed})` : ''));
+  setText(card.where, place(alert));
+  setText(card.what, `${columnName(alert.indicator)}${labels(alert) ? ` (${labels(alert)})` : ''} · ${alert.matrix}`);
+  setText(card.since, `${words.since} ${duration((Date.parse(view.time) - Date.parse(alert.since)) / 1000)} (${clock(alert.since).slice(0, 5)})`);
+  setText(card.value, alert.value_now === null ? words.noValue : figure(alert.value_now, alert.unit));
+  setText(card.goal, alert.goal ? `${words.goal} ${alert.goal}` : '');
+  setText(card.entry, `${words.atEntry} ${figure(alert.value, alert.unit)}`);
+  const action = alert.action || words.noAction;
+  if (card.action.dataset.signature !== language + action) {
+    card.action.dataset.signature = language + action;
+    card.action.replaceChildren(element('span', 'hint', words.todo), document.createTextNode(action));
+  }
+}
+
+function sayChanges() {
+  const now = new Map(view.alerts.map((alert) => [alert.incident, alert]));
+  if (known !== null) {
+    const said = [];
+    for (const [id, alert] of now) {
+      const before = known.get(id);
+      if (!before || before.to !== alert.to) said.push(`${words.newIncident}: ${words.levels[alert.to]}, ${place(alert)}, ${columnName(alert.indicator)}`);
+    }
+    for (const [id, alert] of known) {
+      if (!now.has(id)) said.push(`${words.ended}: ${place(alert)}, ${columnName(alert.indicator)}`);
+    }
+    if (said.length) setText($('said'), said.slice(0, 5).join('. '));
+  }
+  known = now;
+}
+
+// -- the table --
+const table = { columns: '', keys: '', rows: new Map() };
+
+function showHead() {
+  const signature = language + view.window + view.columns.map((column) => column.id).join();
+  if (table.columns === signature) return;
+  table.columns = signature;
+  table.keys = '';
+  table.rows.clear();
+  const first = element('th', 'place', words.place);
+  first.scope = 'col';
+  first.setAttribute('role', 'columnheader');
+  const heads = view.columns.map((column) => {
+    const head = element('th');
+    head.scope = 'col';
+    head.setAttribute('role', 'columnheader');
+    const button = element('button', '', columnName(column.id) + (column.instant ? '' : ` ${view.window}`));
+    button.type = 'button';
+    button.title = column.about || column.id;
+    button.setAttribute('aria-expanded', 'false');
+    button.setAttribute('aria-controls', 'definition');
+    button.addEventListener('click', () => toggleDefinition(column, button));
+    head.append(button);
+    return head;
+  });
+  $('head').replaceChildren(first, ...heads);
+}
+
+function toggleDefinition(column, button) {
+  const same = openDefinition === column.id;
+  openDefinition = same ? null : column.id;
+  for (const other of $('head').querySelectorAll('button')) other.setAttribute('aria-expanded', 'false');
+  button.setAttribute('aria-expanded', String(!same));
+  $('definition').hidden = same;
+  $('definition').replaceChildren(element('b', '', `${columnName(column.id)} (${column.id}): `), document.createTextNode(column.about || '–'));
+}
+
+const worst = (row) => Math.max(0, ...Object.values(row.cells).map((cell) => (cell.closed_hours ? 0 : RANK[cell.level] || 0)));
+const watched = (row) => Object.values(row.cells).some((cell) => cell.level);
+
+// Rows in their order, each with what it is: all, a group (roll-up) or a member of one.
+function arrange() {
+  const by = $('group').value;
+  const other = by === 'queue' ? 'channel' : 'queue';
+  const groups = new Map();
+  const arranged = [];
+  for (const row of view.rows) {
+    if (row.queue === undefined && row.channel === undefined) {
+      arranged.push({ row, kind: 'all', name: words.all });
+      continue;
+    }
+    if (row[by] === undefined) continue;
+    if (!groups.has(row[by])) groups.set(row[by], { head: null, members: [] });
+    const group = groups.get(row[by]);
+    if (row[other] === undefined) group.head = row;
+    else group.members.push(row);
+  }
+  const only = $('only').checked;
+  for (const name of [...groups.keys()].sort((a, b) => a.localeCompare(b, language))) {
+    let { head, members } = groups.get(name);
+    if (only) {
+      members = members.filter(worst);
+      if (!members.length && !(head && worst(head))) continue;
+    }
+    // A group of one is one row, unless the roll-up is watched for itself.
+    if (members.length === 1 && (!head || !watched(head))) {
+      arranged.push({ row: members[0], kind: 'group', name: `${name} · ${members[0][other]}` });
+      continue;
+    }
+    if (head) arranged.push({ row: head, kind: 'group', name });
+    for (const row of members) arranged.push({ row, kind: head ? 'member' : 'group', name: head ? row[other] : `${name} · ${row[other]}` });
+  }
+  return arranged;
+}
+
+function showRows() {
+  const arranged = arrange();
+  const keys = JSON.stringify(arranged.map(({ row, kind, name }) => [row.queue, row.channel, kind, name]));
+  if (table.keys !== keys) {
+    table.keys = keys;
+    const fresh = new Map();
+    $('rows').replaceChildren(...arranged.map(({ row, kind, name }) => {
+      const key = JSON.stringify([row.queue, row.channel, kind, name]);
+      const made = table.rows.get(key) || makeRow(kind, name);
+      fresh.set(key, made);
+      return made.tr;
+    }));
+    table.rows = fresh;
+  }
+  [...table.rows.values()].forEach((made, index) => {
+    const { row } = arranged[index];
+    view.columns.forEach((column, at) => fillCell(made.cells[at], column, row.cells[column.id], row));
+  });
+  showEmptiness(arranged);
+}
+
+function makeRow(kind, name) {
+  const tr = element('tr', kind);
+  tr.setAttribute('role', 'row');
+  const head = element('th', 'place', name);
+  head.scope = 'row';
+  head.setAttribute('role', 'rowheader');
+  const cells = view.columns.map((column) => {
+    const td = element('td', column.id === 'agents' ? 'wide' : '');
+    td.setAttribute('role', 'cell');
+    td.dataset.name = columnName(column.id);
+    return td;
+  });
+  tr.append(head, ...cells);
+  return { tr, cells };
+}
+
+function fillCell(td, column, cell, row) {
+  const signature = JSON.stringify([cell, language]);
+  if (td.dataset.signature === signature) return;
+  td.dataset.signature = signature;
+  const empty = !cell || cell.value === null;
+  // Without a value a level of ok is left unsaid: nothing measured is not well.
+  const level = cell && cell.level && !(empty && cell.level === 'ok' && !cell.of) ? cell.level : null;
+  const classes = [column.id === 'agents' ? 'wide' : '', empty ? 'none' : '', level ? `l-${level}` : '', cell && cell.closed_hours ? 'closed' : ''];
+  td.className = classes.filter(Boolean).join(' ');
+  const inner = element('span', 'cell');
+  if (level) {
+    const sign = element('span', 'sign', SIGNS[level]);
+    sign.setAttribute('aria-hidden', 'true');
+    inner.append(sign, element('span', 'hidden', words.levels[level]));
+  }
+  if (level && level !== 'ok' && cell.of) inner.append(element('span', 'small', `[${cell.of}]`));
+  inner.append(element('span', '', cell ? figure(cell.value, column.unit) : '–'));
+  if (column.id === 'agents' && cell && Object.keys(cell.states).length) inner.append(agents(cell.states));
+  if (cell && cell.threshold && !empty) inner.append(element('span', 'small', `≤ ${cell.threshold}`));
+  td.replaceChildren(inner);
+  td.title = explain(column, cell, row);
+}
+
+function agents(states) {
+  const list = element('span', 'agents small');
+  for (const state of ['available', 'handling', 'wrapup', 'unproductive', 'elsewhere']) {
+    if (!(state in states) || (state === 'elsewhere' && !states[state])) continue;
+    const item = element('span');
+    const name = element('i', '', words.states[state]);
+    name.title = state;
+    item.append(name, document.createTextNode(String(states[state])));
+    list.append(item);
+  }
+  return list;
+}
+
+function explain(column, cell, row) {
+  const lines = [`${place(row)} · ${columnName(column.id)} (${column.id})`];
+  if (cell && cell.samples !== null && column.unit !== 'count') {
+    lines.push(column.id === 'occupancy' ? duration(cell.samples) : `${plain(cell.samples, 0)} ${words.samples}`);
+  }
+  if (cell && cell.level) lines.push(words.levels[cell.level] + (cell.closed_hours ? `, ${words.closed}` : ''));
+  if (cell && cell.of) lines.push(`${words.of} ${cell.of}`);
+  for (const alert of view.alerts) {
+    if (alert.indicator === column.id && alert.queue === row.queue && alert.channel === row.channel) {
+      lines.push(`${SIGNS[alert.to]} ${labels(alert)} · ${figure(alert.value_now, alert.unit)} · ${words.goal} ${alert.goal} · ${alert.matrix}`);
+    }
+  }
+  return lines.join('\n');
+}
+
+function showEmptiness(arranged) {
+  const seen = view.rows.some((row) => row.queue !== undefined || row.channel !== undefined);
+  const box = $('empty');
+  const state = arranged.some((item) => item.kind !== 'all') ? 'full' : seen ? 'well' : $('find').value ? 'nothing' : 'empty';
+  $('board').hidden = state === 'empty' || state === 'nothing';
+  box.hidden = state === 'full';
+  if (box.dataset.state !== state + language) {
+    box.dataset.state = state + language;
+    if (state === 'empty') {
+      const steps = element('ol');
+      steps.append(...words.empty.map((step) => element('li', '', step)));
+      box.replaceChildren(element('h3', '', words.emptyTitle), steps);
+    } else {
+      box.replaceChildren(document.createTextNode(state === 'well' ? words.allWell : words.nothing));
+    }
+  }
+  const cut = view.rows_total > view.rows.length;
+  setText($('more'), cut ? fill(words.more, { n: view.rows.length, total: view.rows_total }) : '');
+}
+
+// -- the demo's mailbox --
+const inbox = { signature: '', chosen: null, timer: null, mails: [] };
+const mailKey = (mail) => JSON.stringify([mail.time, mail.to, mail.subject]);
+const recipients = (mail) => [].concat(mail.to || []).join(', ');
+
+async function readMailbox() {
+  try {
+    const answer = await fetch('/api/v1/mailbox', { cache: 'no-store' });
+    if (!answer.ok) return;
+    const text = await answer.text();
+    if (text === inbox.signature) return;
+    inbox.signature = text;
+    showMailbox(JSON.parse(text));
+  } catch {
+    // The banner about the connection says it already.
+  }
+}
+
+function showMailbox(received) {
+  inbox.mails = [...(received.mails || [])].reverse();
+  setText($('mails-count'), String(inbox.mails.length));
+  $('mails').replaceChildren(...inbox.mails.map((mail) => {
+    const item = element('li');
+    const button = element('button');
+    button.type = 'button';
+    button.dataset.key = mailKey(mail);
+    button.append(element('b', '', mail.subject || ''), element('small', '', `${clock(mail.time)} · ${recipients(mail)}`));
+    button.addEventListener('click', () => { inbox.chosen = mailKey(mail); showMail(); });
+    item.append(button);
+    return item;
+  }));
+  if (!inbox.mails.length) $('mails').append(element('li', 'none', words.noMail));
+  showMail();
+  const hooks = [...(received.webhooks || [])].reverse();
+  setText($('hooks-count'), String(hooks.length));
+  $('hooks').replaceChildren(...hooks.map((hook) => {
+    const item = element('li');
+    const details = element('details');
+    let body = hook.body;
+    try { if (typeof body === 'string') body = JSON.parse(body); } catch { /* shown as it came */ }
+    const data = (body && body.data) || {};
+    const lead = data.level ? `${SIGNS[data.level] || ''} ${place(data)} ${data.indicator || ''}` : hook.name || 'webhook';
+    details.append(element('summary', '', `${clock(hook.time)} ${lead}`), element('pre', '', typeof body === 'string' ? body : JSON.stringify(body, null, 2)));
+    item.append(details);
+    return item;
+  }));
+  if (!hooks.length) $('hooks').append(element('li', 'none', words.noMail));
+}
+
+function showMail() {
+  const mail = inbox.mails.find((candidate) => mailKey(candidate) === inbox.chosen) || inbox.mails[0];
+  $('mail').hidden = !mail;
+  if (!mail) return;
+  for (const button of $('mails').querySelectorAll('button')) button.setAttribute('aria-current', String(button.dataset.key === mailKey(mail)));
+  setText($('mail-subject'), mail.subject || '');
+  setText($('mail-meta'), `${clock(mail.time)} · ${recipients(mail)}`);
+  setText($('mail-text'), mail.text || '');
+  const frame = $('mail-html');
+  // A frame without any permission: no script, no form, no navigation of this page.
+  if (frame.srcdoc !== (mail.html || '')) frame.srcdoc = mail.html || '';
+  showMailAs(mail.html && $('as-text').getAttribute('aria-pressed') !== 'true');
+}
+
+function showMailAs(html) {
+  $('as-html').setAttribute('aria-pressed', String(Boolean(html)));
+  $('as-text').setAttribute('aria-pressed', String(!html));
+  $('mail-html').hidden = !html;
+  $('mail-text').hidden = Boolean(html);
+}
+
+// -- documents in --
+function show(document_) {
+  view = document_;
+  heard = performance.now();
+  const wanted = WORDS[asked.get('lang')] ? asked.get('lang') : view.language;
+  if (language !== wanted || $('legend').childElementCount === 0) {
+    language = wanted;
+    applyLanguage();
+  }
+  setText($('time'), clock(view.time));
+  $('time').dateTime = view.time;
+  setText($('zone'), view.time_zone);
+  setText($('version'), `Atalaya ${view.version}`);
+  showWindows();
+  showList('unready', words.unready, view.readiness.reasons);
+  showList('degraded', words.degraded, view.readiness.degraded);
+  showIncidents();
+  showHead();
+  showRows();
+  showStaleness();
+  $('inbox').hidden = !view.demo;
+  if (view.demo && inbox.timer === null) {
+    inbox.timer = setInterval(readMailbox, 2000);
+    readMailbox();
+  }
+}
+
+function query() {
+  const parameters = new URLSearchParams();
+  const window_ = $('window').value || asked.get('window');
+  if (window_) parameters.set('window', window_);
+  if ($('find').value) parameters.set('find', $('find').value);
+  return parameters.toString();
+}
+
+async function readOnce() {
+  const about = query();
+  try {
+    const answer = await fetch(`/api/v1/board?${about}`, { cache: 'no-store' });
+    if (answer.ok) {
+      const document_ = await answer.json();
+      if (about === query()) show(document_);
+    } else if (answer.status === 400 && asked.has('window')) {
+      asked.delete('window'); // a window that is not configured here
+      listen();
+    }
+  } catch {
+    // The clock of showStaleness says it.
+  }
+}
+
+function listen() {
+  if (stream) stream.close();
+  const about = query();
+  stream = new EventSource(`/api/v1/stream?${about}`);
+  stream.onmessage = (message) => show(JSON.parse(message.data));
+  readOnce();
+}
+
+function remember() {
+  const parameters = new URLSearchParams();
+  if (asked.has('lang')) parameters.set('lang', asked.get('lang'));
+  if ($('window').value) parameters.set('window', $('window').value);
+  if ($('group').value !== 'queue') parameters.set('group', $('group').value);
+  if ($('find').value) parameters.set('find', $('find').value);
+  if ($('only').checked) parameters.set('only', '1');
+  history.replaceState(null, '', `?${parameters}`);
+}
+
+let typing = null;
+$('tools').addEventListener('submit', (event) => event.preventDefault());
+$('window').addEventListener('change', () => { remember(); listen(); });
+$('find').addEventListener('input', () => {
+  clearTimeout(typing);
+  typing = setTimeout(() => { remember(); listen(); }, 250);
+});
+for (const id of ['group', 'only']) $(id).addEventListener('change', () => { remember(); if (view) showRows(); });
+$('as-html').addEventListener('click', () => showMailAs(true));
+$('as-text').addEventListener('click', () => showMailAs(false));
+
+if (asked.get('group') === 'channel') $('group').value = 'channel';
+$('find').value = asked.get('find') || '';
+$('only').checked = asked.has('only');
+language = language || 'es';
+applyLanguage();
+listen();
+setInterval(() => {
+  showStaleness();
+  // A browser gives up a stream that was refused: begin again, and read by hand until it is back.
+  if (heard === null || performance.now() - heard > SILENT_MS) {
+    if (stream.readyState === EventSource.CLOSED) listen();
+    else readOnce();
+  }
+}, 1000);
