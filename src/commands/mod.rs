@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+pub mod check;
+pub mod files;
+
 /// Why a command stops: the user's files or arguments (exit code 2), or the run itself (exit code 1).
 /// The text is the whole paragraph that a person reads.
 #[derive(Debug, thiserror::Error)]
