@@ -16,7 +16,7 @@ fn args(config: Option<&Path>, paths: &[&Path]) -> Args {
 
 fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
     let path = folder.join(name);
-    fs::write(&path, text).unwrap();
+    fs::write(&path, text).unwrap_or_else(|error| panic!("{name}: {error}"));
     path
 }
 

@@ -51,6 +51,13 @@ fn the_embedded_defaults_are_the_defaults_of_the_types() {
     assert!(config.warnings.iter().all(|w| w.what.contains("falls silent") && w.file.contains("default.yaml")));
 }
 
+#[test]
+fn a_key_with_nothing_under_it_keeps_its_defaults() {
+    let config = load("kafka:\nwindows:\nhttp:\n  listen: 0.0.0.0:80\n", &[]).unwrap();
+    assert_eq!((config.kafka.brokers.len(), config.http.listen.as_str()), (1, "0.0.0.0:80"));
+    assert_eq!(config.plan.windows, Plan::default().windows);
+}
+
 /// The reference must name every key that the reader knows.
 #[test]
 fn the_defaults_document_every_key() {

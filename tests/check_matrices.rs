@@ -283,7 +283,7 @@ mod mutated {
     use proptest::prelude::*;
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
         /// Whatever is done to a good file, it is accepted or its defects have a place in it; nothing panics.
         #[test]

@@ -65,6 +65,10 @@ fn only_comments(text: &str) -> bool {
 
 /// Maps are joined key by key; anything else of the upper layer replaces what is below.
 fn overlay(below: &mut Node, above: Node) {
+    // `kafka:` with nothing under it leaves the defaults as they are.
+    if above.is_nothing() {
+        return;
+    }
     match (&mut below.kind, above.kind) {
         (Kind::Map(entries), Kind::Map(upper)) => {
             below.at = above.at;

@@ -148,9 +148,12 @@ impl<'r> Builder<'r> {
                 }
             }
             Event::Scalar(text, style, anchor, tag) => {
-                self.check_tag(tag.as_deref(), &span);
-                let plain = style == ScalarStyle::Plain;
-                self.put(Node { at, kind: Kind::Scalar { text: text.into(), plain } }, anchor, 1, 1)?;
+                let kind = match self.check_tag(tag.as_deref(), &span) {
+                    // What was meant, so that nothing else is said of it.
+                    Some(written) if text.is_empty() => Kind::Scalar { text: written.into(), plain: false },
+                    _ => Kind::Scalar { text: text.into(), plain: style == ScalarStyle::Plain },
+                };
+                self.put(Node { at, kind }, anchor, 1, 1)?;
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.check_tag(tag.as_deref(), &span);
@@ -184,8 +187,8 @@ impl<'r> Builder<'r> {
     }
 
     /// An unquoted `!vip` is a tag to YAML and would be read as an empty text: that must not pass silently.
-    fn check_tag(&mut self, tag: Option<&Tag>, span: &Span) {
-        let Some(tag) = tag.filter(|tag| tag.core_suffix().is_none() && !tag.suffix().is_empty()) else { return };
+    fn check_tag(&mut self, tag: Option<&Tag>, span: &Span) -> Option<String> {
+        let tag = tag.filter(|tag| tag.core_suffix().is_none() && !tag.suffix().is_empty())?;
         let place = span.tag_start.unwrap_or(span.start);
         let at = self.report.mark(place.line(), place.col() + 1);
         let written = format!("{}{}", tag.original_handle(), tag.suffix());
@@ -194,6 +197,7 @@ impl<'r> Builder<'r> {
             format!("`{written}` is a tag in YAML, and none is known"),
             format!("to exclude a name, put it into quotes: \"{written}\""),
         );
+        Some(written)
     }
 
     fn begin(&mut self, at: Mark, anchor: usize, items: Items) -> Result<(), Stop> {

@@ -35,9 +35,10 @@ impl Placed<'_, Said> {
 }
 
 /// One item of `ranges`. `None` where its values or level cannot be known: then the row's are not checked together.
+/// Without an indicator the values cannot be read, and everything else is checked all the same.
 pub(super) fn read<'n>(
     node: &'n Node,
-    indicator: &Indicator,
+    indicator: Option<&Indicator>,
     window: Option<Millis>,
     around: &mut Around<'_>,
     report: &mut Report,
@@ -45,7 +46,7 @@ pub(super) fn read<'n>(
     const KEYS: [&str; 7] = ["when", "level", "for", "tell", "action", "escalate", "repeat"];
     let fields = Fields::new(node, "a range", &KEYS, report)?;
     let when = fields.require("when", "write the values it is for: when: \"30m .. 45m\"", report);
-    let bounds = when.and_then(|node| bounds::read(node, "when", indicator, report));
+    let bounds = when.zip(indicator).and_then(|(node, indicator)| bounds::read(node, "when", indicator, report));
     let level = fields.require("level", "one of `ok`, `info`, `warning`, `critical`", report);
     let level = level.and_then(|node| word(node, "level", &LEVELS, report));
 

@@ -79,8 +79,18 @@ pub(super) fn read(
     let window =
         fields.get("window").and_then(|node| Some((text(node, "window", report)?.clone(), window(node, report)?)));
 
-    // What follows is written in the indicator's unit: without one it cannot be read.
-    let indicator = indicator?;
+    // What follows is written in the indicator's unit: without one only the rest of the ranges can be checked.
+    let Some(indicator) = indicator else {
+        if let Some(Kind::List(items)) = fields.get("ranges").map(|node| &node.kind) {
+            for item in items {
+                ranges::read(item, None, None, around, report);
+            }
+        }
+        if let Some(node) = fields.get("no_data") {
+            ranges::no_data(node, around, report);
+        }
+        return None;
+    };
     check_window(&fields, indicator, report);
     let labels = labels(&fields, indicator, report);
     let length = match &window {
@@ -284,7 +294,7 @@ fn all_ranges<'n>(
             return None;
         }
     };
-    let placed: Vec<_> = items.iter().map(|item| ranges::read(item, indicator, window, around, report)).collect();
+    let placed: Vec<_> = items.iter().map(|item| ranges::read(item, Some(indicator), window, around, report)).collect();
     let mut placed: Vec<_> = placed.into_iter().collect::<Option<_>>()?;
     bounds::check_contiguous(&mut placed, indicator, report);
     if !placed.iter().any(|range| range.level == Level::Ok) {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::hours;
 use super::reader::Report;
 use super::row::ReadRow;
-use super::scopes::{self, is_literal};
+use super::scopes::{Parts, is_literal};
 use crate::domain::Millis;
 use crate::matrix::{Per, Row};
 use crate::plan::Plan;
@@ -26,6 +26,7 @@ pub(super) fn check(rows: &[ReadRow], plan: &Plan, report: &mut Report) {
         groups.entry(key).or_default().push(index);
     }
     let weeks: Vec<_> = rows.iter().map(|read| hours::open_minutes(read.row.calendar.shifts.as_deref())).collect();
+    let parts: Vec<_> = rows.iter().map(|read| Parts::new(read.row.per, &read.row.scope)).collect();
     let mut found: Vec<(usize, usize)> = Vec::new();
     for group in groups.values() {
         // Rows whose queues are all literal can only meet where they share a name: most matrices have one row per queue.
@@ -47,7 +48,7 @@ pub(super) fn check(rows: &[ReadRow], plan: &Plan, report: &mut Report) {
                     return false;
                 };
                 same_threshold(&a.row, &read.row, plan)
-                    && scopes::meet(read.row.per, &a.row.scope, &read.row.scope)
+                    && parts.get(*other).zip(parts.get(index)).is_some_and(|(a, b)| a.meet(b))
                     && hours::meet(b.0, b.1)
             });
             if let Some(first) = first {

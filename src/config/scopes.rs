@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::node::{Kind, Node};
-use super::reader::{Fields, Report, list, text};
+use super::reader::{Fields, Mark, Report, list, text};
 use crate::domain::{Globs, Scope};
 use crate::matrix::Per;
 
@@ -27,68 +27,98 @@ impl Scopes {
     }
 
     fn globs(&mut self, node: &Node, key: &str, report: &mut Report) -> Globs {
-        let mut patterns: Vec<Arc<str>> = Vec::new();
         if matches!(&node.kind, Kind::List(items) if items.is_empty()) {
             report.error(node.at, format!("`{key}` names nothing"), "leave it out to mean any");
         }
+        let mut patterns: Vec<(Arc<str>, Mark)> = Vec::new();
         for item in list(node, report) {
             let Some(pattern) = text(&item, key, report) else { continue };
             let bare = pattern.strip_prefix('!').unwrap_or(pattern);
             if bare.is_empty() || pattern.chars().count() > LENGTH {
-                report.error(
-                    item.at,
-                    format!("`{pattern}` is not a name or pattern"),
-                    "write a name, `re*`, or \"!name\"",
-                );
-            } else if let Err((_, why)) = Globs::new([pattern.as_ref()]) {
-                report.error(
-                    item.at,
-                    format!("pattern `{pattern}` is not valid: {why}"),
-                    "`*` is any text, `?` one character",
-                );
+                let hint = "write a name, `re*`, or \"!name\"";
+                report.error(item.at, format!("`{pattern}` is not a name or pattern"), hint);
             } else {
-                patterns.push(pattern.clone());
+                patterns.push((pattern.clone(), item.at));
             }
         }
-        if let Some(globs) = self.compiled.get(&patterns) {
+        let names: Vec<Arc<str>> = patterns.iter().map(|(pattern, _)| pattern.clone()).collect();
+        if let Some(globs) = self.compiled.get(&names) {
             return globs.clone();
         }
-        let globs = Globs::new(&patterns).unwrap_or_default();
-        self.compiled.insert(patterns, globs.clone());
+        let Ok(globs) = Globs::new(&names) else {
+            for (pattern, at) in &patterns {
+                if let Err((_, why)) = Globs::new([pattern]) {
+                    let what = format!("pattern `{pattern}` is not valid: {why}");
+                    report.error(*at, what, "`*` is any text, `?` one character");
+                }
+            }
+            return Globs::default();
+        };
+        self.compiled.insert(names, globs.clone());
         globs
     }
 }
 
-/// What a row's cases name decides what of its scope matters: the other part is rolled over.
-pub(super) fn meet(per: Per, a: &Scope, b: &Scope) -> bool {
-    match per {
-        Per::All => true,
-        Per::Queue => globs_meet(&a.queue, &b.queue),
-        Per::Channel => globs_meet(&a.channel, &b.channel),
-        Per::Pair => globs_meet(&a.queue, &b.queue) && globs_meet(&a.channel, &b.channel),
+/// A scope taken apart once, to be held against many others.
+pub(super) struct Parts<'s> {
+    per: Per,
+    queue: Part<'s>,
+    channel: Part<'s>,
+}
+
+struct Part<'s> {
+    globs: &'s Globs,
+    /// Patterns; without any, `*`.
+    includes: Vec<Pattern>,
+    excludes: Vec<String>,
+}
+
+struct Pattern {
+    text: String,
+    chars: Vec<char>,
+    literal: bool,
+}
+
+impl<'s> Parts<'s> {
+    /// What a row's cases name decides what of its scope matters: the other part is rolled over.
+    pub fn new(per: Per, scope: &'s Scope) -> Self {
+        Parts { per, queue: Part::new(&scope.queue), channel: Part::new(&scope.channel) }
+    }
+
+    /// Whether both, of the same `per`, can name the same case.
+    pub fn meet(&self, other: &Parts<'_>) -> bool {
+        match self.per {
+            Per::All => true,
+            Per::Queue => self.queue.meets(&other.queue),
+            Per::Channel => self.channel.meets(&other.channel),
+            Per::Pair => self.queue.meets(&other.queue) && self.channel.meets(&other.channel),
+        }
     }
 }
 
-pub(super) fn globs_meet(a: &Globs, b: &Globs) -> bool {
-    let (includes_a, excludes_a) = split(a);
-    let (includes_b, excludes_b) = split(b);
-    let excludes: Vec<&str> = excludes_a.iter().chain(&excludes_b).map(String::as_str).collect();
-    includes_a.iter().any(|p| {
-        includes_b.iter().any(|q| match (is_literal(p), is_literal(q)) {
-            (true, _) => a.matches(p) && b.matches(p),
-            (_, true) => a.matches(q) && b.matches(q),
-            _ => patterns_meet(p, q) && !excludes.iter().any(|e| covers(e, p) || covers(e, q)),
+impl<'s> Part<'s> {
+    fn new(globs: &'s Globs) -> Self {
+        let (excludes, mut includes): (Vec<_>, Vec<_>) = globs.patterns().partition(|p| p.starts_with('!'));
+        if includes.is_empty() {
+            includes.push("*".to_owned());
+        }
+        let pattern = |text: String| Pattern { chars: text.chars().collect(), literal: is_literal(&text), text };
+        let excludes = excludes.into_iter().map(|p| p.get(1..).unwrap_or_default().to_owned()).collect();
+        Part { globs, includes: includes.into_iter().map(pattern).collect(), excludes }
+    }
+
+    fn meets(&self, other: &Part<'_>) -> bool {
+        let both_match = |name: &str| self.globs.matches(name) && other.globs.matches(name);
+        let excluded = |p: &Pattern| self.excludes.iter().chain(&other.excludes).any(|e| covers(e, &p.text));
+        self.includes.iter().any(|p| {
+            other.includes.iter().any(|q| match (p.literal, q.literal) {
+                (true, true) => p.text == q.text && both_match(&p.text),
+                (true, _) => both_match(&p.text),
+                (_, true) => both_match(&q.text),
+                _ => patterns_meet(p, q) && !excluded(p) && !excluded(q),
+            })
         })
-    })
-}
-
-/// Including patterns (without any, `*`) and excluding ones.
-fn split(globs: &Globs) -> (Vec<String>, Vec<String>) {
-    let (excludes, mut includes): (Vec<_>, Vec<_>) = globs.patterns().partition(|p| p.starts_with('!'));
-    if includes.is_empty() {
-        includes.push("*".to_owned());
     }
-    (includes, excludes.into_iter().map(|p| p.get(1..).unwrap_or_default().to_owned()).collect())
 }
 
 const SPECIAL: [char; 7] = ['*', '?', '[', ']', '{', '}', '\\'];
@@ -98,15 +128,23 @@ pub(super) fn is_literal(pattern: &str) -> bool {
 }
 
 /// Whether some text matches both. Classes and alternatives count as matching anything.
-fn patterns_meet(p: &str, q: &str) -> bool {
-    let hard = |s: &str| s.contains(['[', ']', '{', '}', '\\']);
+fn patterns_meet(p: &Pattern, q: &Pattern) -> bool {
+    // Most lists are told apart by how their patterns begin or end.
+    let differ = |pairs: &mut dyn Iterator<Item = (&char, &char)>| {
+        let mut plain = pairs.take_while(|(x, y)| !SPECIAL.contains(x) && !SPECIAL.contains(y));
+        plain.any(|(x, y)| x != y)
+    };
+    if differ(&mut p.chars.iter().zip(&q.chars)) || differ(&mut p.chars.iter().rev().zip(q.chars.iter().rev())) {
+        return false;
+    }
+    let hard = |p: &Pattern| p.text.contains(['[', ']', '{', '}', '\\']);
     if hard(p) || hard(q) {
         return true;
     }
-    let (p, q): (Vec<char>, Vec<char>) = (p.chars().collect(), q.chars().collect());
+    let (p, q) = (&p.chars, &q.chars);
     // reach[j]: whether what was taken of p and the first j of q can match a common text.
     let mut reach: Vec<bool> = (0..=q.len()).map(|j| q.iter().take(j).all(|c| *c == '*')).collect();
-    for x in &p {
+    for x in p {
         let mut next = vec![*x == '*' && reach.first().copied().unwrap_or(false)];
         for (j, y) in q.iter().enumerate() {
             let at = |list: &[bool], j: usize| list.get(j).copied().unwrap_or(false);
@@ -151,12 +189,18 @@ mod tests {
             (vec!["*"], vec!["!re*"], true),
             (vec!["re*"], vec!["!re*"], false),
             (vec!["rec*"], vec!["*", "!re*"], false),
-            (vec!["x[ab]"], vec!["y*"], true),
+            (vec!["x[ab]"], vec!["x*"], true),
+            (vec!["x[ab]"], vec!["y*"], false),
+            (vec!["*[ab]y"], vec!["*x"], false),
             (vec!["a*"], vec!["a"], true),
             (vec!["??"], vec!["?"], false),
         ] {
             let (x, y) = (Globs::new(&a).unwrap(), Globs::new(&b).unwrap());
-            assert_eq!((globs_meet(&x, &y), globs_meet(&y, &x)), (expected, expected), "{a:?} {b:?}");
+            assert_eq!(
+                (Part::new(&x).meets(&Part::new(&y)), Part::new(&y).meets(&Part::new(&x))),
+                (expected, expected),
+                "{a:?} {b:?}"
+            );
         }
     }
 
@@ -170,7 +214,7 @@ mod tests {
         ) {
             let (x, y) = (Globs::new(&a).unwrap(), Globs::new(&b).unwrap());
             if x.matches(&name) && y.matches(&name) {
-                proptest::prop_assert!(globs_meet(&x, &y), "{:?} {:?} {}", a, b, name);
+                proptest::prop_assert!(Part::new(&x).meets(&Part::new(&y)), "{:?} {:?} {}", a, b, name);
             }
         }
     }

@@ -145,10 +145,10 @@ fn channel(node: &Node, labels: &mut Vec<(String, Millis)>, report: &mut Report)
                 own.push(within);
             }
         }
-        if own.is_empty() {
+        if matches!(&node.kind, Kind::List(items) if items.is_empty()) {
             report.error(node.at, "`service_level` names no threshold", "leave it out for the channel's default");
         }
-        settings.service_level = Some(own);
+        settings.service_level = Some(own).filter(|own| !own.is_empty());
     }
     // Checked now, so that a file that is accepted today is still accepted by the version that uses them.
     if let Some(node) = fields.get("hours") {

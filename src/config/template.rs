@@ -8,7 +8,7 @@ use super::node::Node;
 use super::reader::{Report, did_you_mean, text};
 
 /// What a text may name, in the order of the documentation.
-pub const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 13] = [
     "value",
     "value_raw",
     "goal",
@@ -22,7 +22,6 @@ pub const NAMES: [&str; 14] = [
     "range",
     "since",
     "incident",
-    "threshold",
 ];
 
 /// Work that one text may do; a long one takes some hundreds.
@@ -51,7 +50,7 @@ impl Templates {
         let sample = context! {
             value => "47 min", value_raw => 2820.0, goal => "< 30m", level => "warning", queue => "cola",
             channel => "canal", indicator => "asa", window => "15m", samples => 12.0, matrix => "matriz",
-            range => "30m .. 45m", since => "2026-01-01T00:00:00Z", incident => "incidente", threshold => "30m",
+            range => "30m .. 45m", since => "2026-01-01T00:00:00Z", incident => "incidente",
         };
         Templates { environment: environment(), sample }
     }
@@ -117,6 +116,7 @@ mod tests {
             ("{{ queue }}: {{ value }} ({{ value_raw | round(1) }}), meta {{ goal }}, {{ samples }}", None),
             ("{% if value_raw > 10 %}{{ level | upper }}{% endif %}", None),
             ("{% for n in range(3) %}{{ n }}{% endfor %}", Some("cannot be rendered")),
+            ("{% for n in [1, 2] %}{{ loop.index }}{{ n }}{% endfor %}", None),
             ("{{ queue", Some("syntax error")),
             ("{% if %}", Some("syntax error")),
             ("{{ quee }}", Some("unknown name `quee`")),
