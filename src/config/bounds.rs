@@ -349,4 +349,46 @@ mod tests {
             assert_eq!((meet(&a, &b), meet(&b, &a)), (expected, expected), "{} {}", a.text, b.text);
         }
     }
+
+    /// Half points, edges included, from 0 to beyond the largest edge that [`some_range`] writes.
+    fn points() -> impl Iterator<Item = f64> {
+        (0..20).map(|n| f64::from(n) / 2.0)
+    }
+
+    fn some_range() -> impl Strategy<Value = String> {
+        prop_oneof![
+            (0..3usize, 1..6u8).prop_map(|(sign, a)| format!("{} {a}", ["<", "<=", ">="][sign])),
+            (0..6u8).prop_map(|a| format!("> {a}")),
+            (0..6u8, 1..4u8).prop_map(|(a, length)| format!("{a} .. {}", a + length)),
+        ]
+    }
+
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+
+        /// Ranges are accepted exactly if every value is in one of them and none is in two.
+        #[test]
+        fn contiguous_means_each_value_in_one_range(texts in proptest::collection::vec(some_range(), 1..5)) {
+            let indicator = find("waiting").unwrap();
+            let mut report = Report::new("f");
+            let node = Node { at: report.mark(1, 1), kind: crate::config::node::Kind::List(vec![]) };
+            let mut ranges: Vec<_> = texts
+                .iter()
+                .map(|text| Placed { node: &node, bounds: parse(text, indicator).unwrap(), level: Level::Ok, rest: () })
+                .collect();
+            let once = points().all(|x| ranges.iter().filter(|range| range.bounds.contains(x)).count() == 1);
+            check_contiguous(&mut ranges, indicator, &mut report);
+            prop_assert_eq!(report.errors() == 0, once, "{:?}", texts);
+        }
+
+        #[test]
+        fn sets_meet_exactly_if_they_share_a_value(a in some_range(), b in some_range()) {
+            let indicator = find("waiting").unwrap();
+            let (x, y) = (parse(&a, indicator).unwrap(), parse(&b, indicator).unwrap());
+            let shared = points().any(|point| x.contains(point) && y.contains(point));
+            prop_assert_eq!(meet(&x, &y), shared, "{} {}", a, b);
+        }
+    }
 }
