@@ -1,6 +1,9 @@
 //! Configuration and matrix files: text -> compiled, or every defect with file, line, column and a hint. SEAM.
 //!
 //! Text comes in as strings; who reads the files is `commands`. Errors are values that print themselves.
+//!
+//! The way: `node` makes a tree of the text in which every value keeps its place; `settings` and `matrices` walk it with
+//! the small readers of `reader`, which report a defect and go on, so that one run names them all.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +11,25 @@ use std::sync::Arc;
 use crate::domain::{AgentClass, Millis};
 use crate::plan::Plan;
 
+mod bounds;
+mod contacts;
 pub mod diagnostics;
+mod hours;
+mod load;
+mod matrices;
+mod node;
+mod outside;
+mod ranges;
+mod reader;
+mod row;
+mod same_case;
+mod scopes;
+mod settings;
+pub mod template;
+
+pub use diagnostics::{Diagnostic, Severity};
+pub use load::{DEFAULTS, PREFIX, ReadFile, load};
+pub use matrices::{MatrixSet, matrices};
 
 /// The whole configuration, validated, every default filled in.
 #[derive(Clone, Debug)]
@@ -27,6 +48,8 @@ pub struct Config {
     pub smtp: Option<Smtp>,
     pub webhooks: BTreeMap<String, Webhook>,
     pub http: Http,
+    /// What is not wrong and worth saying.
+    pub warnings: Vec<Diagnostic>,
 }
 
 #[derive(Clone, Debug)]

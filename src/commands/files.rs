@@ -1,0 +1,152 @@
+//! The user's files for every command that needs them: matrices out of files and folders, and the configuration.
+//!
+//! What they say is the work of [`crate::config`]; here they are only found and read.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Failure;
+use crate::config::{self, Config, Diagnostic, MatrixSet};
+
+/// Larger files are refused; a matrix of 1,000 rows has half a megabyte.
+const SIZE_MAX: u64 = 16 * 1024 * 1024;
+
+/// Reads matrix files: a path may be a file, or a folder whose `*.yaml` and `*.yml` are taken in the order of their
+/// names, without hidden ones and `*.test.yaml`. Every path that fails is named.
+pub fn load_files(paths: &[PathBuf]) -> Result<Vec<(String, String)>, Failure> {
+    let mut files: Vec<(String, String)> = Vec::new();
+    let mut wrong = Vec::new();
+    for path in paths {
+        match found(path) {
+            Ok(list) => {
+                for path in list {
+                    let name = path.display().to_string();
+                    match read(&path) {
+                        // The same file named twice, alone and by its folder, is one.
+                        Ok(_) if files.iter().any(|(other, _)| *other == name) => {}
+                        Ok(text) => files.push((name, text)),
+                        Err(why) => wrong.push(why),
+                    }
+                }
+            }
+            Err(why) => wrong.push(why),
+        }
+    }
+    if wrong.is_empty() { Ok(files) } else { Err(Failure::User(wrong.join("\n"))) }
+}
+
+fn found(path: &Path) -> Result<Vec<PathBuf>, String> {
+    let shown = path.display();
+    let about = fs::metadata(path).map_err(|error| format!("{shown}: {}", cause(&error)))?;
+    if !about.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let entries = fs::read_dir(path).map_err(|error| format!("{shown}: {}", cause(&error)))?;
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let yaml = [".yaml", ".yml"].iter().any(|end| name.ends_with(end));
+            let test = [".test.yaml", ".test.yml"].iter().any(|end| name.ends_with(end));
+            yaml && !test && !name.starts_with('.') && !path.is_dir()
+        })
+        .collect();
+    files.sort();
+    if files.is_empty() {
+        return Err(format!("{shown}: the folder holds no matrix: put a *.yaml file into it, or name another folder"));
+    }
+    Ok(files)
+}
+
+/// The text of a file; the error names the path, and for text that is not UTF-8 the place.
+fn read(path: &Path) -> Result<String, String> {
+    let shown = path.display();
+    let size = fs::metadata(path).map_err(|error| format!("{shown}: {}", cause(&error)))?.len();
+    if size > SIZE_MAX {
+        return Err(format!("{shown}: the file has {size} bytes; more than {SIZE_MAX} are not read"));
+    }
+    let bytes = fs::read(path).map_err(|error| format!("{shown}: {}", cause(&error)))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let before = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+        let text = String::from_utf8_lossy(before);
+        let line = text.matches('\n').count() + 1;
+        let column = text.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+        format!("{shown}:{line}:{column}: error: this is not UTF-8 text\n  hint: save the file as UTF-8")
+    })
+}
+
+fn cause(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "no permission to read it".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Whether the secrets that `*_file` keys name are needed: by whoever sends, not by who checks or looks back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrets {
+    Read,
+    LeaveOut,
+}
+
+/// Reads and compiles a configuration with the environment over it; without a path, the defaults and the environment.
+/// `Err` is the file that cannot be read, or every defect in it.
+pub fn load_config(path: Option<&Path>, secrets: Secrets) -> Result<Config, ConfigFailure> {
+    let (name, text) = match path {
+        Some(path) => (path.display().to_string(), read(path).map_err(ConfigFailure::Unreadable)?),
+        None => (String::new(), String::new()),
+    };
+    let mut from_file = |file: &str| {
+        read(Path::new(file)).map_err(|why| why.trim_start_matches(file).trim_start_matches(": ").to_owned())
+    };
+    let reader: Option<config::ReadFile<'_>> = match secrets {
+        Secrets::Read => Some(&mut from_file),
+        Secrets::LeaveOut => None,
+    };
+    config::load(&name, &text, &environment(), reader).map_err(ConfigFailure::Defects)
+}
+
+/// Why there is no configuration.
+#[derive(Debug)]
+pub enum ConfigFailure {
+    Unreadable(String),
+    Defects(Vec<Diagnostic>),
+}
+
+impl From<ConfigFailure> for Failure {
+    fn from(failure: ConfigFailure) -> Failure {
+        match failure {
+            ConfigFailure::Unreadable(why) => Failure::User(why),
+            ConfigFailure::Defects(defects) => Failure::User(paragraphs(&defects)),
+        }
+    }
+}
+
+/// Reads and compiles the matrices of `paths`; the text of the failure holds every defect.
+pub fn load_matrices(paths: &[PathBuf], config: Option<&Config>) -> Result<MatrixSet, Failure> {
+    config::matrices(&load_files(paths)?, config).map_err(|defects| Failure::User(paragraphs(&defects)))
+}
+
+/// The paths of `matrices` in a configuration: relative ones beside its file, where they exist there, else as they are.
+pub fn matrix_paths(config_file: Option<&Path>, config: &Config) -> Vec<PathBuf> {
+    let beside = |path: &String| {
+        let joined = config_file.and_then(Path::parent).map(|folder| folder.join(path));
+        joined.filter(|joined| joined.exists()).unwrap_or_else(|| PathBuf::from(path))
+    };
+    config.matrices.iter().map(beside).collect()
+}
+
+/// Diagnostics one after the other, as people read them.
+pub fn paragraphs(diagnostics: &[Diagnostic]) -> String {
+    diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// The variables that are ours.
+fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name.starts_with(config::PREFIX))
+        .collect()
+}

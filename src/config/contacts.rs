@@ -1,0 +1,150 @@
+//! Who can be told and how: `contacts`, the owner, and the lists of `tell`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::node::Node;
+use super::reader::{Fields, Mark, Report, did_you_mean, is_email, list, map, text};
+use crate::matrix::{Contact, Medium, Recipient};
+
+/// The contacts of one matrix while it is read, with which of them anything names.
+pub(super) struct Contacts {
+    pub all: BTreeMap<Arc<str>, Contact>,
+    places: BTreeMap<Arc<str>, Mark>,
+    /// Names whose definition is wrong: telling them is not a second defect.
+    broken: BTreeSet<Arc<str>>,
+    used: BTreeSet<Arc<str>>,
+    /// Whom `owner` means in a list of `tell`.
+    pub owner: Option<Recipient>,
+}
+
+/// `webhooks` are the names that the configuration has; without a configuration any name is accepted.
+pub(super) fn contact(node: &Node, webhooks: Option<&BTreeSet<&str>>, report: &mut Report) -> Option<Contact> {
+    let before = report.errors();
+    let fields = Fields::new(node, "a contact", &["email", "webhook"], report)?;
+    let mut contact = Contact::default();
+    if let Some(node) = fields.get("email")
+        && let Some(address) = text(node, "email", report)
+    {
+        if !is_email(address) {
+            report.error(node.at, format!("`{address}` is not a mail address"), "write name@example.com");
+        }
+        contact.email = Some(address.clone());
+    }
+    if let Some(node) = fields.get("webhook")
+        && let Some(name) = text(node, "webhook", report)
+    {
+        if let Some(known) = webhooks.filter(|known| !known.contains(&**name)) {
+            let hint = match known.is_empty() {
+                true => "the configuration has no `webhooks`".to_owned(),
+                false => did_you_mean(name, known.iter().copied(), "the configuration has"),
+            };
+            report.error(node.at, format!("unknown webhook `{name}`"), hint);
+        }
+        contact.webhook = Some(name.clone());
+    }
+    if contact == Contact::default() && report.errors() == before {
+        report.error(node.at, "a contact without a medium", "give it an `email`, a `webhook` or both");
+    }
+    (report.errors() == before).then_some(contact)
+}
+
+impl Contacts {
+    pub fn read(node: Option<&Node>, webhooks: Option<&BTreeSet<&str>>, report: &mut Report) -> Self {
+        let mut contacts = Contacts {
+            all: BTreeMap::new(),
+            places: BTreeMap::new(),
+            broken: BTreeSet::new(),
+            used: BTreeSet::new(),
+            owner: None,
+        };
+        let entries = node.and_then(|node| map(node, "`contacts`", report)).unwrap_or_default();
+        for entry in entries {
+            if entry.key.contains('.') || entry.key.is_empty() {
+                let what = format!("`{}` cannot be the name of a contact", entry.key);
+                report.error(entry.key_at, what, "a dot separates a contact from a medium: `lead.email`");
+                contacts.broken.insert(entry.key.split('.').next().unwrap_or_default().into());
+                continue;
+            }
+            match contact(&entry.value, webhooks, report) {
+                Some(contact) => {
+                    contacts.places.insert(entry.key.clone(), entry.key_at);
+                    contacts.all.insert(entry.key.clone(), contact);
+                }
+                None => {
+                    contacts.broken.insert(entry.key.clone());
+                }
+            }
+        }
+        contacts
+    }
+
+    /// `lead` or `lead.webhook`.
+    pub fn recipient(&mut self, node: &Node, key: &str, report: &mut Report) -> Option<Recipient> {
+        let written = text(node, key, report)?;
+        if &**written == "owner" && !self.all.contains_key("owner") && self.owner.is_some() {
+            return self.owner.clone();
+        }
+        let (name, medium) = match written.split_once('.') {
+            Some((name, medium)) => (name, Some(medium)),
+            None => (&**written, None),
+        };
+        if self.broken.contains(name) {
+            return None;
+        }
+        let Some((name, contact)) = self.all.get_key_value(name) else {
+            let hint = match self.all.is_empty() {
+                true => "the matrix has no `contacts`".to_owned(),
+                false => did_you_mean(name, self.all.keys().map(|k| &**k), "the contacts are"),
+            };
+            report.error(node.at, format!("unknown contact `{written}`"), hint);
+            return None;
+        };
+        self.used.insert(name.clone());
+        let medium = match medium {
+            None => None,
+            Some(word) => match medium_of(contact, word) {
+                Some(medium) => Some(medium),
+                None => {
+                    let what = format!("`{written}`: the contact `{name}` has no medium `{word}`");
+                    report.error(node.at, what, "the media are `email` and `webhook`, where the contact has them");
+                    return None;
+                }
+            },
+        };
+        Some(Recipient { contact: name.clone(), medium })
+    }
+
+    /// A list of recipients, each once.
+    pub fn tell(&mut self, node: Option<&Node>, key: &str, report: &mut Report) -> Vec<Recipient> {
+        let mut all = Vec::new();
+        for item in node.map(|node| list(node, report)).unwrap_or_default() {
+            match self.recipient(&item, key, report) {
+                Some(recipient) if all.contains(&recipient) => {
+                    report.warning(item.at, format!("`{}` is named twice", recipient.contact), "");
+                }
+                Some(recipient) => all.push(recipient),
+                None => {}
+            }
+        }
+        all
+    }
+
+    /// Only where the rest is right: a row that could not be read may be the one that tells them.
+    pub fn warn_unused(&self, report: &mut Report) {
+        if report.errors() > 0 {
+            return;
+        }
+        for (name, at) in self.places.iter().filter(|(name, _)| !self.used.contains(*name)) {
+            report.warning(*at, format!("nobody tells the contact `{name}`"), "remove it, or name it in a `tell`");
+        }
+    }
+}
+
+fn medium_of(contact: &Contact, word: &str) -> Option<Medium> {
+    match word {
+        "email" => contact.email.as_ref().map(|_| Medium::Email),
+        "webhook" => contact.webhook.as_ref().map(|_| Medium::Webhook),
+        _ => None,
+    }
+}

@@ -1,0 +1,272 @@
+//! A set of matrix files -> compiled matrices and the plan with their windows and thresholds, or every defect at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::Config;
+use super::contacts::Contacts;
+use super::diagnostics::{Diagnostic, Severity};
+use super::hours;
+use super::node::{self, Kind, Node};
+use super::ranges::Around;
+use super::reader::{Fields, Mark, Report, list, text, word};
+use super::row::{self, Defaults, ReadRow};
+use super::same_case;
+use super::scopes::Scopes;
+use super::template::Templates;
+use crate::domain::{Globs, Millis};
+use crate::matrix::{Language, Matrix, Medium, Per, Recipient};
+use crate::plan::{Plan, Window, WindowKind};
+
+/// What a set of files compiles to.
+#[derive(Clone, Debug)]
+pub struct MatrixSet {
+    pub matrices: Vec<Arc<Matrix>>,
+    /// The configuration's plan, or the default one, with what the rows name besides.
+    pub plan: Arc<Plan>,
+    pub warnings: Vec<Diagnostic>,
+}
+
+pub(super) const LANGUAGES: [(&str, Language); 3] = [("es", Language::Es), ("en", Language::En), ("pt", Language::Pt)];
+
+const KEYS: [&str; 10] =
+    ["version", "name", "language", "time_zone", "owner", "scope", "contacts", "hours", "rows", "reports"];
+
+/// Compiles `files` (name and text each). Without a configuration any webhook's name is accepted, and the defaults of
+/// the plan stand. The defects are in the order of the files, lines and columns, warnings among them.
+pub fn matrices(files: &[(String, String)], config: Option<&Config>) -> Result<MatrixSet, Vec<Diagnostic>> {
+    let mut plan = config.map(|config| config.plan.clone()).unwrap_or_default();
+    let mut all = Vec::new();
+    let mut reports = Vec::new();
+    let mut names: BTreeMap<Arc<str>, Arc<str>> = BTreeMap::new();
+    for (file, text) in files {
+        let mut report = Report::new(file);
+        if let Some(root) = node::parse(text, &mut report)
+            && let Some(read) = matrix(&root, file, config, &plan, &mut report)
+        {
+            let (name, at) = (read.matrix.name.clone(), read.name_at);
+            if let Some(other) = names.insert(name.clone(), file.as_str().into()) {
+                report.error(
+                    at,
+                    format!("duplicate name `{name}`: {other} has it too"),
+                    "each matrix has its own name",
+                );
+            }
+            all.push((read, reports.len()));
+        }
+        reports.push(report);
+    }
+    for (read, index) in &all {
+        if let Some(report) = reports.get_mut(*index) {
+            extend(&mut plan, &read.rows, report);
+        }
+    }
+    let failed = reports.iter().any(|report| report.errors() > 0);
+    let mut said: Vec<Diagnostic> = reports.into_iter().flat_map(Report::finish).collect();
+    if failed {
+        return Err(said);
+    }
+    said.retain(|diagnostic| diagnostic.severity == Severity::Warning);
+    let matrices = all.into_iter().map(|(read, _)| Arc::new(read.finish())).collect();
+    Ok(MatrixSet { matrices, plan: Arc::new(plan), warnings: said })
+}
+
+/// A matrix whose rows still have their places.
+struct ReadMatrix {
+    matrix: Matrix,
+    name_at: Mark,
+    rows: Vec<ReadRow>,
+}
+
+impl ReadMatrix {
+    fn finish(mut self) -> Matrix {
+        self.matrix.rows = self.rows.into_iter().map(|read| read.row).collect();
+        self.matrix
+    }
+}
+
+/// `None` only where nothing of it can be read; a matrix with defects is read to its end for the sake of the others.
+fn matrix(root: &Node, file: &str, config: Option<&Config>, plan: &Plan, report: &mut Report) -> Option<ReadMatrix> {
+    if is_configuration(root) {
+        report.error(root.at, "this is a configuration, not a matrix", "give it with `-c`");
+        return None;
+    }
+    let fields = Fields::new(root, "a matrix", &KEYS, report)?;
+    if let Some(node) = fields.require("version", "write `version: 1`", report)
+        && let Some(written) = text(node, "version", report).filter(|written| &***written != "1")
+    {
+        report.error(node.at, format!("`version: {written}` is not known"), "write `version: 1`");
+    }
+    let (name, name_at) = name(&fields, file, report);
+    let language = fields.get("language").and_then(|node| word(node, "language", &LANGUAGES, report));
+    let zone = fields.get("time_zone").and_then(|node| hours::zone(node, report)).unwrap_or_else(|| plan.zone.clone());
+
+    let webhooks: Option<BTreeSet<&str>> = config.map(|config| config.webhooks.keys().map(String::as_str).collect());
+    let mut contacts = Contacts::read(fields.get("contacts"), webhooks.as_ref(), report);
+    let own_owner = fields.get("owner").and_then(|node| contacts.recipient(node, "owner", report));
+    contacts.owner = own_owner.or_else(|| configured_owner(config, &mut contacts));
+    if config.is_some() && fields.get("owner").is_none() && contacts.owner.is_none() {
+        let hint = "name a contact as `owner`, or an `owner` in the configuration";
+        report.warning(fields.at, "nobody owns this matrix: nobody is told when a notice cannot be delivered", hint);
+    }
+
+    let mut scopes = Scopes::default();
+    let defaults = Defaults {
+        scope: fields.get("scope").map(|node| scopes.read(node, report)).unwrap_or_default(),
+        shifts: fields.get("hours").map(|node| hours::read(node, report)),
+        zone: zone.clone(),
+        holidays: config.map(|config| config.holidays.iter().copied().collect()).unwrap_or_default(),
+    };
+    let templates = Templates::new();
+    let rows =
+        rows(&fields, &defaults, &mut scopes, &mut Around { contacts: &mut contacts, templates: &templates }, report);
+    same_case::check(&rows, plan, report);
+    if let Some(node) = fields.get("reports") {
+        reports(node, &mut contacts, report);
+    }
+    contacts.warn_unused(report);
+
+    let matrix = Matrix {
+        file: file.into(),
+        name,
+        language: language.or(config.map(|config| config.language)).unwrap_or_default(),
+        zone,
+        owner: contacts.owner.take(),
+        contacts: contacts.all,
+        rows: Vec::new(),
+    };
+    Some(ReadMatrix { matrix, name_at, rows })
+}
+
+/// The keys of a configuration that no matrix has, and none of those that every matrix has.
+fn is_configuration(root: &Node) -> bool {
+    const ONLY: [&str; 8] = ["kafka", "sources", "smtp", "http", "webhooks", "agent_states", "matrices", "channels"];
+    let has = |key: &&str| root.entries().iter().any(|entry| *entry.key == **key);
+    ONLY.iter().any(has) && !has(&"rows") && !has(&"version")
+}
+
+fn name(fields: &Fields<'_>, file: &str, report: &mut Report) -> (Arc<str>, Mark) {
+    if let Some(node) = fields.get("name") {
+        return match text(node, "name", report) {
+            Some(name) => (name.clone(), node.at),
+            None => (file.into(), node.at),
+        };
+    }
+    // Not an error: a file that says nothing wrong must not be refused for what its path says as well.
+    let base = file.rsplit(['/', '\\']).next().unwrap_or(file);
+    let stem = base.rsplit_once('.').map_or(base, |(stem, _)| stem);
+    report.warning(fields.at, format!("a matrix without `name` has that of its file: `{stem}`"), "write `name:`");
+    (stem.into(), fields.at)
+}
+
+/// The configuration's owner becomes a contact of the matrix, unless the name is taken.
+fn configured_owner(config: Option<&Config>, contacts: &mut Contacts) -> Option<Recipient> {
+    let owner = config?.owner.clone()?;
+    let contact: Arc<str> = if contacts.all.contains_key("owner") { "owner (configuration)" } else { "owner" }.into();
+    contacts.all.insert(contact.clone(), owner);
+    Some(Recipient { contact, medium: None })
+}
+
+fn rows(
+    fields: &Fields<'_>,
+    defaults: &Defaults,
+    scopes: &mut Scopes,
+    around: &mut Around<'_>,
+    report: &mut Report,
+) -> Vec<ReadRow> {
+    let Some(node) = fields.require("rows", "write at least one row", report) else { return Vec::new() };
+    match &node.kind {
+        Kind::List(items) if !items.is_empty() => {
+            items.iter().filter_map(|item| row::read(item, defaults, scopes, around, report)).collect()
+        }
+        _ => {
+            report.error(node.at, "`rows` must be a list of at least one row", "- indicator: asa");
+            Vec::new()
+        }
+    }
+}
+
+/// Scheduled reports are checked and not sent by this version, which says so.
+fn reports(node: &Node, contacts: &mut Contacts, report: &mut Report) {
+    let media = [("email", Medium::Email), ("webhook", Medium::Webhook)];
+    for item in list(node, report) {
+        let keys = ["name", "every", "tell", "medium", "attach"];
+        let Some(fields) = Fields::new(&item, "a report", &keys, report) else { continue };
+        if let Some(node) = fields.require("name", "", report) {
+            text(node, "name", report);
+        }
+        if let Some(node) = fields.require("every", "a cron line, as \"0 22 * * mon-sat\"", report)
+            && let Some(written) = text(node, "every", report).filter(|written| !is_cron(written))
+        {
+            let hint = "minute, hour, day of the month, month, day of the week: \"0 22 * * mon-sat\"";
+            report.error(node.at, format!("`{written}` is not a cron line"), hint);
+        }
+        contacts.tell(fields.require("tell", "write whom to send it to", report), "tell", report);
+        if let Some(node) = fields.get("medium") {
+            word(node, "medium", &media, report);
+        }
+        if let Some(node) = fields.get("attach") {
+            word(node, "attach", &[("csv", ()), ("none", ())], report);
+        }
+        report.warning(item.at, "scheduled reports are checked and not sent by this version", "");
+    }
+}
+
+/// Five fields, each a list of `*`, numbers or names, ranges and steps, with the numbers in their bounds.
+fn is_cron(text: &str) -> bool {
+    const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+    const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+    let limits: [(u32, u32, &[&str]); 5] = [(0, 59, &[]), (0, 23, &[]), (1, 31, &[]), (1, 12, &MONTHS), (0, 7, &DAYS)];
+    let fields: Vec<&str> = text.split_whitespace().collect();
+    fields.len() == limits.len()
+        && fields.iter().zip(limits).all(|(field, (least, greatest, names))| {
+            let one = |s: &str| {
+                let named = names.iter().any(|name| name.eq_ignore_ascii_case(s));
+                named || s.parse::<u32>().is_ok_and(|n| (least..=greatest).contains(&n))
+            };
+            field.split(',').all(|item| {
+                let (span, step) = item.split_once('/').map_or((item, "1"), |(span, step)| (span, step));
+                let fits = span == "*" || span.split_once('-').map_or_else(|| one(span), |(a, b)| one(a) && one(b));
+                fits && step.parse::<u32>().is_ok_and(|n| n > 0)
+            })
+        })
+}
+
+/// Adds the windows and thresholds that rows name to the plan.
+fn extend(plan: &mut Plan, rows: &[ReadRow], report: &mut Report) {
+    let mut labels: Vec<(String, Millis)> = plan.thresholds.iter().map(|t| (t.label.to_string(), t.within)).collect();
+    for read in rows {
+        if let Some((label, kind)) = &read.window
+            && plan.window_index(*kind).is_none()
+        {
+            // Sliding windows stand before the named ones.
+            let named = |window: &Window| !matches!(window.kind, WindowKind::Sliding(_));
+            let place = plan.windows.iter().position(named).unwrap_or(plan.windows.len());
+            plan.windows.insert(place, Window { label: label.clone(), kind: *kind });
+        }
+        let (Some(within), Some((label, at))) = (read.row.threshold, &read.threshold) else { continue };
+        let globs = unlisted(plan, &read.row.scope.channel, read.row.per, within);
+        if !globs.is_empty() {
+            labels.push((label.to_string(), within));
+            plan.extra_thresholds.extend(globs.into_iter().map(|globs| (globs, within)));
+            plan.set_thresholds(labels.iter().cloned());
+            let what = format!(
+                "threshold `{label}` is in no `service_level` of the channels in scope: it is measured for this row"
+            );
+            report.warning(*at, what, "list it under `channels` of the configuration to keep it in the histories");
+        }
+    }
+}
+
+/// The channels of a row for which its threshold must be measured besides their own; none where they list it.
+fn unlisted(plan: &Plan, channels: &Globs, per: Per, within: Millis) -> Vec<Globs> {
+    let index = plan.threshold_index(within);
+    let lists = |channel: &str| index.is_some_and(|index| plan.channel(channel).thresholds.contains(&index));
+    if matches!(per, Per::Queue | Per::All) || channels.literals().next().is_none() {
+        // Of a pattern or a roll-up it is enough that one kind of channel has it: a threshold covers those that list it.
+        let named = plan.channels.keys().map(String::as_str).chain(["voice", "chat", "email", "facebook"]);
+        let listed = named.filter(|name| channels.matches(name)).any(lists);
+        return if listed { Vec::new() } else { vec![channels.clone()] };
+    }
+    channels.literals().filter(|name| !lists(name)).filter_map(|name| Globs::new([name]).ok()).collect()
+}

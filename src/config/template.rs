@@ -1,0 +1,141 @@
+//! The texts with `{{ name }}` in a matrix: proved when the file is read, so that none fails while an alert goes out.
+
+use std::sync::Arc;
+
+use minijinja::{Environment, UndefinedBehavior, context};
+
+use super::node::Node;
+use super::reader::{Report, did_you_mean, text};
+
+/// What a text may name, in the order of the documentation.
+pub const NAMES: [&str; 13] = [
+    "value",
+    "value_raw",
+    "goal",
+    "level",
+    "queue",
+    "channel",
+    "indicator",
+    "window",
+    "samples",
+    "matrix",
+    "range",
+    "since",
+    "incident",
+];
+
+/// Work that one text may do; a long one takes some hundreds.
+const FUEL: u64 = 20_000;
+/// Characters of one text; an action is read on a telephone.
+const LENGTH: usize = 4_000;
+
+/// The environment in which texts are proved here and rendered when they are sent: undefined names are errors.
+pub fn environment<'s>() -> Environment<'s> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_fuel(Some(FUEL));
+    environment
+}
+
+/// Proves texts.
+pub(super) struct Templates {
+    environment: Environment<'static>,
+    sample: minijinja::Value,
+}
+
+impl Templates {
+    pub fn new() -> Self {
+        // Of the types that real ones have; what a text does with them is tried once, so that a filter that does not
+        // exist is found as well.
+        let sample = context! {
+            value => "47 min", value_raw => 2820.0, goal => "< 30m", level => "warning", queue => "cola",
+            channel => "canal", indicator => "asa", window => "15m", samples => 12.0, matrix => "matriz",
+            range => "30m .. 45m", since => "2026-01-01T00:00:00Z", incident => "incidente",
+        };
+        Templates { environment: environment(), sample }
+    }
+
+    /// The text of `node`, if it can be rendered; otherwise the defect is reported.
+    pub fn read(&self, node: &Node, key: &str, report: &mut Report) -> Option<Arc<str>> {
+        let written = text(node, key, report)?;
+        let length = written.chars().count();
+        if length > LENGTH {
+            report.error(node.at, format!("`{key}` has {length} characters"), format!("at most {LENGTH}"));
+            return None;
+        }
+        if !written.contains(['{', '}']) {
+            return Some(written.clone());
+        }
+        let environment = &self.environment;
+        let template = match environment.template_from_str(written) {
+            Ok(template) => template,
+            Err(error) => {
+                let what = format!("template of `{key}` has a syntax error: {}", reason(&error));
+                report.error(node.at, what, "write {{ name }}, as in \"{{ queue }}: {{ value }}\"");
+                return None;
+            }
+        };
+        let mut unknown: Vec<String> = template.undeclared_variables(false).into_iter().collect();
+        unknown
+            .retain(|name| !NAMES.contains(&name.as_str()) && environment.globals().all(|(global, _)| global != name));
+        unknown.sort_unstable();
+        for name in &unknown {
+            let hint = did_you_mean(name, NAMES.into_iter(), "the names are");
+            report.error(node.at, format!("template of `{key}` has an unknown name `{name}`"), hint);
+        }
+        if !unknown.is_empty() {
+            return None;
+        }
+        match template.render(&self.sample) {
+            Ok(_) => Some(written.clone()),
+            Err(error) => {
+                report.error(node.at, format!("template of `{key}` cannot be rendered: {}", reason(&error)), "");
+                None
+            }
+        }
+    }
+}
+
+/// An error of minijinja in one line, without the name of its anonymous template.
+fn reason(error: &minijinja::Error) -> String {
+    match error.detail() {
+        Some(detail) => format!("{}: {detail}", error.kind()),
+        None => error.kind().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::node::Kind;
+
+    #[test]
+    fn texts_are_proved() {
+        for (written, expected) in [
+            ("Activar agentes", None),
+            ("{{ queue }}: {{ value }} ({{ value_raw | round(1) }}), meta {{ goal }}, {{ samples }}", None),
+            ("{% if value_raw > 10 %}{{ level | upper }}{% endif %}", None),
+            ("{% for n in range(3) %}{{ n }}{% endfor %}", Some("cannot be rendered")),
+            ("{% for n in [1, 2] %}{{ loop.index }}{{ n }}{% endfor %}", None),
+            ("{{ queue", Some("syntax error")),
+            ("{% if %}", Some("syntax error")),
+            ("{{ quee }}", Some("unknown name `quee`")),
+            ("{{ queue | nosuch }}", Some("nosuch")),
+            ("{{ queue.leader }}", Some("cannot be rendered")),
+            (
+                "{% for a in 'aaaaaaaaaa' %}{% for b in 'aaaaaaaaaa' %}{% for c in 'aaaaaaaaaa' %}{% for d in 'aaaaaaaaaa' %}{{ d }}{% endfor %}{% endfor %}{% endfor %}{% endfor %}",
+                Some("cannot be rendered"),
+            ),
+        ] {
+            let mut report = Report::new("f");
+            let node = Node { at: report.mark(1, 1), kind: Kind::Scalar { text: written.into(), plain: false } };
+            let read = Templates::new().read(&node, "action", &mut report);
+            let errors = report.finish();
+            assert_eq!(read.is_some(), expected.is_none(), "{written}: {errors:?}");
+            if let Some(expected) = expected {
+                let what = &errors[0].what;
+                assert!(what.contains(expected) && what.contains("template"), "{written}: {what}");
+            }
+        }
+    }
+}

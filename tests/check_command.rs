@@ -1,0 +1,82 @@
+//! `atalaya check` on files and folders: what is found, what is read, and how it ends.
+#![cfg(feature = "shell")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use atalaya::commands::Failure;
+use atalaya::commands::check::{Args, examine};
+use atalaya::commands::files::{load_files, matrix_paths};
+
+const GOOD: &str = "version: 1\nname: NAME\nrows: [{ indicator: waiting, goal: \"< 1\", ranges: [{ when: \"< 1\", level: ok }, { when: \">= 1\", level: info }] }]\n";
+
+fn args(config: Option<&Path>, paths: &[&Path]) -> Args {
+    Args { config: config.map(Path::to_owned), paths: paths.iter().map(|path| (*path).to_owned()).collect() }
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    fs::write(&path, text).unwrap_or_else(|error| panic!("{name}: {error}"));
+    path
+}
+
+#[test]
+fn a_folder_gives_its_matrices() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["b.yaml", "a.yml"] {
+        write(folder.path(), name, &GOOD.replace("NAME", name));
+    }
+    for name in [".hidden.yaml", "a.test.yaml", "notes.txt"] {
+        write(folder.path(), name, "not: [a matrix");
+    }
+    let files = load_files(&[folder.path().to_owned(), folder.path().join("b.yaml")]).unwrap();
+    let names: Vec<_> = files.iter().map(|(name, _)| name.rsplit('/').next().unwrap().to_owned()).collect();
+    assert_eq!(names, ["a.yml", "b.yaml"], "each once, in order");
+    let (said, result) = examine(&args(None, &[folder.path()]));
+    assert_eq!((said.len(), result.unwrap().as_str()), (0, "ok: 2 matrices, 2 rows, 0 warnings"));
+}
+
+#[test]
+fn every_path_that_fails_is_named_and_hides_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let bad = write(folder.path(), "bad.yaml", &GOOD.replace("waiting", "wating"));
+    let latin = folder.path().join("latin.yaml");
+    fs::write(&latin, b"version: 1\nname: caf\xe9\n").unwrap();
+    let missing = folder.path().join("missing.yaml");
+    let (said, result) = examine(&args(None, &[&missing, &empty, &latin, &bad]));
+    let shown = |path: &Path| path.display().to_string();
+    assert_eq!(said.len(), 4, "{said:#?}");
+    assert_eq!(said[0], format!("{}: there is no such file or folder", shown(&missing)));
+    assert!(said[1].starts_with(&format!("{}: the folder holds no matrix", shown(&empty))));
+    assert!(said[2].starts_with(&format!("{}:2:10: error: this is not UTF-8 text", shown(&latin))), "{}", said[2]);
+    assert!(said[3].starts_with(&format!("{}:3:21: error: unknown indicator `wating`", shown(&bad))), "{}", said[3]);
+    assert!(matches!(result, Err(Failure::User(text)) if text == "4 errors, 0 warnings"));
+}
+
+#[test]
+fn the_configuration_is_checked_with_the_matrices() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = write(folder.path(), "c.yaml", "max_lag: 5\n");
+    let bad = write(folder.path(), "bad.yaml", &GOOD.replace("waiting", "wating"));
+    let (said, result) = examine(&args(Some(&config), &[&bad]));
+    assert_eq!(said.len(), 4, "a defect in each, and the two warnings of the default sources: {said:#?}");
+    assert!(result.is_err());
+
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/config/valid-contract.yaml");
+    let matrix = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/matrix/valid-contract.yaml");
+    let (_, result) = examine(&args(Some(&example), &[&matrix]));
+    assert_eq!(result.unwrap(), "ok: the configuration, 1 matrix, 2 rows, 2 warnings");
+    let (said, result) = examine(&args(None, &[&example]));
+    assert!(result.is_err() && said[0].contains("this is a configuration, not a matrix"), "{said:?}");
+}
+
+#[test]
+fn matrices_are_looked_for_beside_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("mine")).unwrap();
+    let file = write(folder.path(), "c.yaml", "matrices: [mine/, elsewhere/]\n");
+    let config = atalaya::config::load("c.yaml", "matrices: [mine/, elsewhere/]\n", &Default::default(), None).unwrap();
+    assert_eq!(matrix_paths(Some(&file), &config), [folder.path().join("mine/"), PathBuf::from("elsewhere/")]);
+}

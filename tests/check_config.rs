@@ -1,0 +1,296 @@
+//! The configuration as text and environment: what it compiles to, and every defect of it.
+
+use std::collections::BTreeMap;
+
+use atalaya::config::{self, Config, Severity, SmtpTls};
+use atalaya::domain::{AgentClass, Millis};
+use atalaya::matrix::Language;
+use atalaya::plan::{AnswerOn, Plan};
+use atalaya::wire::Format;
+
+const CONTRACT: &str = include_str!("data/config/valid-contract.yaml");
+
+fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn load(text: &str, pairs: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+    let mut read = |path: &str| match path {
+        "/run/secrets/desk" => Ok("whsec_MDEyMzQ1Njc4OWFiY2RlZg==\n".to_owned()),
+        "/run/secrets/pass" => Ok("s3creta\n".to_owned()),
+        "/run/secrets/empty" => Ok("\n".to_owned()),
+        _ => Err("there is no such file".to_owned()),
+    };
+    config::load("c.yaml", text, &env(pairs), Some(&mut read)).map_err(|defects| {
+        defects.iter().filter(|d| d.severity == Severity::Error).map(|d| d.to_string().replace(": error", "")).collect()
+    })
+}
+
+#[test]
+fn the_embedded_defaults_are_the_defaults_of_the_types() {
+    let config = load("", &[]).unwrap();
+    assert_eq!(format!("{:?}", config.plan), format!("{:?}", Plan::default()));
+    assert_eq!((config.language, config.max_lag), (Language::Es, Millis::MINUTE));
+    assert_eq!(
+        (config.kafka.brokers.as_slice(), config.kafka.group.as_str()),
+        (["localhost:9092".to_owned()].as_slice(), "atalaya")
+    );
+    assert_eq!(config.kafka.dead_letters, "atalaya.dead-letters");
+    let sources: Vec<_> = config.sources.iter().map(|s| (s.topic.as_str(), s.format, s.silent_after)).collect();
+    assert_eq!(
+        sources,
+        [("atalaya.interactions", Format::Canonical, None), ("atalaya.agent-states", Format::Canonical, None)]
+    );
+    assert_eq!(
+        (config.matrices.as_slice(), config.http.listen.as_str()),
+        (["escalation-matrices/".to_owned()].as_slice(), "127.0.0.1:9464")
+    );
+    assert!(config.smtp.is_none() && config.owner.is_none() && config.webhooks.is_empty());
+    // There is no default silence, and that is said.
+    assert_eq!(config.warnings.len(), 2, "{:?}", config.warnings);
+    assert!(config.warnings.iter().all(|w| w.what.contains("falls silent") && w.file.contains("default.yaml")));
+}
+
+#[test]
+fn a_key_with_nothing_under_it_keeps_its_defaults() {
+    let config = load("kafka:\nwindows:\nhttp:\n  listen: 0.0.0.0:80\n", &[]).unwrap();
+    assert_eq!((config.kafka.brokers.len(), config.http.listen.as_str()), (1, "0.0.0.0:80"));
+    assert_eq!(config.plan.windows, Plan::default().windows);
+}
+
+/// The reference must name every key that the reader knows.
+#[test]
+fn the_defaults_document_every_key() {
+    for key in [
+        "time_zone",
+        "interval",
+        "language",
+        "short_abandon",
+        "agent_timeout",
+        "agent_states",
+        "lateness",
+        "max_ahead",
+        "max_lag",
+        "windows",
+        "holidays",
+        "channels",
+        "answer_on",
+        "service_level",
+        "idle_close",
+        "give_up",
+        "handling",
+        "hours",
+        "clocks",
+        "limits",
+        "keys",
+        "open_interactions",
+        "closed_interactions",
+        "agents",
+        "events_per_interaction",
+        "held_ahead",
+        "kafka",
+        "brokers",
+        "group",
+        "instance",
+        "dead_letters",
+        "properties",
+        "sources",
+        "topic",
+        "format",
+        "silent_after",
+        "matrices",
+        "owner",
+        "smtp",
+        "url",
+        "tls",
+        "from",
+        "user",
+        "password_file",
+        "ca_file",
+        "webhooks",
+        "secret_file",
+        "http",
+        "listen",
+        "public_url",
+    ] {
+        assert!(
+            config::DEFAULTS.contains(&format!("{key}:")) || config::DEFAULTS.contains(&format!("{key},")),
+            "{key}"
+        );
+    }
+}
+
+#[test]
+fn the_configuration_of_the_documentation_is_accepted_as_it_stands() {
+    let config = load(CONTRACT, &[]).unwrap_or_else(|d| panic!("{d:#?}"));
+    assert_eq!(config.plan.zone.iana_name(), Some("America/Bogota"));
+    assert_eq!(config.agent_states["almuerzo"], AgentClass::Unproductive);
+    assert_eq!(config.plan.channels["facebook"].answer_on, Some(AnswerOn::Replied));
+    assert_eq!(config.holidays.len(), 1);
+    assert_eq!(config.kafka.properties["security.protocol"].expose(), "SASL_SSL");
+    assert_eq!(config.kafka.instance.as_deref(), Some("floor-1"));
+    assert_eq!(config.sources[0].silent_after, Some(Millis(300_000)));
+    let smtp = config.smtp.unwrap();
+    assert_eq!((smtp.host.as_str(), smtp.port, smtp.tls), ("mail.acme.example", 587, SmtpTls::Starttls));
+    let hook = &config.webhooks["wfm-desk"];
+    assert_eq!(hook.secret.as_ref().map(|s| s.expose()), Some("whsec_MDEyMzQ1Njc4OWFiY2RlZg=="));
+    assert_eq!(format!("{hook:?}").matches("MDEy").count(), 0, "a secret does not print");
+    assert_eq!(config.http.public_url.as_deref(), Some("https://atalaya.acme.example"));
+
+    // Where nothing is sent, the files of secrets need not be there.
+    let checked = config::load("c.yaml", CONTRACT, &env(&[]), None).unwrap();
+    assert!(checked.webhooks["wfm-desk"].secret.is_none());
+}
+
+#[test]
+fn the_environment_lies_over_the_file() {
+    let config = load(
+        CONTRACT,
+        &[
+            ("ATALAYA_KAFKA__BROKERS", "a:9092, b:9092"),
+            ("ATALAYA_INTERVAL", "15m"),
+            ("ATALAYA_WINDOWS", "[10m, 2h]"),
+            ("ATALAYA_CHANNELS__FACEBOOK__SERVICE_LEVEL", "20m,1h"),
+            ("ATALAYA_KAFKA__PROPERTIES__SASL_PASSWORD", "[not yaml"),
+            ("ATALAYA_SMTP__USER", "atalaya"),
+            ("ATALAYA_SMTP__PASSWORD", "{s3creta"),
+            ("ATALAYA_WEBHOOKS__WFM_DESK__SECRET", "whsec_ZmVkY2JhOTg3NjU0MzIxMA=="),
+            ("ATALAYA_LIMITS__KEYS", "5"),
+            // An orchestrator's, and the command line's own.
+            ("ATALAYA_PORT", "tcp://10.0.0.1:9464"),
+            ("ATALAYA_LOG", "debug"),
+        ],
+    )
+    .unwrap_or_else(|d| panic!("{d:#?}"));
+    assert_eq!(config.kafka.brokers, ["a:9092", "b:9092"]);
+    assert_eq!(config.plan.interval, Millis(900_000));
+    let windows: Vec<_> = config.plan.windows.iter().map(|w| w.label.to_string()).collect();
+    assert_eq!(windows, ["10m", "2h", "interval", "last_interval", "today"]);
+    assert_eq!(
+        config.plan.channels["facebook"].service_level.as_deref(),
+        Some([Millis(1_200_000), Millis(3_600_000)].as_slice())
+    );
+    assert_eq!(config.kafka.properties["sasl.password"].expose(), "[not yaml");
+    assert_eq!(config.smtp.unwrap().password.map(|p| p.expose().to_owned()).as_deref(), Some("{s3creta"));
+    assert_eq!(config.webhooks["wfm-desk"].secret.as_ref().unwrap().expose(), "whsec_ZmVkY2JhOTg3NjU0MzIxMA==");
+    assert_eq!(config.plan.limits.keys, 5);
+}
+
+#[test]
+fn the_labels_of_thresholds_stay_as_written() {
+    let config = load("channels: { chat: { service_level: 90s }, facebook: { service_level: [1d] } }", &[]).unwrap();
+    let labels: Vec<_> = config.plan.thresholds.iter().map(|t| t.label.to_string()).collect();
+    assert_eq!(labels, ["20s", "60s", "90s", "30m", "1d"]);
+}
+
+#[test]
+fn each_defect_is_named_where_it_stands() {
+    let smtp = |rest: &str| format!("smtp: {{ url: \"smtp://m.example\", tls: none, from: a@b.example{rest} }}");
+    for (text, expected) in [
+        (
+            "kafka: { broker: [a:1] }".to_owned(),
+            "c.yaml:1:10: unknown key `broker` in `kafka`\n  hint: did you mean `brokers`?",
+        ),
+        ("time_zone: Bogota".to_owned(), "c.yaml:1:12: unknown time zone `Bogota`"),
+        ("interval: 20m".to_owned(), "c.yaml:1:11: `interval` cannot be `20m`"),
+        ("windows: [5m, 300s]".to_owned(), "c.yaml:1:15: duplicate window `300s`: it is `5m`"),
+        ("holidays: [2026-02-30]".to_owned(), "c.yaml:1:12: holiday `2026-02-30` is not a day"),
+        ("agent_states: { almuerzo: lunch }".to_owned(), "c.yaml:1:27: `almuerzo` cannot be `lunch`"),
+        ("agent_states: { available: offline }".to_owned(), "c.yaml:1:17: `available` is a class itself"),
+        ("channels: { f: { service_level: [30] } }".to_owned(), "c.yaml:1:34: `service_level: 30` is not a duration"),
+        ("limits: { keys: 0 }".to_owned(), "c.yaml:1:17: `keys: 0` is not a whole number from 1 on"),
+        ("kafka: { brokers: [localhost] }".to_owned(), "c.yaml:1:20: broker `localhost` is not host:port"),
+        ("kafka: { properties: { group.id: x } }".to_owned(), "c.yaml:1:24: `group.id` is not set here"),
+        (
+            "kafka: { properties: { sasl.password: x } }".to_owned(),
+            "c.yaml:1:39: a `sasl.password` must not stand in the configuration",
+        ),
+        ("sources: [{ format: canonical }]".to_owned(), "c.yaml:1:11: a source has no `topic`"),
+        (
+            "sources: [{ topic: t, format: chatwoot }]".to_owned(),
+            "c.yaml:1:31: `format` cannot be `chatwoot`\n  hint: it is known",
+        ),
+        ("sources: [{ topic: t }, { topic: t }]".to_owned(), "c.yaml:1:34: duplicate source"),
+        ("owner: { webhook: nobody }".to_owned(), "c.yaml:1:19: unknown webhook `nobody`"),
+        ("smtp: { url: \"smtp://m.example\", from: a@b.example }".to_owned(), "c.yaml:1:7: `smtp` has no `tls`"),
+        (smtp(", password: x"), "a `password` must not stand in the configuration\n  hint: put it into a file"),
+        (smtp(", user: u, password_file: /nowhere"), "`password_file`: the file /nowhere cannot be read"),
+        (smtp(", user: u, password_file: /run/secrets/empty"), "the file /run/secrets/empty is empty"),
+        (smtp(", password_file: /run/secrets/pass"), "a password without a `user`"),
+        (
+            "smtp: { url: \"smtp://u:hunter2@m.example\", tls: none, from: a@b.example }".to_owned(),
+            "c.yaml:1:14: `url` of smtp holds a password\n  hint: write `user:` and `password_file:`, or set ATALAYA_SMTP__PASSWORD",
+        ),
+        ("smtp: { url: \"smtps://m.example\", tls: starttls, from: a@b.example }".to_owned(), "says implicit TLS"),
+        (
+            "smtp: { url: \"m.example\", tls: none, from: a@b.example }".to_owned(),
+            "is not the address of a mail server",
+        ),
+        (
+            "smtp: { url: \"smtp://m.example\", tls: none, from: nobody }".to_owned(),
+            "`from: nobody` is not a mail address",
+        ),
+        (
+            "webhooks: { d: { url: \"https://d.example\", secret: whsec_x } }".to_owned(),
+            "c.yaml:1:52: a `secret` must not stand",
+        ),
+        (
+            "webhooks: { d: { url: \"https://d.example\", secret_file: /run/secrets/pass } }".to_owned(),
+            "is not `whsec_` and a key in base64",
+        ),
+        (
+            "webhooks: { d: { url: \"ftp://d.example\" } }".to_owned(),
+            "c.yaml:1:23: `url: ftp://d.example` is not a web address",
+        ),
+        (
+            "webhooks: { d: { url: \"https://d.example\", format: slack } }".to_owned(),
+            "`format` cannot be `slack`\n  hint: it is known",
+        ),
+        ("http: { listen: localhost }".to_owned(), "c.yaml:1:17: `listen: localhost` is not host:port"),
+        ("version: 1\nrows: []".to_owned(), "this is a matrix, not a configuration"),
+        ("a: [".to_owned(), "this is not YAML"),
+        ("- 1".to_owned(), "c.yaml:1:1: the configuration must be a map of keys"),
+    ] {
+        let defects = load(&text, &[]).expect_err(&text);
+        assert_eq!(defects.len(), 1, "{text}: {defects:#?}");
+        assert!(defects[0].contains(expected), "{text}\n got {}\n not {expected}", defects[0]);
+        assert!(!defects[0].contains("hunter2") && !defects[0].contains("s3creta"), "{}", defects[0]);
+    }
+}
+
+#[test]
+fn defects_of_all_layers_come_at_once() {
+    let defects =
+        load("interval: 1h\nhttp: { listen: x }\n", &[("ATALAYA_KAFKA__GROP", "g"), ("ATALAYA_MAX_LAG", "60")])
+            .unwrap_err();
+    let first: Vec<_> = defects.iter().map(|d| d.lines().next().unwrap_or("").to_owned()).collect();
+    assert_eq!(
+        first,
+        [
+            "c.yaml:1:11: `interval` cannot be `1h`",
+            "c.yaml:2:17: `listen: x` is not host:port",
+            "ATALAYA_KAFKA__GROP:1:1: unknown key `grop` in `kafka`",
+            "ATALAYA_MAX_LAG:1:1: `max_lag: 60` is not a duration: it needs a number and a unit",
+        ]
+    );
+}
+
+#[test]
+fn a_matrix_is_checked_against_the_configuration() {
+    let config = load(CONTRACT, &[]).unwrap();
+    let matrix = include_str!("data/matrix/valid-contract.yaml");
+    let set = config::matrices(&[("m.yaml".into(), matrix.into())], Some(&config)).unwrap();
+    assert_eq!(set.matrices[0].rows[0].calendar.holidays.len(), 1);
+
+    let other = matrix.replace("wfm-desk", "wfm-deks");
+    let defects = config::matrices(&[("m.yaml".into(), other)], Some(&config)).unwrap_err();
+    let errors: Vec<_> = defects.iter().filter(|d| d.severity == Severity::Error).map(ToString::to_string).collect();
+    assert_eq!(errors, ["m.yaml:10:23: error: unknown webhook `wfm-deks`\n  hint: did you mean `wfm-desk`?"]);
+
+    // A matrix without an owner has the configuration's.
+    let orphan = matrix.replace("owner: desk ", "# ");
+    let set = config::matrices(&[("m.yaml".into(), orphan)], Some(&config)).unwrap();
+    let matrix = &set.matrices[0];
+    let owner = matrix.owner.as_ref().unwrap();
+    assert_eq!(matrix.contacts[&owner.contact].email.as_deref(), Some("ops@acme.example"));
+}
