@@ -1,1 +1,188 @@
-//! SEAM
+//! The service: reads the sources, keeps the numbers, evaluates, tells and serves, until it is told to stop.
+//!
+//! ```text
+//! reader's thread          evaluator's thread             runtime
+//! Kafka -> wire -> floors -> journal -> board -> matrix -> notice -> notifier (mail, webhooks)
+//!              \-> dead letters              \---- shared with ----> http (metrics, API, page)
+//! ```
+//!
+//! State is in memory: after a start it reads 25 hours back, shows what it has read so far, and decides once it has
+//! caught up. Nothing here knows what a number or a rule means.
+
+mod evaluate;
+mod outcomes;
+mod read;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock;
+use crate::domain::{Millis, Timestamp};
+use crate::matrix::engine::Notification;
+use crate::commands::Failure;
+use crate::config::{Config, MatrixSet};
+use crate::http::{self, SharedReadiness, Site};
+use crate::kafka::{Consumer, DeadLetters, Options, Problems, Start};
+use crate::notice;
+use crate::notify::{Notifier, Settings};
+use crate::pipeline::Evaluator;
+use crate::telemetry::source::SharedSource;
+use crate::telemetry::{Telemetry, events};
+
+/// How the demo differs from the service.
+pub struct Manner {
+    pub start: Start,
+    /// What the page shows of the demo's mailbox.
+    pub mailbox: Option<http::Mailbox>,
+    /// Nothing was told before: no notice is marked as told again.
+    pub new: bool,
+    /// Called once the page answers, with its address.
+    pub serving: Box<dyn FnOnce(std::net::SocketAddr) + Send>,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Manner { start: Start::DAY_AND_AN_HOUR, mailbox: None, new: false, serving: Box::new(|_| {}) }
+    }
+}
+
+/// How long the reader may take to commit and leave, and the notifier to send what waits.
+const READER_STOPS_WITHIN: Duration = Duration::from_secs(10);
+const NOTIFIER_DRAINS_WITHIN: Duration = Duration::from_secs(10);
+
+/// Runs until `shutdown` is done, then drains: stops consuming, applies and commits what was read, sends what waits.
+pub async fn run(
+    config: Config,
+    set: MatrixSet,
+    manner: Manner,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), Failure> {
+    // The port first: that it is taken is found before anything else is begun.
+    let listener = http::bind(&config.http.listen).await.map_err(|error| {
+        if error.is_users() { Failure::User(error.to_string()) } else { Failure::Run(error.to_string()) }
+    })?;
+    let address = listener.local_addr().map_err(|error| Failure::Run(format!("cannot listen: {error}")))?;
+
+    let evaluator = Arc::new(std::sync::Mutex::new(Evaluator::new(set.plan.clone(), set.matrices.clone())));
+    let source: SharedSource = evaluator.clone();
+    let telemetry = Telemetry::new(source.clone()).map_err(|error| Failure::Run(format!("metrics: {error}")))?;
+    telemetry.emit(events::Reloaded { wall: clock::now(), outcome: Ok(&set.hash) });
+    let readiness = SharedReadiness::starting(telemetry.clone());
+
+    let settings = Settings { smtp: config.smtp.clone(), webhooks: config.webhooks.clone(), ..Settings::default() };
+    let notifier = Notifier::new(settings).map_err(|error| Failure::User(error.to_string()))?;
+    let speech = Arc::new(Speech {
+        plan: set.plan.clone(),
+        domain: config.smtp.as_ref().map_or("atalaya.localhost", |smtp| notice::domain_of(&smtp.from)).to_owned(),
+        board: config.http.public_url.clone(),
+        decides_since: Default::default(),
+        new: manner.new,
+    });
+    let outcomes = tokio::spawn(outcomes::follow(
+        notifier.clone(),
+        telemetry.clone(),
+        readiness.clone(),
+        speech.clone(),
+        config.owner.clone(),
+    ));
+
+    let problems = Problems::default();
+    let letters = Arc::new(
+        DeadLetters::start(&config.kafka, problems.clone()).map_err(|error| Failure::User(error.to_string()))?,
+    );
+    let (flushes, flushed) = std::sync::mpsc::sync_channel(read::FLUSHES_AHEAD);
+    let reader = read::Reader::new(&config, set.plan.clone(), letters.clone(), telemetry.clone(), flushes);
+    let topics: Vec<String> = config.sources.iter().map(|source| source.topic.clone()).collect();
+    let options = Options { start: manner.start, ..Options::default() };
+    let consumer = Consumer::start(&config.kafka, &topics, options, problems, Box::new(reader))
+        .map_err(|error| Failure::User(error.to_string()))?;
+
+    let (evaluation, mut ended) = evaluate::start(evaluate::Setup {
+        evaluator,
+        flushed,
+        watch: consumer.watch(),
+        notifier: notifier.clone(),
+        telemetry: telemetry.clone(),
+        readiness: readiness.clone(),
+        speech,
+        max_lag: config.max_lag,
+        sources: config.sources.clone(),
+        runtime: tokio::runtime::Handle::current(),
+    })?;
+
+    let site = Site {
+        source,
+        telemetry,
+        readiness,
+        language: config.language,
+        render_action: None,
+        mailbox: manner.mailbox,
+        clock: clock::now,
+    };
+    let (stop_http, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(http::serve(listener, site, async {
+        // A dropped sender is a stop too.
+        let _ = stopped.await;
+    }));
+    (manner.serving)(address);
+    tracing::info!(%address, matrices = set.matrices.len(), "serving");
+
+    let failed = tokio::select! {
+        () = shutdown => None,
+        // The evaluator ends by itself only when the reader cannot go on.
+        why = &mut ended => why.ok().flatten(),
+    };
+    tracing::info!("stopping: the sources are left, what was read is applied and committed");
+    let stopping = tokio::task::spawn_blocking(move || {
+        let stopped = consumer.stop(READER_STOPS_WITHIN);
+        // The reader's end of the channel is gone now, so the evaluator applies what is left and ends.
+        let joined = evaluation.join();
+        let flushed = letters.flush(READER_STOPS_WITHIN);
+        (stopped, joined.is_ok(), flushed)
+    });
+    let (stopped, evaluated, flushed) =
+        stopping.await.map_err(|error| Failure::Run(format!("the shutdown failed: {error}")))?;
+    let left = notifier.drain(NOTIFIER_DRAINS_WITHIN).await;
+    outcomes.abort();
+    let _ = stop_http.send(());
+    match server.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the server ended badly"),
+        Err(error) => tracing::warn!(%error, "the server ended badly"),
+    }
+    if left > 0 {
+        tracing::warn!(left, "notices are left unsent");
+    }
+    for error in [stopped.err(), flushed.err()].into_iter().flatten() {
+        tracing::warn!(%error, "stopping");
+    }
+    match failed {
+        Some(why) => Err(Failure::Run(why)),
+        None if !evaluated => Err(Failure::Run("the evaluation ended by a defect of the program; see the log".to_owned())),
+        None => Ok(()),
+    }
+}
+
+/// What notices need besides themselves.
+struct Speech {
+    plan: Arc<crate::plan::Plan>,
+    domain: String,
+    board: Option<String>,
+    /// The first second that was evaluated since the start; 0 before.
+    decides_since: std::sync::atomic::AtomicI64,
+    /// Nothing was told before this start, so nothing can be told again.
+    new: bool,
+}
+
+impl Speech {
+    /// State is in memory: what was outside `ok` already when deciding began may have been told before, and says so.
+    fn context(&self, notification: &Notification) -> notice::Context<'_> {
+        let began = Timestamp(self.decides_since.load(std::sync::atomic::Ordering::Relaxed));
+        let transition = &notification.transition;
+        let range = transition.matrix.rows.get(transition.row).zip(transition.range);
+        let hold = range.and_then(|(row, range)| row.ranges.get(range)).map_or(Millis::ZERO, |range| range.hold);
+        let restarted = !self.new && notification.since - hold <= began + Millis::SECOND;
+        notice::Context { plan: &self.plan, domain: &self.domain, board: self.board.as_deref(), restarted }
+    }
+}

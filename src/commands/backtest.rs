@@ -9,6 +9,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use super::files::Secrets;
 use super::{Failure, setup};
 use crate::domain::{Key, Millis, Timestamp};
 use crate::floor::Taken;
@@ -55,12 +56,12 @@ fn every(text: &str) -> Result<Millis, String> {
 }
 
 pub fn run(args: Backtest) -> Result<(), Failure> {
-    let setup = setup::load(args.config.as_deref(), Some(&args.matrix))?;
+    let setup = setup::load(args.config.as_deref(), Some(&args.matrix), Secrets::LeaveOut)?;
     let wanted = wanted(&args.indicators)?;
     let decoder = Decoder { format: crate::wire::Format::Canonical, states: setup.config.agent_states.clone() };
     let mut files = args.events.iter().map(Lines::open).collect::<Result<Vec<_>, _>>()?;
 
-    let plan = setup.plan.clone();
+    let plan = setup.set.plan.clone();
     let mut out = Printer {
         out: BufWriter::with_capacity(1 << 16, std::io::stdout().lock()),
         format: args.format,
@@ -70,7 +71,7 @@ pub fn run(args: Backtest) -> Result<(), Failure> {
         day: (Timestamp::MIN, Timestamp::MIN),
         broken: None,
     };
-    let mut replay = Replay::new(plan, setup.matrices);
+    let mut replay = Replay::new(plan, setup.set.matrices);
     let mut told = Tally::default();
     while out.broken.is_none() {
         // The file whose next line is the earliest; lines without a time come at once.

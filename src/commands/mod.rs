@@ -5,6 +5,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod backtest;
+pub mod check;
+pub mod files;
+mod run;
 mod setup;
 pub mod simulate;
 
@@ -18,13 +21,19 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Run),
+    Check(check::Args),
     Backtest(backtest::Backtest),
+    Simulate(simulate::Simulate),
 }
 
 impl Cli {
     pub fn run(self) -> ExitCode {
         let done = match self.command {
+            Command::Run(args) => runtime().and_then(|runtime| runtime.block_on(run::run(args))),
+            Command::Check(args) => check::run(&args),
             Command::Backtest(args) => backtest::run(args),
+            Command::Simulate(args) => runtime().and_then(|runtime| runtime.block_on(simulate::run(args))),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,
@@ -34,6 +43,14 @@ impl Cli {
             }
         }
     }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Run(format!("the runtime could not be started: {error}")))
 }
 
 /// Why a command stops: the user's files or arguments (exit code 2), or the run itself (exit code 1).

@@ -1,21 +1,25 @@
-//! SEAM until config lands.
+//! Configuration and matrices as the commands that evaluate need them.
+
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::Failure;
-use crate::matrix::Matrix;
-use crate::plan::Plan;
+use super::files::{self, Secrets};
+use crate::config::{Config, MatrixSet};
 
-pub struct TmpConfig {
-    pub agent_states: std::collections::BTreeMap<String, crate::domain::AgentClass>,
-}
 pub struct Setup {
-    pub config: TmpConfig,
-    pub plan: Arc<Plan>,
-    pub matrices: Vec<Arc<Matrix>>,
+    pub config: Config,
+    pub set: MatrixSet,
 }
 
-pub fn load(_config: Option<&Path>, _matrices: Option<&[PathBuf]>) -> Result<Setup, Failure> {
-    let zone = std::env::var("TZTMP").ok().and_then(|z| jiff::tz::TimeZone::get(&z).ok()).unwrap_or(jiff::tz::TimeZone::UTC);
-    Ok(Setup { config: TmpConfig { agent_states: Default::default() }, plan: Arc::new(Plan { zone, ..Plan::default() }), matrices: vec![] })
+/// Reads the configuration, and the matrices in `matrices`, or those that the configuration names where that is `None`.
+/// Warnings are said on standard error.
+pub fn load(config: Option<&Path>, matrices: Option<&[PathBuf]>, secrets: Secrets) -> Result<Setup, Failure> {
+    let path = config;
+    let config = files::load_config(path, secrets)?;
+    let paths = matrices.map_or_else(|| files::matrix_paths(path, &config), <[PathBuf]>::to_vec);
+    let set = files::load_matrices(&paths, Some(&config))?;
+    for warning in config.warnings.iter().chain(&set.warnings) {
+        eprintln!("{warning}");
+    }
+    Ok(Setup { config, set })
 }

@@ -25,6 +25,8 @@ pub struct MatrixSet {
     /// The configuration's plan, or the default one, with what the rows name besides.
     pub plan: Arc<Plan>,
     pub warnings: Vec<Diagnostic>,
+    /// Of the files' names and texts: says which set is in force.
+    pub hash: String,
 }
 
 pub(super) const LANGUAGES: [(&str, Language); 3] = [("es", Language::Es), ("en", Language::En), ("pt", Language::Pt)];
@@ -68,7 +70,18 @@ pub fn matrices(files: &[(String, String)], config: Option<&Config>) -> Result<M
     }
     said.retain(|diagnostic| diagnostic.severity == Severity::Warning);
     let matrices = all.into_iter().map(|(read, _)| Arc::new(read.finish())).collect();
-    Ok(MatrixSet { matrices, plan: Arc::new(plan), warnings: said })
+    Ok(MatrixSet { matrices, plan: Arc::new(plan), warnings: said, hash: hash(files) })
+}
+
+fn hash(files: &[(String, String)]) -> String {
+    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+    for (name, text) in files {
+        for part in [name, text] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+    }
+    format!("{:016x}", hasher.digest())
 }
 
 /// A matrix whose rows still have their places.

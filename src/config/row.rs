@@ -141,7 +141,7 @@ fn find_indicator(node: &Node, report: &mut Report) -> Option<&'static Indicator
     let name = text(node, "indicator", report)?;
     let found = indicators::find(name);
     if found.is_none() {
-        let hint = did_you_mean(name, indicators::all().iter().map(|i| i.name), "the indicators are");
+        let hint = did_you_mean(name, indicators::all().map(|i| i.name), "the indicators are");
         report.error(node.at, format!("unknown indicator `{name}`"), hint);
     }
     found

@@ -194,7 +194,7 @@ const FAMILIES: &[&[Indicator]] =
     &[speed::FAMILY, service::FAMILY, volume::FAMILY, response::FAMILY, handling::FAMILY, staffing::FAMILY];
 
 /// Every indicator, in the order of the documentation.
-pub fn all() -> impl Iterator<Item = &'static Indicator> {
+pub fn all() -> impl Iterator<Item = &'static Indicator> + Clone {
     FAMILIES.iter().copied().flatten()
 }
 

@@ -13,6 +13,7 @@
 
 mod collector;
 pub mod events;
+pub mod logging;
 mod metrics;
 mod openmetrics;
 pub mod source;

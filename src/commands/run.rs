@@ -1,0 +1,42 @@
+//! `atalaya run -c FILE`: the service.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Failure, setup};
+use crate::commands::files::Secrets;
+use crate::service;
+use crate::telemetry::logging;
+
+/// Runs the service: reads the sources, evaluates the matrices, tells, and serves the board, the API and the metrics
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The configuration; `config/default.yaml` in the repository says what every key means
+    #[arg(short, long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// One JSON object a log line instead of text
+    #[arg(long)]
+    pub log_json: bool,
+}
+
+pub async fn run(args: Run) -> Result<(), Failure> {
+    let setup = setup::load(Some(&args.config), None, Secrets::Read)?;
+    logging::start(if args.log_json { logging::Shape::Json } else { logging::Shape::Text });
+    let shutdown = stop_signal()?;
+    service::run(setup.config, setup.set, service::Manner::default(), shutdown).await
+}
+
+/// Done on SIGTERM or Ctrl-C.
+pub fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let listen = |kind| signal(kind).map_err(|error| Failure::Run(format!("signals cannot be listened to: {error}")));
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,193 @@
+//! The evaluator's side: flushes -> board, a tick each second, what it decides -> the notifier.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::Speech;
+use super::read::Flush;
+use crate::clock;
+use crate::commands::Failure;
+use crate::config::Source;
+use crate::domain::{Millis, Timestamp};
+use crate::http::SharedReadiness;
+use crate::kafka::consumer::Watch;
+use crate::kafka::status::{Ended, Status};
+use crate::notify::Notifier;
+use crate::pipeline::Evaluator;
+use crate::telemetry::Telemetry;
+use crate::telemetry::events::{Evaluated, OutboxDepth, PartitionProgress};
+
+pub struct Setup {
+    pub evaluator: Arc<Mutex<Evaluator>>,
+    pub flushed: Receiver<Flush>,
+    pub watch: Watch,
+    pub notifier: Notifier,
+    pub telemetry: Arc<Telemetry>,
+    pub readiness: SharedReadiness,
+    pub speech: Arc<Speech>,
+    pub max_lag: Millis,
+    pub sources: Vec<Source>,
+    pub runtime: tokio::runtime::Handle,
+}
+
+/// Starts the thread. The receiver hears why it ended by itself: the reader's failure.
+pub fn start(
+    setup: Setup,
+) -> Result<(JoinHandle<()>, tokio::sync::oneshot::Receiver<Option<String>>), Failure> {
+    let (tell, ended) = tokio::sync::oneshot::channel();
+    let thread = std::thread::Builder::new()
+        .name("evaluator".into())
+        .spawn(move || {
+            let why = Loop { setup, last: Timestamp::MIN, caught_up: None, ready: false }.run();
+            // The service may be stopping by itself.
+            let _ = tell.send(why);
+        })
+        .map_err(|error| Failure::Run(format!("the evaluator's thread could not be started: {error}")))?;
+    Ok((thread, ended))
+}
+
+struct Loop {
+    setup: Setup,
+    /// The last second that was evaluated.
+    last: Timestamp,
+    /// When the reader was first seen at where the sources ended at the start.
+    caught_up: Option<Timestamp>,
+    /// The boards show it.
+    ready: bool,
+}
+
+impl Loop {
+    fn run(mut self) -> Option<String> {
+        let runtime = self.setup.runtime.clone();
+        let _entered = runtime.enter();
+        loop {
+            let flush = match self.setup.flushed.recv_timeout(Duration::from_millis(250)) {
+                Ok(flush) => Some(flush),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return self.reader_failed(),
+            };
+            if let Some(flush) = &flush {
+                self.apply(flush);
+            }
+            let second = clock::now().floor_to(Millis::SECOND);
+            if second > self.last {
+                self.last = second;
+                let status = self.setup.watch.status();
+                self.tell(&status, flush.as_ref());
+                if self.ready && self.is_fresh(&status) {
+                    self.tick();
+                }
+                if let Some(Ended::Failed(why)) = status.ended {
+                    return Some(why);
+                }
+            }
+        }
+    }
+
+    fn reader_failed(&self) -> Option<String> {
+        match self.setup.watch.status().ended {
+            Some(Ended::Failed(why)) => Some(why),
+            _ => None,
+        }
+    }
+
+    fn apply(&mut self, flush: &Flush) {
+        {
+            let mut evaluator = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner);
+            for (source, batch) in &flush.batches {
+                evaluator.apply(*source, batch);
+            }
+            // While it catches up the numbers move with what has been read; after that with the clock.
+            let instant = if self.ready { Some(flush.wall) } else { flush.instant };
+            if let Some(instant) = instant {
+                evaluator.advance(instant);
+            }
+        }
+        if self.ready {
+            return;
+        }
+        if self.caught_up.is_none() && self.setup.watch.status().ready() {
+            self.caught_up = Some(clock::now());
+        }
+        // What had been read by then is in a flush made after it.
+        if self.caught_up.is_some_and(|seen| flush.wall > seen) && flush.instant.is_some() {
+            self.ready = true;
+        }
+    }
+
+    /// Decisions rest on numbers: none while a partition is too far behind.
+    fn is_fresh(&self, status: &Status) -> bool {
+        let now = clock::now();
+        let fresh = !status.partitions.is_empty()
+            && status.fresh_until().is_some_and(|until| now - until <= self.setup.max_lag);
+        let behind = format!(
+            "the sources are read more than {} behind: nothing is decided until they are caught up",
+            self.setup.max_lag
+        );
+        self.setup.readiness.set_degraded("lag", (!fresh).then_some(behind.as_str()));
+        fresh
+    }
+
+    fn tick(&mut self) {
+        let begun = clock::instant();
+        let (tick, watermark) = {
+            let mut evaluator = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner);
+            (evaluator.tick(), evaluator.now())
+        };
+        let first = &self.setup.speech.decides_since;
+        if first.load(Ordering::Relaxed) == 0 {
+            first.store(watermark.0, Ordering::Relaxed);
+        }
+        for transition in &tick.transitions {
+            let (from, to) = (transition.from.name(), transition.to.name());
+            tracing::info!(
+                matrix = %transition.matrix.name,
+                indicator = transition.selector.indicator.name,
+                queue = transition.key.queue.as_deref(),
+                channel = transition.key.channel.as_deref(),
+                from,
+                to,
+                value = transition.value,
+                reason = transition.reason.name(),
+                incident = %transition.incident,
+                "level changed"
+            );
+        }
+        for notification in &tick.notifications {
+            self.setup.notifier.enqueue(crate::notice::render(notification, &self.setup.speech.context(notification)));
+        }
+        self.setup.telemetry.emit(Evaluated { wall: clock::now(), watermark, took: clock::instant() - begun });
+    }
+
+    /// Once a second: what the pages say of the service.
+    fn tell(&self, status: &Status, flush: Option<&Flush>) {
+        let Setup { readiness, telemetry, notifier, .. } = &self.setup;
+        let reasons = status.not_ready();
+        let waiting = if reasons.is_empty() && !self.ready {
+            Some("the sources have been read, the numbers follow".to_owned())
+        } else {
+            (!self.ready).then(|| reasons.join("; "))
+        };
+        readiness.set_reason("start", waiting.as_deref());
+        let problems = status.degraded();
+        readiness.set_degraded("kafka", (!problems.is_empty()).then(|| problems.join("; ")).as_deref());
+        let undelivered = notifier.health();
+        readiness.set_degraded("notify", (!undelivered.is_empty()).then(|| undelivered.join("; ")).as_deref());
+        telemetry.emit(OutboxDepth(notifier.depth()));
+        for partition in &status.partitions {
+            let source = status.topics.get(partition.tp.source).map_or("?", String::as_str);
+            let lag = Some(partition.lag());
+            telemetry.emit(PartitionProgress { source, partition: partition.tp.partition, lag, stream_time: None });
+        }
+        let Some(flush) = flush else { return };
+        for (source, heard) in self.setup.sources.iter().zip(&flush.heard) {
+            let silent = source.silent_after.filter(|after| self.ready && flush.wall - *heard > *after).map(|after| {
+                format!("topic `{}` has been silent since {heard}, longer than its silent_after of {after}", source.topic)
+            });
+            readiness.set_degraded(&format!("silent {}", source.topic), silent.as_deref());
+        }
+    }
+}

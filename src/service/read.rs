@@ -1,0 +1,275 @@
+//! The reader's side: records -> wire -> floors, a flush ten times a second.
+//!
+//! One floor per partition. A partition that is taken away keeps its floor: should it come back, it goes on where it was.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+
+use crate::clock;
+use crate::config::Config;
+use crate::domain::{Millis, Timestamp};
+use crate::floor::{Batch, Counters, Floor, Taken};
+use crate::kafka::{DeadLetters, Handler, Letter, Record, TopicPartition};
+use crate::plan::Plan;
+use crate::telemetry::events::{Dropped, Outcome, PartitionProgress, PartitionRevoked, RecordRejected, RecordsRead};
+use crate::telemetry::Telemetry;
+use crate::wire::{Decoded, Decoder, Reason};
+
+/// Flushes that may wait for the evaluator; then the reader waits, and with it the reading.
+pub const FLUSHES_AHEAD: usize = 64;
+
+const FLUSH_EVERY: Millis = Millis(100);
+
+/// A producer's clock may be this far ahead of the broker's without holding its events back while catching up.
+const SKEW: Millis = Millis::SECOND;
+
+/// What all floors contributed since the last flush.
+pub struct Flush {
+    /// When it was made.
+    pub wall: Timestamp,
+    /// The instant that all floors have come to; `None` while one has not begun.
+    pub instant: Option<Timestamp>,
+    /// By number of floor.
+    pub batches: Vec<(u32, Batch)>,
+    /// When each source last gave a record, by the wall clock; counted from the start where it gave none.
+    pub heard: Vec<Timestamp>,
+}
+
+struct Place {
+    number: u32,
+    floor: Floor,
+    /// The offset after the last record taken.
+    next: Option<i64>,
+    /// It has been read to its end; from then on its time is the wall clock's.
+    live: bool,
+    assigned: bool,
+    seen: Counters,
+}
+
+pub struct Reader {
+    plan: Arc<Plan>,
+    topics: Vec<String>,
+    decoders: Vec<Decoder>,
+    places: BTreeMap<TopicPartition, Place>,
+    letters: Arc<DeadLetters>,
+    telemetry: Arc<Telemetry>,
+    flushes: SyncSender<Flush>,
+    flushed: Timestamp,
+    progress: Timestamp,
+    now: Timestamp,
+    /// Per source, by outcome, since the last flush.
+    counts: Vec<[u64; 5]>,
+    heard: Vec<Timestamp>,
+}
+
+const OUTCOMES: [Outcome; 5] =
+    [Outcome::Applied, Outcome::Duplicate, Outcome::Held, Outcome::NoEffect, Outcome::Ignored];
+
+impl Reader {
+    pub fn new(
+        config: &Config,
+        plan: Arc<Plan>,
+        letters: Arc<DeadLetters>,
+        telemetry: Arc<Telemetry>,
+        flushes: SyncSender<Flush>,
+    ) -> Self {
+        let decoder = |source: &crate::config::Source| Decoder {
+            format: source.format,
+            states: config.agent_states.clone(),
+        };
+        let now = clock::now();
+        Reader {
+            plan,
+            topics: config.sources.iter().map(|source| source.topic.clone()).collect(),
+            decoders: config.sources.iter().map(decoder).collect(),
+            places: BTreeMap::new(),
+            letters,
+            telemetry,
+            flushes,
+            flushed: now,
+            progress: now,
+            now,
+            counts: vec![[0; 5]; config.sources.len()],
+            heard: vec![now; config.sources.len()],
+        }
+    }
+
+    fn topic(&self, source: usize) -> &str {
+        self.topics.get(source).map_or("?", String::as_str)
+    }
+
+    fn reject(&mut self, record: &Record<'_>, reason: Reason) {
+        let source = self.topics.get(record.source).map_or("?", String::as_str);
+        self.telemetry.emit(RecordRejected { source, partition: record.partition, offset: record.offset, reason });
+        // What was refused before this group committed it is in the dead letters already.
+        if !record.replayed {
+            self.letters.send(&Letter {
+                reason: reason.name(),
+                topic: source,
+                partition: record.partition,
+                offset: record.offset,
+                key: record.key,
+                payload: record.payload,
+            });
+        }
+    }
+
+    fn flush(&mut self) {
+        let now = clock::now();
+        self.flushed = now;
+        self.now = now;
+        let mut instant = Some(now);
+        let mut batches = Vec::new();
+        for place in self.places.values_mut() {
+            if place.live {
+                place.floor.advance(now);
+            } else if place.assigned {
+                // Still catching up: the numbers are of no later than what it has read.
+                instant = match (instant, place.floor.stream_time()) {
+                    (Some(instant), Some(time)) => Some(instant.min(time)),
+                    _ => None,
+                };
+            }
+            let batch = place.floor.flush();
+            if !batch.keys.is_empty() {
+                batches.push((place.number, batch));
+            }
+        }
+        let flush = Flush { wall: now, instant, batches, heard: self.heard.clone() };
+        // The evaluator is gone only while the service stops.
+        let _ = self.flushes.send(flush);
+        self.tell(now);
+    }
+
+    /// Counters and gauges: outcomes at each flush, places once a second.
+    fn tell(&mut self, now: Timestamp) {
+        for (source, counts) in self.topics.iter().zip(&mut self.counts) {
+            for (outcome, count) in OUTCOMES.into_iter().zip(std::mem::take(counts)) {
+                if count > 0 {
+                    self.telemetry.emit(RecordsRead { source, outcome, count });
+                }
+            }
+        }
+        if now - self.progress < Millis::SECOND {
+            return;
+        }
+        self.progress = now;
+        for (tp, place) in &mut self.places {
+            let source = self.topics.get(tp.source).map_or("?", String::as_str);
+            self.telemetry.emit(PartitionProgress {
+                source,
+                partition: tp.partition,
+                lag: None,
+                stream_time: place.floor.stream_time(),
+            });
+            let (was, is) = (place.seen, place.floor.counters());
+            place.seen = is;
+            for (limit, count) in [
+                ("open_interactions", is.over_interactions - was.over_interactions),
+                ("closed_interactions", is.forgotten_early - was.forgotten_early),
+                ("agents", is.over_agents - was.over_agents),
+                ("events_per_interaction", is.over_events - was.over_events),
+                ("held_ahead", is.over_held - was.over_held),
+                ("keys", is.over_names - was.over_names),
+            ] {
+                self.telemetry.emit(Dropped { limit, count });
+            }
+        }
+    }
+}
+
+impl Handler for Reader {
+    fn record(&mut self, record: Record<'_>) {
+        let tp = TopicPartition { source: record.source, partition: record.partition };
+        if let Some(heard) = self.heard.get_mut(record.source) {
+            *heard = self.now;
+        }
+        let Some(payload) = record.payload else { return };
+        let Some(decoder) = self.decoders.get(record.source) else { return };
+        let Some(place) = self.places.get_mut(&tp) else { return };
+        place.next = Some(record.offset + 1);
+        let outcome = match decoder.decode(payload) {
+            Decoded::Event(event) => {
+                // Until it has caught up a partition lives in its records' time: the broker's, where that is earlier.
+                let cap = match record.timestamp {
+                    Some(broker) if !place.live => self.now.min(broker + SKEW),
+                    _ => self.now,
+                };
+                if event.time >= cap {
+                    self.now = clock::now();
+                }
+                let cap = if place.live { self.now } else { cap };
+                place.floor.take(&event, cap)
+            }
+            Decoded::Ignored => {
+                if let Some(counts) = self.counts.get_mut(record.source) {
+                    counts[4] += 1;
+                }
+                return;
+            }
+            Decoded::Rejected(reason) => return self.reject(&record, reason),
+        };
+        let column = match outcome {
+            Taken::Applied => 0,
+            Taken::Duplicate => 1,
+            Taken::Held => 2,
+            Taken::NoEffect => 3,
+            Taken::Refused(reason) => return self.reject(&record, reason),
+        };
+        if let Some(counts) = self.counts.get_mut(record.source) {
+            counts[column] += 1;
+        }
+    }
+
+    fn assigned(&mut self, partitions: &[TopicPartition]) {
+        for tp in partitions {
+            let number = self.places.len() as u32;
+            let place = self.places.entry(*tp).or_insert_with(|| Place {
+                number,
+                floor: Floor::new(self.plan.clone()),
+                next: None,
+                live: false,
+                assigned: true,
+                seen: Counters::default(),
+            });
+            place.assigned = true;
+        }
+    }
+
+    fn revoked(&mut self, partitions: &[TopicPartition]) {
+        for tp in partitions {
+            if let Some(place) = self.places.get_mut(tp) {
+                place.assigned = false;
+                place.live = false;
+            }
+            self.telemetry.emit(PartitionRevoked { source: self.topic(tp.source), partition: tp.partition });
+        }
+    }
+
+    fn caught_up(&mut self, partition: TopicPartition, _offset: i64) {
+        if let Some(place) = self.places.get_mut(&partition) {
+            place.live = true;
+        }
+    }
+
+    fn idle(&mut self) {
+        let now = clock::now();
+        self.now = now;
+        if now - self.flushed >= FLUSH_EVERY {
+            self.flush();
+        }
+    }
+
+    fn resume_from(&mut self, partition: TopicPartition) -> Option<i64> {
+        self.places.get(&partition)?.next
+    }
+
+    fn may_commit(&mut self) -> bool {
+        self.letters.in_flight() == 0
+    }
+
+    fn stopping(&mut self) {
+        self.flush();
+    }
+}
