@@ -84,9 +84,10 @@ fn message(notification: &Notification) -> Message {
 async fn fates(notifier: &Notifier, count: usize) -> Vec<(String, Fate)> {
     let mut outcomes = notifier.outcomes().unwrap();
     let mut fates = Vec::new();
+    let end = tokio::time::Instant::now() + Duration::from_secs(20);
     while fates.len() < count {
-        let wait = tokio::time::timeout(Duration::from_secs(20), outcomes.recv());
-        let Outcome { notification, result, .. } = wait.await.expect("an outcome within 20 s").unwrap();
+        let wait = tokio::time::timeout_at(end, outcomes.recv());
+        let Outcome { notification, result, .. } = wait.await.expect("every outcome within 20 s").unwrap();
         if !matches!(result, Fate::Retrying { .. }) {
             fates.push((notification.to.to_string(), result));
         }
