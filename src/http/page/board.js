@@ -79,6 +79,7 @@ const BEHIND_S = 5; // the figures are promised to be at most this old
 
 const $ = (id) => document.getElementById(id);
 const asked = new URLSearchParams(location.search);
+const polls = asked.has('poll'); // for what stands between and lets no stream through
 let language = WORDS[asked.get('lang')] ? asked.get('lang') : null;
 let words = WORDS[language || 'es'];
 let view = null;
@@ -580,6 +581,10 @@ async function readOnce() {
 
 function listen() {
   if (stream) stream.close();
+  if (polls) {
+    readOnce();
+    return;
+  }
   const about = query();
   stream = new EventSource(`/api/v1/stream?${about}`);
   stream.onmessage = (message) => show(JSON.parse(message.data));
@@ -589,6 +594,7 @@ function listen() {
 function remember() {
   const parameters = new URLSearchParams();
   if (asked.has('lang')) parameters.set('lang', asked.get('lang'));
+  if (polls) parameters.set('poll', '1');
   if ($('window').value) parameters.set('window', $('window').value);
   if ($('group').value !== 'queue') parameters.set('group', $('group').value);
   if ($('find').value) parameters.set('find', $('find').value);
@@ -616,7 +622,8 @@ listen();
 setInterval(() => {
   showStaleness();
   // A browser gives up a stream that was refused: begin again, and read by hand until it is back.
-  if (heard === null || performance.now() - heard > SILENT_MS) {
+  if (polls) readOnce();
+  else if (heard === null || performance.now() - heard > SILENT_MS) {
     if (stream.readyState === EventSource.CLOSED) listen();
     else readOnce();
   }
