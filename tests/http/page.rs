@@ -1,7 +1,7 @@
 //! The page: its files and headers, what its document says, and how a real browser shows it.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -96,7 +96,8 @@ fn each_cell_has_the_level_of_its_case() {
     assert_eq!(get(server.port, "/api/v1/board?window=9m").status, 400);
 }
 
-/// The page as the browser has it after its scripts ran, and a picture of it.
+/// The page as the browser has it after its scripts ran, and a picture of it. It polls: the browser's virtual time
+/// stands still while a stream is open.
 fn browse(server: &Server, query: &str, name: &str, width: u32, height: u32) -> Option<String> {
     let chromium = tools::find("chromium", "chromium")?;
     let profile = tempfile::tempdir().unwrap();
@@ -114,9 +115,21 @@ fn browse(server: &Server, query: &str, name: &str, width: u32, height: u32) -> 
         .arg(format!("--window-size={width},{height}"))
         .arg(format!("--screenshot={}", folder.join(name).display()))
         .arg(format!("http://127.0.0.1:{}/{query}", server.port));
-    let output = command.output().unwrap();
-    let dom = String::from_utf8(output.stdout).unwrap();
-    assert!(!dom.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    // Into a file, so that a browser that hangs can be given up without a full pipe in the way.
+    let dom = profile.path().join("dom.html");
+    let mut child = command.stdout(std::fs::File::create(&dom).unwrap()).stderr(Stdio::null()).spawn().unwrap();
+    let deadline = atalaya::clock::now() + atalaya::domain::Millis::MINUTE;
+    while child.try_wait().unwrap().is_none() {
+        if atalaya::clock::now() > deadline {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("the browser did not end within a minute");
+        }
+        // Another program works: there is nothing of ours to wait on.
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let dom = std::fs::read_to_string(dom).unwrap();
+    assert!(!dom.is_empty(), "the browser printed nothing");
     Some(dom)
 }
 
@@ -124,7 +137,7 @@ fn browse(server: &Server, query: &str, name: &str, width: u32, height: u32) -> 
 fn a_browser_shows_the_floor_and_its_incidents() {
     let server = Server::start(Table::floor(), Options { demo: true, clock: wall });
     server.readiness.set_reason("start", None);
-    let Some(dom) = browse(&server, "", "floor.png", 1400, 900) else { return };
+    let Some(dom) = browse(&server, "?poll=1", "floor.png", 1400, 900) else { return };
     for expected in [
         "<html lang=\"es\">",
         "Mover agentes del canal chat a reclamos; avisar al gerente de turno",
@@ -144,7 +157,7 @@ fn a_browser_shows_the_floor_and_its_incidents() {
 fn a_browser_says_that_figures_are_old_and_what_is_missing() {
     let server = Server::start(Table::floor(), Options { demo: false, clock: late_wall });
     server.readiness.set_degraded("smtp", Some("smtp: mail.acme.example:587 refuses connections"));
-    let Some(dom) = browse(&server, "?lang=en", "old.png", 1400, 900) else { return };
+    let Some(dom) = browse(&server, "?poll=1&lang=en", "old.png", 1400, 900) else { return };
     for expected in [
         "<body class=\"old\">",
         "OLD FIGURES. They are of",
@@ -159,7 +172,7 @@ fn a_browser_says_that_figures_are_old_and_what_is_missing() {
 #[test]
 fn a_browser_says_what_to_do_where_nothing_is_seen() {
     let server = Server::start(Table::empty(), Options { demo: false, clock: wall });
-    let Some(dom) = browse(&server, "?lang=en", "empty.png", 1400, 900) else { return };
+    let Some(dom) = browse(&server, "?poll=1&lang=en", "empty.png", 1400, 900) else { return };
     assert!(dom.contains("No queue has been seen yet") && dom.contains("No case is watched yet"), "{dom}");
 }
 

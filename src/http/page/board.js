@@ -79,10 +79,11 @@ const BEHIND_S = 5; // the figures are promised to be at most this old
 
 const $ = (id) => document.getElementById(id);
 const asked = new URLSearchParams(location.search);
+const polls = asked.has('poll'); // for what stands between and lets no stream through
 let language = WORDS[asked.get('lang')] ? asked.get('lang') : null;
 let words = WORDS[language || 'es'];
 let view = null;
-let heard = null; // performance.now() of the last document
+let shown = null; // what is on the page: { at: performance.now() then, time, age }
 let stream = null;
 let openDefinition = null;
 let known = null; // incident id -> level, to say what changes
@@ -158,14 +159,13 @@ function applyLanguage() {
 function showStaleness() {
   const banner = $('stale');
   let text = '';
-  if (heard === null) {
+  if (shown === null) {
     if (performance.now() > SILENT_MS) text = words.never;
   } else {
-    const silence = performance.now() - heard;
-    const age = duration(view.age + silence / 1000);
-    const told = { time: clock(view.time), age };
-    if (silence > SILENT_MS) text = fill(words.stale, told);
-    else if (view.age > BEHIND_S) text = fill(words.behind, { time: told.time, age: duration(view.age) });
+    const silence = performance.now() - shown.at;
+    const age = duration(shown.age + silence / 1000);
+    if (silence > SILENT_MS) text = fill(words.stale, { time: clock(shown.time), age });
+    else if (shown.age > BEHIND_S) text = fill(words.behind, { time: clock(shown.time), age });
   }
   setText(banner, text);
   banner.hidden = text === '';
@@ -213,6 +213,8 @@ function showWindows() {
 }
 
 // -- incidents --
+const cardParts = new WeakMap();
+
 function showIncidents() {
   const list = $('incidents');
   const shown = view.alerts.slice(0, INCIDENTS_SHOWN);
@@ -229,32 +231,32 @@ function showIncidents() {
     if (!card) {
       card = element('li');
       card.dataset.id = alert.incident;
-      for (const part of ['where', 'level', 'what', 'since', 'figure', 'action']) card[part] = card.appendChild(element('div', part));
-      card.value = card.figure.appendChild(element('span', 'value'));
-      card.goal = card.figure.appendChild(element('span', 'goal'));
-      card.entry = card.figure.appendChild(element('span', 'dim'));
+      const parts = {};
+      for (const part of ['where', 'level', 'what', 'since', 'figure', 'action']) parts[part] = card.appendChild(element('div', part));
+      for (const part of ['value', 'goal', 'entry']) parts[part] = parts.figure.appendChild(element('span', part));
+      cardParts.set(card, parts);
     }
-    fillIncident(card, alert);
+    fillIncident(card, cardParts.get(card), alert);
     if (list.children[index] !== card) list.insertBefore(card, list.children[index] || null);
   });
   for (const card of old.values()) card.remove();
   sayChanges();
 }
 
-function fillIncident(card, alert) {
+function fillIncident(card, parts, alert) {
   card.className = `incident ${alert.to}${alert.closed_hours ? ' closed' : ''}`;
-  card.level.className = `level ${alert.to}`;
-  setText(card.level, words.levels[alert.to] + (alert.closed_hours ? ` (${words.closed})` : ''));
-  setText(card.where, place(alert));
-  setText(card.what, `${columnName(alert.indicator)}${labels(alert) ? ` (${labels(alert)})` : ''} · ${alert.matrix}`);
-  setText(card.since, `${words.since} ${duration((Date.parse(view.time) - Date.parse(alert.since)) / 1000)} (${clock(alert.since).slice(0, 5)})`);
-  setText(card.value, alert.value_now === null ? words.noValue : figure(alert.value_now, alert.unit));
-  setText(card.goal, alert.goal ? `${words.goal} ${alert.goal}` : '');
-  setText(card.entry, `${words.atEntry} ${figure(alert.value, alert.unit)}`);
+  parts.level.className = `level ${alert.to}`;
+  setText(parts.level, words.levels[alert.to] + (alert.closed_hours ? ` (${words.closed})` : ''));
+  setText(parts.where, place(alert));
+  setText(parts.what, `${columnName(alert.indicator)}${labels(alert) ? ` (${labels(alert)})` : ''} · ${alert.matrix}`);
+  setText(parts.since, `${words.since} ${duration((Date.parse(view.time) - Date.parse(alert.since)) / 1000)} (${clock(alert.since).slice(0, 5)})`);
+  setText(parts.value, alert.value_now === null ? words.noValue : figure(alert.value_now, alert.unit));
+  setText(parts.goal, alert.goal ? `${words.goal} ${alert.goal}` : '');
+  setText(parts.entry, `${words.atEntry} ${figure(alert.value, alert.unit)}`);
   const action = alert.action || words.noAction;
-  if (card.action.dataset.signature !== language + action) {
-    card.action.dataset.signature = language + action;
-    card.action.replaceChildren(element('span', 'hint', words.todo), document.createTextNode(action));
+  if (parts.action.dataset.signature !== language + action) {
+    parts.action.dataset.signature = language + action;
+    parts.action.replaceChildren(element('span', 'hint', words.todo), document.createTextNode(action));
   }
 }
 
@@ -530,7 +532,6 @@ function showMailAs(html) {
 // -- documents in --
 function show(document_) {
   view = document_;
-  heard = performance.now();
   const wanted = WORDS[asked.get('lang')] ? asked.get('lang') : view.language;
   if (language !== wanted || $('legend').childElementCount === 0) {
     language = wanted;
@@ -546,6 +547,8 @@ function show(document_) {
   showIncidents();
   showHead();
   showRows();
+  // Only now, so that a fault above lets the page say that it stands still.
+  shown = { at: performance.now(), time: view.time, age: view.age };
   showStaleness();
   $('inbox').hidden = !view.demo;
   if (view.demo && inbox.timer === null) {
@@ -564,22 +567,26 @@ function query() {
 
 async function readOnce() {
   const about = query();
+  let document_ = null;
   try {
     const answer = await fetch(`/api/v1/board?${about}`, { cache: 'no-store' });
-    if (answer.ok) {
-      const document_ = await answer.json();
-      if (about === query()) show(document_);
-    } else if (answer.status === 400 && asked.has('window')) {
+    if (answer.ok) document_ = await answer.json();
+    else if (answer.status === 400 && asked.has('window')) {
       asked.delete('window'); // a window that is not configured here
       listen();
     }
   } catch {
-    // The clock of showStaleness says it.
+    return; // no connection: showStaleness says it
   }
+  if (document_ && about === query()) show(document_);
 }
 
 function listen() {
   if (stream) stream.close();
+  if (polls) {
+    readOnce();
+    return;
+  }
   const about = query();
   stream = new EventSource(`/api/v1/stream?${about}`);
   stream.onmessage = (message) => show(JSON.parse(message.data));
@@ -589,6 +596,7 @@ function listen() {
 function remember() {
   const parameters = new URLSearchParams();
   if (asked.has('lang')) parameters.set('lang', asked.get('lang'));
+  if (polls) parameters.set('poll', '1');
   if ($('window').value) parameters.set('window', $('window').value);
   if ($('group').value !== 'queue') parameters.set('group', $('group').value);
   if ($('find').value) parameters.set('find', $('find').value);
@@ -616,7 +624,8 @@ listen();
 setInterval(() => {
   showStaleness();
   // A browser gives up a stream that was refused: begin again, and read by hand until it is back.
-  if (heard === null || performance.now() - heard > SILENT_MS) {
+  if (polls) readOnce();
+  else if (shown === null || performance.now() - shown.at > SILENT_MS) {
     if (stream.readyState === EventSource.CLOSED) listen();
     else readOnce();
   }
