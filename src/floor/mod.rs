@@ -77,6 +77,8 @@ struct Interaction {
     moments: Vec<Moment>,
     /// The earliest moment in the heap that is for it; `i64::MAX`: none.
     due: i64,
+    /// Until when it is held; after that it is only remembered, and a late event does not correct it.
+    held_until: i64,
     open: bool,
 }
 
@@ -166,17 +168,26 @@ impl Floor {
     }
 
     fn apply_interaction(&mut self, id: &str, time: i64, whose: u128, event: &InteractionEvent<'_>) -> Taken {
+        let horizon = self.horizon();
         let Floor { plan, names, interactions, combiner, counters, scratch, clock, .. } = self;
         let held = interactions.len();
         let entry = match interactions.entry(whose) {
+            Entry::Occupied(entry) if time < horizon && entry.get().held_until < *clock => {
+                return Taken::Refused(Reason::TooLate);
+            }
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(_) if time < *clock - plan.lateness.0 => return Taken::Refused(Reason::TooLate),
+            Entry::Vacant(_) if time < horizon => return Taken::Refused(Reason::TooLate),
             Entry::Vacant(_) if held >= plan.limits.open_interactions + plan.limits.closed_interactions => {
                 counters.over_interactions += 1;
                 return Taken::NoEffect;
             }
             Entry::Vacant(entry) => {
-                entry.insert(Interaction { moments: Vec::with_capacity(4), due: i64::MAX, open: false })
+                entry.insert(Interaction {
+                    moments: Vec::with_capacity(4),
+                    due: i64::MAX,
+                    held_until: i64::MAX,
+                    open: false,
+                })
             }
         };
         let id_hash = xxh3_64(id.as_bytes());
@@ -217,6 +228,7 @@ impl Floor {
         }
         let open = fold.is_open();
         let forget = fold.forget_at(plan.lateness);
+        entry.held_until = fold.held_until(plan.lateness);
         fold.finish(&mut context, new);
         let pending = new.iter().map(|c| c.at).filter(|at| *at >= *clock).min();
         difference(old, new, |contribution| {
@@ -233,6 +245,11 @@ impl Floor {
         let was_open = std::mem::replace(&mut entry.open, open);
         self.note_open(whose, last, was_open, open);
         Taken::Applied
+    }
+
+    /// Events before this are too late. The clock stands one millisecond after the last event.
+    fn horizon(&self) -> i64 {
+        self.clock.saturating_sub(self.plan.lateness.0 + 1)
     }
 
     fn note_open(&mut self, whose: u128, last: i64, was_open: bool, open: bool) {
@@ -253,8 +270,8 @@ impl Floor {
     }
 
     fn apply_agent(&mut self, id: &str, time: i64, event: &AgentSnapshot<'_>) -> Taken {
+        let horizon = self.horizon();
         let Floor { plan, names, agents, combiner, counters, scratch, clock, .. } = self;
-        let horizon = *clock - plan.lateness.0;
         if time < horizon {
             return Taken::Refused(Reason::TooLate);
         }
