@@ -181,14 +181,12 @@ impl Floor {
                 counters.over_interactions += 1;
                 return Taken::NoEffect;
             }
-            Entry::Vacant(entry) => {
-                entry.insert(Interaction {
-                    moments: Vec::with_capacity(4),
-                    due: i64::MAX,
-                    held_until: i64::MAX,
-                    open: false,
-                })
-            }
+            Entry::Vacant(entry) => entry.insert(Interaction {
+                moments: Vec::with_capacity(4),
+                due: i64::MAX,
+                held_until: i64::MAX,
+                open: false,
+            }),
         };
         let id_hash = xxh3_64(id.as_bytes());
         if entry.moments.iter().any(|moment| moment.id_hash == id_hash) {
@@ -261,7 +259,10 @@ impl Floor {
         self.closed.insert((last, whose), ());
         while self.closed.len() > self.plan.limits.closed_interactions {
             let Some(((at, whose), ())) = self.closed.pop_first() else { break };
-            let current = self.interactions.get(&whose).is_some_and(|i| !i.open && i.moments.last().is_some_and(|m| m.time == at));
+            let current = self
+                .interactions
+                .get(&whose)
+                .is_some_and(|i| !i.open && i.moments.last().is_some_and(|m| m.time == at));
             if current {
                 self.interactions.remove(&whose);
                 self.counters.forgotten_early += 1;
