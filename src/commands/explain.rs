@@ -21,10 +21,7 @@ pub fn run(args: &Explain) -> Result<(), Failure> {
             Some(indicator) => entry(indicator),
             None => {
                 let known: Vec<&str> = indicators::all().map(|indicator| indicator.name).collect();
-                return Err(Failure::User(format!(
-                    "there is no indicator `{name}`. There are: {}.",
-                    known.join(", ")
-                )));
+                return Err(Failure::User(format!("there is no indicator `{name}`. There are: {}.", known.join(", "))));
             }
         },
     };
