@@ -199,3 +199,6 @@ pub const BREAKS: [(f64, Millis); 3] =
 pub const AGENT_HEARTBEAT: Millis = Millis(120_000);
 pub const FEED_HEARTBEAT: Millis = Millis(30_000);
 pub const AVALANCHE_FACTOR: f64 = 8.0;
+/// It has a steep front, as when a post goes round: that long it comes that many times faster still.
+pub const AVALANCHE_FRONT: Millis = Millis(30_000);
+pub const AVALANCHE_FRONT_FACTOR: f64 = 3.0;
