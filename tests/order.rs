@@ -55,7 +55,10 @@ fn snapshot() -> impl Strategy<Value = AgentSnapshot<'static>> {
     let pairs = prop::collection::vec((queue(), channel(), number(), number()), 0..3);
     let places = (prop::collection::vec(queue(), 0..3), pairs).prop_map(|(names, pairs)| AgentPlaces {
         names,
-        pairs: pairs.into_iter().map(|(queue, channel, busy, slots)| PairEntry { queue, channel, busy, slots }).collect(),
+        pairs: pairs
+            .into_iter()
+            .map(|(queue, channel, busy, slots)| PairEntry { queue, channel, busy, slots })
+            .collect(),
     });
     let channels = prop::option::of(prop::collection::vec(channel(), 0..3));
     (0..3u8, class, prop::option::of(places), channels, number(), number()).prop_map(
@@ -80,11 +83,8 @@ fn events() -> impl Strategy<Value = Vec<Event<'static>>> {
         1 => snapshot().prop_map(Body::Agent),
     ];
     prop::collection::vec((time, body), 1..60).prop_map(|list| {
-        let event = |(index, (time, body))| Event {
-            id: Cow::Owned(format!("{index}")),
-            time: Timestamp(START + time),
-            body,
-        };
+        let event =
+            |(index, (time, body))| Event { id: Cow::Owned(format!("{index}")), time: Timestamp(START + time), body };
         list.into_iter().enumerate().map(event).collect()
     })
 }

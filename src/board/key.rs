@@ -143,7 +143,8 @@ impl KeyState {
     /// Panes before this are merged by the minute: no edge that lies off the minute can come there again.
     fn fine_from(&self) -> i64 {
         let newest_hour = self.edges.iter().map(|edges| edges.left).max().unwrap_or(i64::MAX);
-        let hour_ago = self.edges.iter().map(|edges| edges.left).filter(|left| *left >= newest_hour - 2 * Millis::HOUR.0);
+        let hour_ago =
+            self.edges.iter().map(|edges| edges.left).filter(|left| *left >= newest_hour - 2 * Millis::HOUR.0);
         Timestamp(hour_ago.min().unwrap_or(newest_hour)).floor_to(COARSE).0
     }
 

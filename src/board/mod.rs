@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::domain::{Key, Timestamp};
-use crate::floor::cells::PANE;
 use crate::floor::Batch;
+use crate::floor::cells::PANE;
 use crate::plan::Plan;
 
 mod cells;
@@ -143,4 +143,3 @@ impl Board {
         Timestamp(self.now.0 - 1).floor_to(PANE).0
     }
 }
-

@@ -202,7 +202,9 @@ impl Lines {
 }
 
 fn unreadable(name: &str, error: &std::io::Error) -> Failure {
-    Failure::User(format!("cannot read the events of {name}: {error}. Give --events a file of one JSON object per line."))
+    Failure::User(format!(
+        "cannot read the events of {name}: {error}. Give --events a file of one JSON object per line."
+    ))
 }
 
 struct Printer<W: Write> {
@@ -276,7 +278,14 @@ impl<W: Write> Printer<W> {
         self.wanted = wanted;
     }
 
-    fn indicator(&mut self, time: Timestamp, key: &Key, selector: &Selector, reading: indicators::Reading, plan: &Plan) {
+    fn indicator(
+        &mut self,
+        time: Timestamp,
+        key: &Key,
+        selector: &Selector,
+        reading: indicators::Reading,
+        plan: &Plan,
+    ) {
         self.line(&IndicatorRecord { time, key, selector, reading, plan }, || {
             format!(
                 "{time} {} {} = {} ({} samples)",
@@ -305,7 +314,8 @@ impl<W: Write> Printer<W> {
     fn since_midnight(&mut self, now: Timestamp) -> Millis {
         if !(self.day.0..self.day.1).contains(&now) {
             let local = now.in_zone(&self.plan.zone);
-            let midnight = |day: &jiff::Zoned| day.start_of_day().ok().map(|t| Timestamp(t.timestamp().as_millisecond()));
+            let midnight =
+                |day: &jiff::Zoned| day.start_of_day().ok().map(|t| Timestamp(t.timestamp().as_millisecond()));
             let start = midnight(&local).unwrap_or_else(|| now.floor_to(Millis::DAY));
             let end = local.tomorrow().ok().as_ref().and_then(midnight).unwrap_or(start + Millis::DAY);
             self.day = (start, end);

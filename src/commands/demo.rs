@@ -207,8 +207,7 @@ fn settings(language: Language, places: &Places<'_>, secret: &str) -> Result<(Co
     let failed = |defects: Vec<config::Diagnostic>| {
         Failure::Run(format!("the demo's own files do not fit together:\n{}", files::paragraphs(&defects)))
     };
-    let config =
-        config::load("demo/config.yaml", include_str!("demo/config.yaml"), &over, None).map_err(failed)?;
+    let config = config::load("demo/config.yaml", include_str!("demo/config.yaml"), &over, None).map_err(failed)?;
     let name = format!("demo/{}.yaml", language.code());
     let set = config::matrices(&[(name, language.matrix().to_owned())], Some(&config)).map_err(failed)?;
     Ok((config, set))

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod backtest;
 pub mod check;
 mod demo;
+mod explain;
 pub mod files;
 mod run;
 mod setup;
@@ -26,6 +27,7 @@ enum Command {
     Run(run::Run),
     Check(check::Args),
     Backtest(backtest::Backtest),
+    Explain(explain::Explain),
     Simulate(simulate::Simulate),
 }
 
@@ -36,6 +38,7 @@ impl Cli {
             Command::Run(args) => runtime().and_then(|runtime| runtime.block_on(run::run(args))),
             Command::Check(args) => check::run(&args),
             Command::Backtest(args) => backtest::run(args),
+            Command::Explain(args) => explain::run(&args),
             Command::Simulate(args) => runtime().and_then(|runtime| runtime.block_on(simulate::run(args))),
         };
         match done {

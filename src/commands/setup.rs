@@ -18,7 +18,9 @@ pub fn load(config: Option<&Path>, matrices: Option<&[PathBuf]>, secrets: Secret
     let config = files::load_config(path, secrets)?;
     let paths = matrices.map_or_else(|| files::matrix_paths(path, &config), <[PathBuf]>::to_vec);
     let set = files::load_matrices(&paths, Some(&config))?;
-    for warning in config.warnings.iter().chain(&set.warnings) {
+    // What the built-in defaults leave open is nobody's fault.
+    let own = path.map(|_| &config.warnings).into_iter().flatten();
+    for warning in own.chain(&set.warnings) {
         eprintln!("{warning}");
     }
     Ok(Setup { config, set })

@@ -133,12 +133,14 @@ impl Combiner {
                     delta.panes.push(PaneDelta { start: Timestamp(start), cells: cells.into_vec() });
                 }
             }
-            for (age, running) in
-                [Age::Wait, Age::Unanswered, Age::Unqueued].into_iter().zip(self.running.get_mut(key as usize).into_iter().flatten())
+            for (age, running) in [Age::Wait, Age::Unanswered, Age::Unqueued]
+                .into_iter()
+                .zip(self.running.get_mut(key as usize).into_iter().flatten())
             {
                 if std::mem::take(&mut running.changed) {
                     // A start whose end came first stands below zero until it is known: it does not run.
-                    let oldest = running.starts.iter().find(|(_, count)| **count > 0).map(|(start, _)| Timestamp(*start));
+                    let oldest =
+                        running.starts.iter().find(|(_, count)| **count > 0).map(|(start, _)| Timestamp(*start));
                     delta.oldest.push((age, oldest));
                 }
             }

@@ -244,7 +244,10 @@ impl Floor {
         self.closed.insert((last, whose), ());
         while self.closed.len() > self.plan.limits.closed_interactions {
             let Some(((at, whose), ())) = self.closed.pop_first() else { break };
-            let current = self.interactions.get(&whose).is_some_and(|i| !i.open && i.moments.last().is_some_and(|m| m.time == at));
+            let current = self
+                .interactions
+                .get(&whose)
+                .is_some_and(|i| !i.open && i.moments.last().is_some_and(|m| m.time == at));
             if current {
                 self.interactions.remove(&whose);
                 self.counters.forgotten_early += 1;

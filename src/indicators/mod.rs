@@ -183,7 +183,6 @@ impl fmt::Debug for Indicator {
     }
 }
 
-
 /// The age of the oldest of `running`; how many run are its samples.
 fn oldest(view: &View<'_>, age: crate::floor::Age, running: i64) -> Reading {
     Reading { value: view.oldest(age).map(Millis::as_seconds), samples: running.max(0) as f64 }
@@ -214,7 +213,8 @@ impl Indicator {
             labels = labels.iter().flat_map(set).collect();
         }
         if has(Label::Treatment) {
-            let set = |l: &Labels| Treatment::ALL.iter().map(|t| Labels { treatment: Some(*t), ..*l }).collect::<Vec<_>>();
+            let set =
+                |l: &Labels| Treatment::ALL.iter().map(|t| Labels { treatment: Some(*t), ..*l }).collect::<Vec<_>>();
             labels = labels.iter().flat_map(set).collect();
         }
         if has(Label::State) {

@@ -28,11 +28,9 @@ pub(super) const FAMILY: &[Indicator] = &[
         "Mean time from the first unanswered customer message (the arrival is the first) to the reply that answers it.",
         |view, labels| of(view, labels, Sum::ResponseTotal, Sum::Responses),
     ),
-    mean(
-        "resolution_time",
-        "Mean time from arrived to the last closing, where that is resolved.",
-        |view, labels| of(view, labels, Sum::ResolutionTotal, Sum::Resolutions),
-    ),
+    mean("resolution_time", "Mean time from arrived to the last closing, where that is resolved.", |view, labels| {
+        of(view, labels, Sum::ResolutionTotal, Sum::Resolutions)
+    }),
 ];
 
 fn of(view: &View<'_>, labels: &Labels, total: Sum, samples: Sum) -> Reading {

@@ -81,8 +81,7 @@ pub(super) const FAMILY: &[Indicator] = &[
     },
 ];
 
-const CONNECTED: &[State] =
-    &[State::Available, State::Handling, State::Wrapup, State::Unproductive, State::Elsewhere];
+const CONNECTED: &[State] = &[State::Available, State::Handling, State::Wrapup, State::Unproductive, State::Elsewhere];
 
 /// The states that a label means.
 fn states(labels: &Labels) -> &'static [State] {

@@ -47,11 +47,8 @@ const SERVED: &[(&str, Served)] = &[
     ("threshold_short_abandoned", Served::ShortAbandoned),
 ];
 
-const SLOTS: &[(&str, Level)] = &[
-    ("slots_offered", Level::SlotsOffered),
-    ("slots_busy", Level::SlotsBusy),
-    ("busy_handling", Level::BusyHandling),
-];
+const SLOTS: &[(&str, Level)] =
+    &[("slots_offered", Level::SlotsOffered), ("slots_busy", Level::SlotsBusy), ("busy_handling", Level::BusyHandling)];
 
 /// Visits every counter of a key that is not zero, in the order of their names' lists. Integrals of agents' time are
 /// as of now, and may fall when a late snapshot corrects them: who shows them keeps the largest value shown.
@@ -100,7 +97,8 @@ pub struct WaitHistogram {
 
 pub fn wait_histogram(view: &View<'_>) -> WaitHistogram {
     let counts = view.histogram(Histogram::Wait);
-    let below = |bound: f64| counts.iter().filter(|(middle, _)| middle.as_seconds() <= bound).map(|(_, n)| *n).sum::<i64>();
+    let below =
+        |bound: f64| counts.iter().filter(|(middle, _)| middle.as_seconds() <= bound).map(|(_, n)| *n).sum::<i64>();
     let all: i64 = counts.iter().map(|(_, count)| *count).sum();
     WaitHistogram {
         buckets: WAIT_BOUNDS.iter().map(|bound| (*bound, below(*bound).max(0) as u64)).collect(),

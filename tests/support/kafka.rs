@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use atalaya::config::{Kafka, Secret};
 use atalaya::kafka::topics::{self, Made, TopicSpec};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
@@ -127,6 +129,15 @@ impl RealKafka {
         let spec = TopicSpec { name: name.to_owned(), partitions, settings: vec![("retention.ms", "-1")] };
         let made = topics::create(&self.client(), &spec, Duration::from_secs(20));
         assert!(matches!(made, Made::Created | Made::Existed), "topic {name}: {made:?}");
+    }
+
+    /// Raises a topic's number of partitions.
+    pub fn grow_topic(&self, name: &str, partitions: usize) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+        let grown = runtime.block_on(admin.create_partitions([&NewPartitions::new(name, partitions)], &options));
+        assert!(grown.is_ok_and(|results| results.iter().all(Result::is_ok)), "topic {name} did not grow");
     }
 
     pub fn client(&self) -> ClientConfig {

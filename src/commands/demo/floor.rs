@@ -55,7 +55,11 @@ impl Floor {
     }
 
     /// Goes on in real time, for ever. Something goes wrong [`CALM`] after `ready`, and again [`EVERY`] so often.
-    pub async fn live(mut self, incident: Option<IncidentKind>, mut ready: watch::Receiver<bool>) -> Result<(), Failure> {
+    pub async fn live(
+        mut self,
+        incident: Option<IncidentKind>,
+        mut ready: watch::Receiver<bool>,
+    ) -> Result<(), Failure> {
         let mut begins: Option<Timestamp> = None;
         while let Some(event) = self.next.take().or_else(|| self.simulation.next()) {
             self.wait(event.sent).await?;
@@ -95,11 +99,11 @@ impl Floor {
     }
 }
 
-/// The floor's own time of day: it is between 15:15 and 15:30 there when the demo begins, whatever the hour. Breaks are over
+/// The floor's own time of day: it is between 15:30 and 15:45 there when the demo begins, whatever the hour. Breaks are over
 /// for two hours then, so that all is well until the incident.
 fn zone(now: Timestamp) -> TimeZone {
     let quarter = 15 * Millis::MINUTE.0;
-    let wanted = 15 * Millis::HOUR.0 + 2 * quarter;
+    let wanted = 15 * Millis::HOUR.0 + 3 * quarter;
     let ahead = (wanted - now.0.rem_euclid(Millis::DAY.0)).rem_euclid(Millis::DAY.0);
     // Offsets go half a day either way.
     let ahead = if ahead > Millis::DAY.0 / 2 { ahead - Millis::DAY.0 } else { ahead };

@@ -19,7 +19,9 @@ fn line(what: &str, text: &str) {
 }
 
 pub fn begin() {
-    println!("Atalaya's demo: a simulated contact centre, its broker, mail server and webhook receiver in this process.");
+    println!(
+        "Atalaya's demo: a simulated contact centre, its broker, mail server and webhook receiver in this process."
+    );
     println!("Ctrl-C ends it; nothing leaves this machine.\n");
 }
 
@@ -40,7 +42,10 @@ pub async fn tell_when_ready(address: SocketAddr, incident: Option<IncidentKind>
     line("ready", &format!("the live board:  http://{board}"));
     if let Some(kind) = incident {
         println!("          In {} s {}. It lasts {}", floor::CALM.as_seconds(), foretold(kind), floor::INCIDENT);
-        println!("          and comes back every {}. The alerts go by real SMTP and HTTP to the mailbox at the", floor::EVERY);
+        println!(
+            "          and comes back every {}. The alerts go by real SMTP and HTTP to the mailbox at the",
+            floor::EVERY
+        );
         println!("          bottom of the board, and are named here. Metrics and API: /metrics, /api/v1/alerts.");
     }
     let _ = ready.send(true);
