@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod backtest;
 pub mod check;
+mod demo;
 mod explain;
 pub mod files;
 mod run;
@@ -22,6 +23,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Demo),
     Run(run::Run),
     Check(check::Args),
     Backtest(backtest::Backtest),
@@ -32,6 +34,7 @@ enum Command {
 impl Cli {
     pub fn run(self) -> ExitCode {
         let done = match self.command {
+            Command::Demo(args) => runtime().and_then(|runtime| runtime.block_on(demo::run(args))),
             Command::Run(args) => runtime().and_then(|runtime| runtime.block_on(run::run(args))),
             Command::Check(args) => check::run(&args),
             Command::Backtest(args) => backtest::run(args),

@@ -55,12 +55,11 @@ impl Simulation {
 
     /// An avalanche comes on top of the ordinary arrivals, whatever the hour.
     pub(super) fn arrive_in_avalanche(&mut self) {
-        if !self.is_on(IncidentKind::Avalanche) {
-            return;
-        }
+        let Some(age) = self.incident_age(IncidentKind::Avalanche) else { return };
         self.admit(world::COMPLAINTS);
         let ordinary = place(world::COMPLAINTS).arrivals_per_hour * self.settings.scale;
-        let gap = self.random.exponential(3600.0 / (ordinary * (world::AVALANCHE_FACTOR - 1.0)));
+        let front = if age < world::AVALANCHE_FRONT { world::AVALANCHE_FRONT_FACTOR } else { 1.0 };
+        let gap = self.random.exponential(3600.0 / (ordinary * (world::AVALANCHE_FACTOR - 1.0) * front));
         self.schedule(gap, Action::ArriveInAvalanche);
     }
 
