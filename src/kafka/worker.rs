@@ -649,6 +649,7 @@ impl Worker {
             end_at_start: slot.end_at_start,
             caught_up: slot.caught_up,
             records: slot.records,
+            read_before: slot.replayed_to > 0,
         }));
         status.assigned = self.assigned;
         status.starting = self.waiting.len() + self.resolved.len();
