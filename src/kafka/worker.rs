@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, RebalanceProtocol};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::types::RDKafkaRespErr;
@@ -615,7 +615,7 @@ impl Worker {
             return;
         }
         let tpl = self.list(due.iter().copied());
-        match self.reader.consumer().commit(&tpl, CommitMode::Async) {
+        match self.reader.commit(&tpl) {
             Ok(()) => {
                 self.commits_open += 1;
                 for (tp, _) in due {
