@@ -77,14 +77,17 @@ pub async fn run(
         domain: config.smtp.as_ref().map_or("atalaya.localhost", |smtp| notice::domain_of(&smtp.from)).to_owned(),
         board: config.http.public_url.clone(),
         decides_since: Default::default(),
+        ran_before: Default::default(),
         new: manner.new,
     });
+    let (stop_counting, counting) = tokio::sync::oneshot::channel();
     let outcomes = tokio::spawn(outcomes::follow(
         notifier.clone(),
         telemetry.clone(),
         readiness.clone(),
         speech.clone(),
         config.owner.clone(),
+        counting,
     ));
 
     let problems = Problems::default();
@@ -102,6 +105,7 @@ pub async fn run(
         evaluator,
         flushed,
         watch: consumer.watch(),
+        letters: letters.clone(),
         notifier: notifier.clone(),
         telemetry: telemetry.clone(),
         readiness: readiness.clone(),
@@ -114,7 +118,7 @@ pub async fn run(
     let site = Site {
         source,
         telemetry,
-        readiness,
+        readiness: readiness.clone(),
         language: config.language,
         render_action: None,
         mailbox: manner.mailbox,
@@ -133,6 +137,7 @@ pub async fn run(
         // The evaluator ends by itself only when the reader cannot go on.
         why = &mut ended => why.ok().flatten(),
     };
+    readiness.set_reason("stop", Some("the service is stopping"));
     tracing::info!("stopping: the sources are left, what was read is applied and committed");
     let stopping = tokio::task::spawn_blocking(move || {
         let stopped = consumer.stop(READER_STOPS_WITHIN);
@@ -144,7 +149,8 @@ pub async fn run(
     let (stopped, evaluated, flushed) =
         stopping.await.map_err(|error| Failure::Run(format!("the shutdown failed: {error}")))?;
     let left = notifier.drain(NOTIFIER_DRAINS_WITHIN).await;
-    outcomes.abort();
+    let _ = stop_counting.send(());
+    let _ = tokio::time::timeout(Duration::from_secs(1), outcomes).await;
     let _ = stop_http.send(());
     match server.await {
         Ok(Ok(())) => {}
@@ -173,7 +179,9 @@ struct Speech {
     board: Option<String>,
     /// The first second that was evaluated since the start; 0 before.
     decides_since: std::sync::atomic::AtomicI64,
-    /// Nothing was told before this start, so nothing can be told again.
+    /// The group has read the sources before: an earlier run may have told what this one finds.
+    ran_before: std::sync::atomic::AtomicBool,
+    /// Nothing was told before this start whatever the group says, so nothing can be told again.
     new: bool,
 }
 
@@ -184,7 +192,8 @@ impl Speech {
         let transition = &notification.transition;
         let range = transition.matrix.rows.get(transition.row).zip(transition.range);
         let hold = range.and_then(|(row, range)| row.ranges.get(range)).map_or(Millis::ZERO, |range| range.hold);
-        let restarted = !self.new && notification.since - hold <= began + Millis::SECOND;
+        let before = !self.new && self.ran_before.load(std::sync::atomic::Ordering::Relaxed);
+        let restarted = before && notification.since - hold <= began + Millis::SECOND;
         notice::Context { plan: &self.plan, domain: &self.domain, board: self.board.as_deref(), restarted }
     }
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::Offset;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 
@@ -379,7 +379,7 @@ impl Worker {
             return;
         }
         let tpl = self.list(due.iter().copied());
-        match self.reader.consumer().commit(&tpl, CommitMode::Async) {
+        match self.reader.commit(&tpl) {
             Ok(()) => {
                 self.commits_open += 1;
                 for (tp, _) in due {
@@ -413,6 +413,7 @@ impl Worker {
             end_at_start: slot.end_at_start,
             caught_up: slot.caught_up,
             records: slot.records,
+            read_before: slot.replayed_to > 0,
         }));
         status.assigned = self.assigned;
         status.starting = self.waiting.len() + self.resolved.len();

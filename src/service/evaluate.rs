@@ -13,17 +13,20 @@ use crate::commands::Failure;
 use crate::config::Source;
 use crate::domain::{Millis, Timestamp};
 use crate::http::SharedReadiness;
+use crate::kafka::DeadLetters;
 use crate::kafka::consumer::Watch;
+use crate::kafka::dead_letters::LetterCounters;
 use crate::kafka::status::{Ended, Status};
 use crate::notify::Notifier;
 use crate::pipeline::Evaluator;
 use crate::telemetry::Telemetry;
-use crate::telemetry::events::{Evaluated, OutboxDepth, PartitionProgress};
+use crate::telemetry::events::{Evaluated, EvaluatorRole, OutboxDepth, PartitionProgress};
 
 pub struct Setup {
     pub evaluator: Arc<Mutex<Evaluator>>,
     pub flushed: Receiver<Flush>,
     pub watch: Watch,
+    pub letters: Arc<DeadLetters>,
     pub notifier: Notifier,
     pub telemetry: Arc<Telemetry>,
     pub readiness: SharedReadiness,
@@ -39,7 +42,9 @@ pub fn start(setup: Setup) -> Result<(JoinHandle<()>, tokio::sync::oneshot::Rece
     let thread = std::thread::Builder::new()
         .name("evaluator".into())
         .spawn(move || {
-            let why = Loop { setup, last: Timestamp::MIN, caught_up: None, ready: false }.run();
+            let started = clock::now();
+            let letters = LetterCounters::default();
+            let why = Loop { setup, started, letters, last: Timestamp::MIN, caught_up: None, ready: false }.run();
             // The service may be stopping by itself.
             let _ = tell.send(why);
         })
@@ -47,8 +52,15 @@ pub fn start(setup: Setup) -> Result<(JoinHandle<()>, tokio::sync::oneshot::Rece
     Ok((thread, ended))
 }
 
+/// A topic that does not exist holds the start up for this long: it may be in the making. After that the others are
+/// worked with, and its absence only degrades the service.
+const TOPICS_WITHIN: Millis = Millis(15_000);
+
 struct Loop {
     setup: Setup,
+    started: Timestamp,
+    /// What has been told of the refused records.
+    letters: LetterCounters,
     /// The last second that was evaluated.
     last: Timestamp,
     /// When the reader was first seen at where the sources ended at the start.
@@ -61,6 +73,8 @@ impl Loop {
     fn run(mut self) -> Option<String> {
         let runtime = self.setup.runtime.clone();
         let _entered = runtime.enter();
+        // One instance alone in this version: it evaluates.
+        self.setup.telemetry.emit(EvaluatorRole { evaluates: true });
         loop {
             let flush = match self.setup.flushed.recv_timeout(Duration::from_millis(250)) {
                 Ok(flush) => Some(flush),
@@ -107,13 +121,26 @@ impl Loop {
         if self.ready {
             return;
         }
-        if self.caught_up.is_none() && self.setup.watch.status().ready() {
+        if self.caught_up.is_none() && self.unread(&self.setup.watch.status()).is_empty() {
             self.caught_up = Some(clock::now());
         }
         // What had been read by then is in a flush made after it.
         if self.caught_up.is_some_and(|seen| flush.wall > seen) && flush.instant.is_some() {
             self.ready = true;
         }
+    }
+
+    /// Why it has not caught up with the sources that there are.
+    fn unread(&self, status: &Status) -> Vec<String> {
+        let mut reasons = status.unread();
+        let nothing = !status.seen.contains(&true);
+        if nothing || clock::now() - self.started < TOPICS_WITHIN {
+            reasons.extend(status.never_seen());
+        }
+        if nothing && reasons.is_empty() {
+            reasons.push("the topics of the sources are being looked for".to_owned());
+        }
+        reasons
     }
 
     /// Decisions rest on numbers: none while a partition is too far behind.
@@ -138,6 +165,8 @@ impl Loop {
         let first = &self.setup.speech.decides_since;
         if first.load(Ordering::Relaxed) == 0 {
             first.store(watermark.0, Ordering::Relaxed);
+            let before = self.setup.watch.status().partitions.iter().any(|partition| partition.read_before);
+            self.setup.speech.ran_before.store(before, Ordering::Relaxed);
         }
         for transition in &tick.transitions {
             let (from, to) = (transition.from.name(), transition.to.name());
@@ -161,9 +190,9 @@ impl Loop {
     }
 
     /// Once a second: what the pages say of the service.
-    fn tell(&self, status: &Status, flush: Option<&Flush>) {
+    fn tell(&mut self, status: &Status, flush: Option<&Flush>) {
         let Setup { readiness, telemetry, notifier, .. } = &self.setup;
-        let reasons = status.not_ready();
+        let reasons = self.unread(status);
         let waiting = if reasons.is_empty() && !self.ready {
             Some("the sources have been read, the numbers follow".to_owned())
         } else {
@@ -175,6 +204,12 @@ impl Loop {
         let undelivered = notifier.health();
         readiness.set_degraded("notify", (!undelivered.is_empty()).then(|| undelivered.join("; ")).as_deref());
         telemetry.emit(OutboxDepth(notifier.depth()));
+        let letters = self.setup.letters.counters();
+        telemetry.emit(crate::telemetry::events::DeadLetters {
+            written: letters.delivered.saturating_sub(self.letters.delivered),
+            failed: letters.lost.saturating_sub(self.letters.lost),
+        });
+        self.letters = letters;
         for partition in &status.partitions {
             let source = status.topics.get(partition.tp.source).map_or("?", String::as_str);
             let lag = Some(partition.lag());

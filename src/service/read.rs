@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
+use std::time::Duration;
 
 use crate::clock;
 use crate::config::Config;
@@ -20,6 +21,9 @@ use crate::wire::{Decoded, Decoder, Reason};
 pub const FLUSHES_AHEAD: usize = 64;
 
 const FLUSH_EVERY: Millis = Millis(100);
+
+/// How long the last commit waits for the refused records before it to be written.
+const LETTERS_WITHIN: Duration = Duration::from_secs(3);
 
 /// A producer's clock may be this far ahead of the broker's without holding its events back while catching up.
 const SKEW: Millis = Millis::SECOND;
@@ -269,5 +273,7 @@ impl Handler for Reader {
 
     fn stopping(&mut self) {
         self.flush();
+        // What they belong to is committed only once they are written. Should they not be in time, the caller says so.
+        let _ = self.letters.flush(LETTERS_WITHIN);
     }
 }

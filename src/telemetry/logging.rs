@@ -1,6 +1,10 @@
 //! Log lines on standard error, their level by `RUST_LOG`.
 
+use std::error::Error as _;
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
@@ -24,11 +28,22 @@ pub fn start_quiet() {
 }
 
 fn begin(shape: Shape, default: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let (filter, wrong) = match EnvFilter::try_from_default_env() {
+        Ok(filter) => (filter, None),
+        Err(error) => {
+            let wrong = error.source().filter(|cause| cause.is::<ParseError>()).map(ToString::to_string);
+            (EnvFilter::new(default), wrong)
+        }
+    };
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // Colours are for people: a file or a collector of logs gets none.
+    let lines = lines.with_ansi(std::io::stderr().is_terminal());
     // It fails only where a logger stands already, which then serves.
     let _ = match shape {
         Shape::Text => lines.try_init(),
         Shape::Json => lines.json().try_init(),
     };
+    if let Some(wrong) = wrong {
+        tracing::warn!("RUST_LOG is not understood and ignored ({wrong}): write a level, such as debug");
+    }
 }

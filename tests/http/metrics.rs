@@ -8,7 +8,7 @@ use std::time::Duration;
 use atalaya::domain::Millis;
 use atalaya::matrix::Medium;
 use atalaya::telemetry::events::{
-    DeadLetter, Delivery, Dropped, Evaluated, EvaluatorRole, NotificationTried, OutboxDepth, Outcome,
+    DeadLetters, Delivery, Dropped, Evaluated, EvaluatorRole, NotificationTried, OutboxDepth, Outcome,
     PartitionProgress, PartitionRevoked, RecordRejected, RecordsRead, Reloaded,
 };
 use atalaya::wire;
@@ -26,8 +26,7 @@ fn live(server: &Server) {
     telemetry.emit(RecordsRead { source, outcome: Outcome::Applied, count: 1200 });
     telemetry.emit(RecordsRead { source, outcome: Outcome::Duplicate, count: 3 });
     telemetry.emit(RecordRejected { source, partition: 0, offset: 7, reason: wire::Reason::NotJson });
-    telemetry.emit(DeadLetter { error: None });
-    telemetry.emit(DeadLetter { error: Some("broker gone") });
+    telemetry.emit(DeadLetters { written: 1, failed: 1 });
     telemetry.emit(Dropped { limit: "keys", count: 2 });
     for partition in [0, 1] {
         let stream_time = Some(NOW - Millis::seconds(2));

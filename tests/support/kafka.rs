@@ -40,6 +40,8 @@ pub struct Consumed {
     pub offset: i64,
     pub key: Option<Vec<u8>>,
     pub payload: Option<Vec<u8>>,
+    /// Kafka timestamp in epoch milliseconds.
+    pub timestamp: Option<i64>,
     pub headers: BTreeMap<String, String>,
 }
 
@@ -186,6 +188,7 @@ impl RealKafka {
                 offset: message.offset(),
                 key: message.key().map(<[u8]>::to_vec),
                 payload: message.payload().map(<[u8]>::to_vec),
+                timestamp: message.timestamp().to_millis(),
                 headers: headers.unwrap_or_default(),
             });
         }

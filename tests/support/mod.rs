@@ -4,6 +4,9 @@
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
 pub mod kafka;
+pub mod mail;
+pub mod program;
+pub mod receiver;
 
 /// Says why a test is skipped, or fails where skipping is not allowed.
 pub fn skip(why: &str) {
