@@ -18,12 +18,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock;
-use crate::domain::{Millis, Timestamp};
-use crate::matrix::engine::Notification;
 use crate::commands::Failure;
 use crate::config::{Config, MatrixSet};
+use crate::domain::{Millis, Timestamp};
 use crate::http::{self, SharedReadiness, Site};
 use crate::kafka::{Consumer, DeadLetters, Options, Problems, Start};
+use crate::matrix::engine::Notification;
 use crate::notice;
 use crate::notify::{Notifier, Settings};
 use crate::pipeline::Evaluator;
@@ -165,7 +165,9 @@ pub async fn run(
     }
     match failed {
         Some(why) => Err(Failure::Run(why)),
-        None if !evaluated => Err(Failure::Run("the evaluation ended by a defect of the program; see the log".to_owned())),
+        None if !evaluated => {
+            Err(Failure::Run("the evaluation ended by a defect of the program; see the log".to_owned()))
+        }
         None => Ok(()),
     }
 }

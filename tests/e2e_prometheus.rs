@@ -159,8 +159,14 @@ fn prometheus_answers_what_the_api_says() {
     // PromQL can put roll-ups together out of the counters: all that was answered in these two hours, over all.
     let asa = said(&program, "asa").remove(&BTreeMap::from([("window".to_owned(), "24h".to_owned())])).unwrap();
     for (promql, expected) in [
-        ("atalaya_sum_wait_seconds_total{queue=\"\",channel=\"\"} / atalaya_sum_answered_total{queue=\"\",channel=\"\"}", asa),
-        ("atalaya_wait_seconds_sum{queue=\"\",channel=\"\"} / atalaya_wait_seconds_count{queue=\"\",channel=\"\"}", asa),
+        (
+            "atalaya_sum_wait_seconds_total{queue=\"\",channel=\"\"} / atalaya_sum_answered_total{queue=\"\",channel=\"\"}",
+            asa,
+        ),
+        (
+            "atalaya_wait_seconds_sum{queue=\"\",channel=\"\"} / atalaya_wait_seconds_count{queue=\"\",channel=\"\"}",
+            asa,
+        ),
     ] {
         let answer = prometheus.query(promql);
         let value = answer.values().next().unwrap_or_else(|| panic!("nothing answers {promql}"));

@@ -37,9 +37,7 @@ pub struct Setup {
 }
 
 /// Starts the thread. The receiver hears why it ended by itself: the reader's failure.
-pub fn start(
-    setup: Setup,
-) -> Result<(JoinHandle<()>, tokio::sync::oneshot::Receiver<Option<String>>), Failure> {
+pub fn start(setup: Setup) -> Result<(JoinHandle<()>, tokio::sync::oneshot::Receiver<Option<String>>), Failure> {
     let (tell, ended) = tokio::sync::oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("evaluator".into())
@@ -220,7 +218,10 @@ impl Loop {
         let Some(flush) = flush else { return };
         for (source, heard) in self.setup.sources.iter().zip(&flush.heard) {
             let silent = source.silent_after.filter(|after| self.ready && flush.wall - *heard > *after).map(|after| {
-                format!("topic `{}` has been silent since {heard}, longer than its silent_after of {after}", source.topic)
+                format!(
+                    "topic `{}` has been silent since {heard}, longer than its silent_after of {after}",
+                    source.topic
+                )
             });
             readiness.set_degraded(&format!("silent {}", source.topic), silent.as_deref());
         }

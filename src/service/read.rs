@@ -13,8 +13,8 @@ use crate::domain::{Millis, Timestamp};
 use crate::floor::{Batch, Counters, Floor, Taken};
 use crate::kafka::{DeadLetters, Handler, Letter, Record, TopicPartition};
 use crate::plan::Plan;
-use crate::telemetry::events::{Dropped, Outcome, PartitionProgress, PartitionRevoked, RecordRejected, RecordsRead};
 use crate::telemetry::Telemetry;
+use crate::telemetry::events::{Dropped, Outcome, PartitionProgress, PartitionRevoked, RecordRejected, RecordsRead};
 use crate::wire::{Decoded, Decoder, Reason};
 
 /// Flushes that may wait for the evaluator; then the reader waits, and with it the reading.
@@ -78,10 +78,8 @@ impl Reader {
         telemetry: Arc<Telemetry>,
         flushes: SyncSender<Flush>,
     ) -> Self {
-        let decoder = |source: &crate::config::Source| Decoder {
-            format: source.format,
-            states: config.agent_states.clone(),
-        };
+        let decoder =
+            |source: &crate::config::Source| Decoder { format: source.format, states: config.agent_states.clone() };
         let now = clock::now();
         Reader {
             plan,
