@@ -100,6 +100,8 @@ pub struct Limits {
     pub agents: usize,
     /// Events kept of one interaction; further ones are counted and change nothing.
     pub events_per_interaction: usize,
+    /// Ids of events that are known besides those of the interactions and agents held.
+    pub identities: usize,
     /// Events ahead of now that are held until now passes them.
     pub held_ahead: usize,
 }
@@ -112,6 +114,7 @@ impl Default for Limits {
             closed_interactions: 2_000_000,
             agents: 100_000,
             events_per_interaction: 10_000,
+            identities: 1_000_000,
             held_ahead: 100_000,
         }
     }

@@ -7,20 +7,22 @@
 //!
 //! What each event means after what came before:
 //!
-//! | event | unseen | open, waiting | open, not waiting | over (closed, abandoned) |
+//! | event | unseen: its channel is not known | open, waiting | open, not waiting | over (closed, abandoned) |
 //! |---|---|---|---|---|
 //! | `arrived` | opens; counts an arrival; a message to answer | the first one counts an arrival at its own time, a message to answer unless a reply came before; a second is a repeat | as before | as before: does not open it again |
 //! | `queued` | opens; a wait | same place: keeps the clock; another: that wait ends uncounted, a new one starts | a new wait; ends the contact | opens again; a new wait |
-//! | `transferred` | opens where it names a channel, else nothing | as `queued`; ends the contact | a new wait; ends the contact | opens again; a new wait |
-//! | `assigned` | nothing: no place to count it in | a contact; answers where the assignment is the answer | a contact | nothing |
-//! | `replied` | nothing | a reply; answers where the reply is the answer | a reply; answers the customer's messages | a reply, nothing else |
-//! | `customer_message` | nothing | a message to answer, unless one stands | the same; the customer's turn ends | nothing |
-//! | `parked`, `resumed` | nothing | stops, restarts the contact's clock | the same | nothing |
-//! | `wrapup` | nothing | after-contact work of the contact begins | the same | nothing |
-//! | `abandoned` | nothing | the wait is abandoned; over | over, in no abandonment | nothing |
-//! | `closed` | nothing | `closed`, `closed_unanswered`; over | `closed`; over | nothing: a repeat |
-//! | `reopened` | nothing | by the customer: a message to answer | by the customer: ends the contact, a wait in its last queue, a message to answer | opens; by the customer the same |
+//! | `transferred` | opens; a wait where it names a channel | as `queued`; ends the contact | a new wait; ends the contact | opens again; a new wait |
+//! | `assigned` | opens; a contact | a contact; answers where the assignment is the answer | a contact | nothing |
+//! | `replied` | opens; a reply | a reply; answers where the reply is the answer | a reply; answers the customer's messages | a reply, and the first response where there was none |
+//! | `customer_message` | opens; a message to answer | a message to answer, unless one stands | the same; the customer's turn ends | nothing |
+//! | `parked`, `resumed` | opens | stops, restarts the contact's clock | the same | nothing |
+//! | `wrapup` | opens | after-contact work of the contact begins | the same | nothing |
+//! | `abandoned` | over | the wait is abandoned; over | over, in no abandonment | nothing |
+//! | `closed` | `closed`; over | `closed`, `closed_unanswered`; over | `closed`; over | nothing: a repeat |
+//! | `reopened` | opens; by the customer a message to answer | by the customer: a message to answer | by the customer: ends the contact, a wait in its last queue, a message to answer | opens; by the customer the same |
 //! | `rated`, `evaluated` | nothing, and they are no sign of life | | | |
+//!
+//! An interaction whose first events are missing counts over everything only, until an event names its channel.
 //!
 //! Silent for `give_up` with a message unanswered or a wait running, or for `idle_close` otherwise, it expires: waits and
 //! messages end there, counted in nothing but `expired`. Any later event of life opens it again from that event on,
@@ -149,7 +151,8 @@ struct Contact {
     since: Option<i64>,
     parked: bool,
     customers_turn: bool,
-    wrapup: Option<i64>,
+    /// When after-contact work began, and the work done until then.
+    wrapup: Option<(i64, i64)>,
 }
 
 impl Contact {
@@ -177,8 +180,8 @@ pub(super) struct Fold {
     /// When the customer opened it; the time of the first event that opened it, where the arrival is missing.
     born: i64,
     arrived: Option<i64>,
-    /// An arrival without a queue, to be counted in the queue that is named first.
-    unplaced_arrival: bool,
+    /// The channel of an arrival without a queue, to be counted in the queue that is named first.
+    unplaced_arrival: Option<u32>,
     /// Since when it has been open where it is.
     stay: i64,
     wait: Option<Wait>,
@@ -187,7 +190,9 @@ pub(super) struct Fold {
     contact: Option<Contact>,
     /// Place and length of the resolution, while the last closing is one.
     resolution: Option<(i64, u32, i64)>,
+    /// The last sign of life, and the last event of any kind.
     last: i64,
+    heard: i64,
 }
 
 /// What the fold needs beside the time-line.
@@ -201,18 +206,24 @@ impl Fold {
         self.life == Life::Open
     }
 
-    /// When it may be forgotten, if nothing more comes: it is held while open, and `lateness` after its last event.
+    /// Until when it is held, if nothing more comes: while it is open, and `lateness` after its last event. A late event
+    /// corrects it until then.
+    pub fn held_until(&self, lateness: Millis) -> i64 {
+        let open = if self.life == Life::Open { self.expiry() } else { i64::MIN };
+        open.max(self.heard + lateness.0 + 1)
+    }
+
+    /// When it may be forgotten, if nothing more comes: `lateness` after it expired or was heard of, so that a later event
+    /// can open it again.
     pub fn forget_at(&self, lateness: Millis) -> i64 {
-        let end = if self.life == Life::Open { self.expiry() } else { self.last };
-        end.max(self.last + lateness.0) + 1
+        let end = if self.life == Life::Open { self.expiry() } else { self.heard };
+        end.max(self.heard) + lateness.0 + 1
     }
 
     pub fn step(&mut self, moment: &Moment, context: &mut Context<'_>, out: &mut List) {
         let now = moment.time;
+        self.heard = now;
         if moment.kind == Kind::Remark {
-            if self.life == Life::Unseen {
-                self.last = now;
-            }
             return;
         }
         if self.life == Life::Open && now >= self.expiry() {
@@ -222,11 +233,19 @@ impl Fold {
         if self.life == Life::Expired {
             self.open(now, out);
         }
+        let placed = matches!(moment.kind, Kind::Arrived(_) | Kind::Queued(_) | Kind::Transferred(_, Some(_)));
+        if self.life == Life::Unseen && !placed {
+            // What came before is missing: it is open, and nobody knows where.
+            self.born = now;
+            let nowhere = context.names.nowhere();
+            self.move_to(now, nowhere, context, out);
+            self.open(now, out);
+        }
         match moment.kind {
             Kind::Arrived(place) => self.arrive(now, place, context, out),
             Kind::Queued(place) => self.queue(now, place, false, context, out),
             Kind::Transferred(queue, channel) => {
-                let channel = channel.or_else(|| self.place.map(|place| context.names.at(place).channel));
+                let channel = channel.or_else(|| self.place.and_then(|place| context.names.at(place).channel));
                 if let Some(channel) = channel {
                     let place = context.names.place(Some(queue), channel);
                     self.queue(now, place, true, context, out);
@@ -246,7 +265,8 @@ impl Fold {
                     contact.parked = false;
                     contact.customers_turn = false;
                     contact.settle(now);
-                    contact.wrapup.get_or_insert(now);
+                    let worked = contact.worked + contact.since.map_or(0, |since| now - since);
+                    contact.wrapup.get_or_insert((now, worked));
                 }
             }
             Kind::Abandoned => self.abandon(now, context, out),
@@ -336,7 +356,7 @@ impl Fold {
         self.settle_message(now, out);
         let Some(place) = self.place else { return };
         step(out, now, place, Cell::level(Level::Open), -1);
-        if context.names.at(place).queue.is_none() {
+        if self.arrived.is_some() && context.names.at(place).queue.is_none() {
             step(out, self.stay, place, Cell::level(Level::Unqueued), 1);
             step(out, now, place, Cell::level(Level::Unqueued), -1);
             age(out, self.stay, place, Age::Unqueued, self.born, 1);
@@ -354,21 +374,24 @@ impl Fold {
         if self.arrived.is_some() {
             return;
         }
+        let named = context.names.at(place).queue.is_some();
+        if self.place.is_none_or(|known| context.names.at(known).channel.is_none()) {
+            self.move_to(now, place, context, out);
+        }
         self.arrived = Some(now);
         self.born = now;
-        let named = context.names.at(place).queue.is_some();
         if self.life == Life::Unseen {
-            self.move_to(now, place, context, out);
             self.open(now, out);
         }
         if self.life == Life::Open && !self.replied && self.unanswered.is_none() {
             self.owe(now, now, out);
         }
-        // Where queue and channel are known already, the arrival belongs there; else where it says itself.
-        let known = self.place.filter(|known| !named && context.names.at(*known).queue.is_some());
-        let place = known.unwrap_or(place);
+        // Where it names no queue, that which is known already is its own; the channel is the one that it names.
+        let channel = context.names.at(place).channel;
+        let known = self.place.filter(|_| !named).and_then(|known| context.names.at(known).queue);
+        let place = known.zip(channel).map_or(place, |(queue, channel)| context.names.place(Some(queue), channel));
         add(out, now, place, Cell::sum(Sum::Arrivals), 1);
-        self.unplaced_arrival = context.names.at(place).queue.is_none();
+        self.unplaced_arrival = channel.filter(|_| context.names.at(place).queue.is_none());
     }
 
     fn queue(&mut self, now: i64, place: u32, transfer: bool, context: &mut Context<'_>, out: &mut List) {
@@ -380,10 +403,10 @@ impl Fold {
         }
         self.end_wait(now, context, out);
         self.end_contact(now, out);
-        if let (true, Some(arrived)) = (self.unplaced_arrival, self.arrived) {
+        if let (Some(channel), Some(arrived)) = (self.unplaced_arrival.take(), self.arrived) {
+            let place = context.names.place(context.names.at(place).queue, channel);
             let target = Target::Place(place, PAIR_AND_QUEUE);
             out.push(Contribution { at: arrived, target, what: What::Add(Cell::sum(Sum::Arrivals)), weight: 1 });
-            self.unplaced_arrival = false;
         }
         if self.life == Life::Unseen {
             self.born = now;
@@ -578,9 +601,10 @@ impl Fold {
         let length = if elapsed { now - contact.start } else { contact.worked };
         add(out, now, contact.place, Cell::sum(Sum::Contacts), 1);
         add(out, now, contact.place, Cell::sum(Sum::HandleTotal), length);
-        if let Some(wrapup) = contact.wrapup {
+        if let Some((wrapup, worked)) = contact.wrapup {
+            let length = if elapsed { now - wrapup } else { contact.worked - worked };
             add(out, now, contact.place, Cell::sum(Sum::Wrapups), 1);
-            add(out, now, contact.place, Cell::sum(Sum::WrapupTotal), now - wrapup);
+            add(out, now, contact.place, Cell::sum(Sum::WrapupTotal), length);
         }
     }
 }

@@ -66,8 +66,9 @@ impl Intake {
             }
             What::Interaction { interaction, step } => {
                 let happening = Happening { time: event.time, id: event.id, step };
-                let held = self.current.get(&interaction).copied();
-                match held.filter(|life| is_held(&self.lives[*life], now, settings)) {
+                let known = self.current.get(&interaction).copied();
+                match known.filter(|life| is_remembered(&self.lives[*life], now, settings)) {
+                    Some(life) if late && !is_held(&self.lives[life], now, settings) => self.too_late += 1,
                     Some(life) => insert(&mut self.lives[life], happening),
                     None if late => self.too_late += 1,
                     None => {
@@ -96,9 +97,17 @@ fn insert(life: &mut Vec<Happening>, happening: Happening) {
 /// "Held while it is open and that long after its last event."
 fn is_held(life: &[Happening], now: i64, settings: &Settings) -> bool {
     let last = life.iter().map(|h| h.time).max().unwrap_or(i64::MIN);
-    // CHOICE: an expired interaction is held by its last event, not by the moment at which it expired.
     last >= now - settings.lateness
         || facts(life, settings).open.iter().any(|open| open.from <= now && open.until.is_none_or(|until| until > now))
+}
+
+/// "A later event makes it open again": whatever was silent until it expired is known for `lateness` after that, though a
+/// late event does not correct it any more (CHOICE).
+fn is_remembered(life: &[Happening], now: i64, settings: &Settings) -> bool {
+    let facts = facts(life, settings);
+    let ended = facts.open.iter().map(|open| open.until.unwrap_or(i64::MAX)).max().unwrap_or(i64::MIN);
+    let last = life.iter().map(|h| h.time).max().unwrap_or(i64::MIN);
+    ended.max(last) >= now - settings.lateness
 }
 
 /// An instant at which figures are printed, with how many lines had been taken by then.
