@@ -11,7 +11,7 @@
 //! |---|---|---|---|---|
 //! | `arrived` | opens; counts an arrival; a message to answer | the first one counts an arrival at its own time, a message to answer unless a reply came before; a second is a repeat | as before | as before: does not open it again |
 //! | `queued` | opens; a wait | same place: keeps the clock; another: that wait ends uncounted, a new one starts | a new wait; ends the contact | opens again; a new wait |
-//! | `transferred` | opens; a wait where it names a channel | as `queued`; ends the contact | a new wait; ends the contact | opens again; a new wait |
+//! | `transferred` | opens; a wait | as `queued`; ends the contact | a new wait; ends the contact | opens again; a new wait |
 //! | `assigned` | opens; a contact | a contact; answers where the assignment is the answer | a contact | nothing |
 //! | `replied` | opens; a reply | a reply; answers where the reply is the answer | a reply; answers the customer's messages | a reply, and the first response where there was none |
 //! | `customer_message` | opens; a message to answer | a message to answer, unless one stands | the same; the customer's turn ends | nothing |
@@ -233,7 +233,7 @@ impl Fold {
         if self.life == Life::Expired {
             self.open(now, out);
         }
-        let placed = matches!(moment.kind, Kind::Arrived(_) | Kind::Queued(_) | Kind::Transferred(_, Some(_)));
+        let placed = matches!(moment.kind, Kind::Arrived(_) | Kind::Queued(_) | Kind::Transferred(..));
         if self.life == Life::Unseen && !placed {
             // What came before is missing: it is open, and nobody knows where.
             self.born = now;
@@ -246,10 +246,8 @@ impl Fold {
             Kind::Queued(place) => self.queue(now, place, false, context, out),
             Kind::Transferred(queue, channel) => {
                 let channel = channel.or_else(|| self.place.and_then(|place| context.names.at(place).channel));
-                if let Some(channel) = channel {
-                    let place = context.names.place(Some(queue), channel);
-                    self.queue(now, place, true, context, out);
-                }
+                let place = context.names.place_of(Some(queue), channel);
+                self.queue(now, place, true, context, out);
             }
             Kind::Assigned(agent) => self.assign(now, agent, context, out),
             Kind::Replied { automatic } => self.reply(now, automatic, context, out),
@@ -375,8 +373,11 @@ impl Fold {
             return;
         }
         let named = context.names.at(place).queue.is_some();
-        if self.place.is_none_or(|known| context.names.at(known).channel.is_none()) {
-            self.move_to(now, place, context, out);
+        let before = self.place.map(|place| context.names.at(place));
+        if self.life != Life::Over && before.is_none_or(|before| before.channel.is_none()) {
+            let queue = before.and_then(|before| before.queue).or(context.names.at(place).queue);
+            let to = context.names.place_of(queue, context.names.at(place).channel);
+            self.move_to(now, to, context, out);
         }
         self.arrived = Some(now);
         self.born = now;

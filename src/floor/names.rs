@@ -78,7 +78,8 @@ impl Names {
         self.place_of(None, None)
     }
 
-    fn place_of(&mut self, queue: Option<u32>, channel: Option<u32>) -> u32 {
+    /// The place of what is known of queue and channel: it counts in the keys that this names.
+    pub fn place_of(&mut self, queue: Option<u32>, channel: Option<u32>) -> u32 {
         if let Some(number) = self.place_numbers.get(&(queue, channel)) {
             return *number;
         }
@@ -129,10 +130,11 @@ impl Names {
         self.keys.get(key as usize).cloned().unwrap_or_default()
     }
 
-    /// The settings of the channel of a place; of an unknown channel, the defaults of messaging.
+    /// The settings of the channel of a place; of an unknown channel, the defaults of messaging. It lists no threshold.
     pub fn channel_plan(&mut self, channel: Option<u32>) -> Arc<ChannelPlan> {
         let Some(index) = channel.map(|channel| channel as usize) else {
-            return self.unknown.get_or_insert_with(|| Arc::new(self.plan.channel(""))).clone();
+            let unknown = || Arc::new(ChannelPlan { thresholds: Vec::new(), ..self.plan.channel("") });
+            return self.unknown.get_or_insert_with(unknown).clone();
         };
         if let Some(Some(plan)) = self.channels.get(index) {
             return plan.clone();
