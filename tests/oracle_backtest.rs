@@ -54,7 +54,7 @@ fn the_order_of_arrival_changes_nothing() {
     for seed in seeds(3000..3025) {
         let straight = case(seed, Chaos::Broken);
         // Within `lateness`: what is older than that when it comes is another matter.
-        if span(&straight) >= oracle::settings::DAY {
+        if span(&straight) >= straight.settings.lateness {
             continue;
         }
         let mut dice = Dice::new(seed);

@@ -132,6 +132,9 @@ fn settings(dice: &mut Dice, zone: &str) -> Settings {
         "agent_timeout": *dice.pick(&["12h", "1h", "10m"]),
         "agent_states": {"almuerzo": "unproductive", "en_llamada": "handling"},
     });
+    if dice.chance(25) {
+        all["lateness"] = json!(*dice.pick(&["2h", "20m"]));
+    }
     if dice.chance(30) {
         all["windows"] = json!(["1m", "15m", "90m"]);
     }
@@ -189,6 +192,10 @@ impl Floor {
         };
         self.say(at, arrived);
         at += self.gap();
+        if self.chaos >= Chaos::Broken && self.dice.chance(10) {
+            // Came in by one channel and was queued in another.
+            channel = *self.dice.pick(&self.channels.clone());
+        }
         if self.dice.chance(6) {
             let end =
                 if self.dice.chance(50) { step("abandoned") } else { with("closed", json!({"outcome": "deflected"})) };
@@ -279,12 +286,16 @@ impl Floor {
                 if self.dice.chance(35) {
                     let mut pairs = Vec::new();
                     let with_busy = self.dice.chance(60);
+                    let with_slots = self.dice.chance(40);
                     for queue in &queues {
                         for channel in &channels {
                             if self.dice.chance(60) {
                                 let mut pair = json!({"queue": queue, "channel": channel});
                                 if with_busy {
                                     pair["busy"] = json!(self.dice.below(2));
+                                }
+                                if with_slots {
+                                    pair["slots"] = json!(1 + self.dice.below(3));
                                 }
                                 pairs.push(pair);
                             }
