@@ -31,98 +31,11 @@
 use std::sync::Arc;
 
 use super::cells::{Beyond, Cell, EPOCH, Histogram, Level, Served, Sum, hdr};
-use super::contribution::{Age, Contribution, EVERY_KEY, List, PAIR_AND_QUEUE, Target, What};
+use super::contribution::{Age, Contribution, EVERY_KEY, List, PAIR_AND_CHANNEL, PAIR_AND_QUEUE, Target, What};
+use super::moment::{Kind, Moment};
 use super::names::Names;
-use crate::domain::{InteractionEvent, Millis, Outcome, ReopenedBy};
+use crate::domain::{Millis, Outcome, ReopenedBy};
 use crate::plan::{AnswerOn, ChannelPlan, Handling, Plan};
-
-/// An event of a time-line, its names as numbers.
-#[derive(Clone, Debug)]
-pub(super) struct Moment {
-    pub time: i64,
-    pub kind: Kind,
-    pub id_hash: u64,
-    pub id: Box<str>,
-}
-
-/// The variants stand in the order of the life cycle, which orders events of one time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// The place may lack a queue.
-    Arrived(u32),
-    Queued(u32),
-    /// Queue and, where it changes, channel.
-    Transferred(u32, Option<u32>),
-    /// A hash of the agent's id.
-    Assigned(u64),
-    Replied {
-        automatic: bool,
-    },
-    CustomerMessage,
-    Parked,
-    Resumed,
-    Wrapup,
-    Abandoned,
-    Closed(Outcome),
-    Reopened(ReopenedBy),
-    /// Rated or evaluated: said of it, not a sign of life.
-    Remark,
-}
-
-impl Kind {
-    pub fn of(event: &InteractionEvent<'_>, names: &mut Names) -> Kind {
-        match event {
-            InteractionEvent::Arrived { channel, queue } => {
-                let queue = queue.as_ref().map(|queue| names.name(queue));
-                let channel = names.name(channel);
-                Kind::Arrived(names.place(queue, channel))
-            }
-            InteractionEvent::Queued { queue, channel } => {
-                let (queue, channel) = (names.name(queue), names.name(channel));
-                Kind::Queued(names.place(Some(queue), channel))
-            }
-            InteractionEvent::Transferred { queue, channel } => {
-                let queue = names.name(queue);
-                Kind::Transferred(queue, channel.as_ref().map(|channel| names.name(channel)))
-            }
-            InteractionEvent::Assigned { agent } => Kind::Assigned(xxhash_rust::xxh3::xxh3_64(agent.as_bytes())),
-            InteractionEvent::Replied { automatic, .. } => Kind::Replied { automatic: *automatic },
-            InteractionEvent::CustomerMessage => Kind::CustomerMessage,
-            InteractionEvent::Parked => Kind::Parked,
-            InteractionEvent::Resumed => Kind::Resumed,
-            InteractionEvent::Wrapup => Kind::Wrapup,
-            InteractionEvent::Abandoned => Kind::Abandoned,
-            InteractionEvent::Closed { outcome } => Kind::Closed(*outcome),
-            InteractionEvent::Reopened { by } => Kind::Reopened(*by),
-            InteractionEvent::Rated | InteractionEvent::Evaluated => Kind::Remark,
-        }
-    }
-
-    fn rank(self) -> u8 {
-        match self {
-            Kind::Arrived(_) => 0,
-            Kind::Queued(_) => 1,
-            Kind::Transferred(..) => 2,
-            Kind::Assigned(_) => 3,
-            Kind::Replied { .. } => 4,
-            Kind::CustomerMessage => 5,
-            Kind::Parked => 6,
-            Kind::Resumed => 7,
-            Kind::Wrapup => 8,
-            Kind::Abandoned => 9,
-            Kind::Closed(_) => 10,
-            Kind::Reopened(_) => 11,
-            Kind::Remark => 12,
-        }
-    }
-}
-
-impl Moment {
-    /// What a time-line is sorted by.
-    pub fn order(&self) -> (i64, u8, &[u8]) {
-        (self.time, self.kind.rank(), self.id.as_bytes())
-    }
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 enum Life {
@@ -360,11 +273,8 @@ impl Fold {
             age(out, self.stay, place, Age::Unqueued, self.born, 1);
             age(out, now, place, Age::Unqueued, self.born, -1);
         }
-        let Some(channel) = &self.channel else { return };
-        for &threshold in &channel.thresholds {
-            let Some(within) = context.plan.thresholds.get(threshold) else { continue };
-            let from = self.stay.max(self.born + within.within.0);
-            span(out, from, now, place, Cell::beyond(threshold, Beyond::Open));
+        for (threshold, within, mask) in self.thresholds(context.plan) {
+            span(out, self.stay.max(self.born + within), now, place, mask, Cell::beyond(threshold, Beyond::Open));
         }
     }
 
@@ -433,32 +343,36 @@ impl Fold {
         add(out, now, wait.place, Cell::sum(Sum::WaitStarts), EPOCH - wait.start);
         step(out, now, wait.place, Cell::level(Level::Waiting), -1);
         age(out, now, wait.place, Age::Wait, wait.start, -1);
-        for (threshold, within) in self.thresholds(context.plan) {
-            span(out, wait.start + within, now, wait.place, Cell::beyond(threshold, Beyond::Waiting));
+        for (threshold, within, mask) in self.thresholds(context.plan) {
+            span(out, wait.start + within, now, wait.place, mask, Cell::beyond(threshold, Beyond::Waiting));
         }
         Some(wait)
     }
 
-    fn thresholds<'p>(&self, plan: &'p Plan) -> impl Iterator<Item = (usize, i64)> + use<'p> {
+    /// The thresholds measured in its channel, and in which keys: one that only other channels list stays out of the
+    /// roll-ups over channels.
+    fn thresholds<'p>(&self, plan: &'p Plan) -> impl Iterator<Item = (usize, i64, u8)> + use<'p> {
         let channel = self.channel.clone();
         let count = channel.as_ref().map_or(0, |channel| channel.thresholds.len());
         (0..count).filter_map(move |index| {
-            let threshold = *channel.as_ref()?.thresholds.get(index)?;
-            Some((threshold, plan.thresholds.get(threshold)?.within.0))
+            let channel = channel.as_ref()?;
+            let threshold = *channel.thresholds.get(index)?;
+            let mask = if channel.unlisted.contains(&threshold) { PAIR_AND_CHANNEL } else { EVERY_KEY };
+            Some((threshold, plan.thresholds.get(threshold)?.within.0, mask))
         })
     }
 
     fn answer(&mut self, now: i64, context: &Context<'_>, out: &mut List) {
         let Some(wait) = self.end_wait(now, context, out) else { return };
         let length = now - wait.start;
-        let mut count = |cell, weight| add(out, now, wait.place, cell, weight);
-        count(Cell::sum(Sum::Answered), 1);
-        count(Cell::sum(Sum::WaitTotal), length);
-        count(Cell::bucket(Histogram::Wait, hdr::bucket(length)), 1);
-        for (threshold, within) in self.thresholds(context.plan) {
-            count(Cell::served(threshold, Served::Answered), 1);
+        add(out, now, wait.place, Cell::sum(Sum::Answered), 1);
+        add(out, now, wait.place, Cell::sum(Sum::WaitTotal), length);
+        add(out, now, wait.place, Cell::bucket(Histogram::Wait, hdr::bucket(length)), 1);
+        for (threshold, within, mask) in self.thresholds(context.plan) {
+            let mut count = |served| count(out, now, wait.place, mask, Cell::served(threshold, served));
+            count(Served::Answered);
             if length <= within {
-                count(Cell::served(threshold, Served::AnsweredWithin), 1);
+                count(Served::AnsweredWithin);
             }
         }
     }
@@ -541,18 +455,16 @@ impl Fold {
         if let Some(wait) = self.end_wait(now, context, out) {
             let length = now - wait.start;
             let short = length <= context.plan.short_abandon.0;
-            let mut count = |cell| add(out, now, wait.place, cell, 1);
-            count(Cell::sum(Sum::Abandoned));
-            if short {
-                count(Cell::sum(Sum::ShortAbandoned));
-            }
-            for (threshold, within) in self.thresholds(context.plan) {
-                count(Cell::served(threshold, Served::Abandoned));
+            add(out, now, wait.place, Cell::sum(Sum::Abandoned), 1);
+            add(out, now, wait.place, Cell::sum(Sum::ShortAbandoned), i64::from(short));
+            for (threshold, within, mask) in self.thresholds(context.plan) {
+                let mut count = |served| count(out, now, wait.place, mask, Cell::served(threshold, served));
+                count(Served::Abandoned);
                 if length <= within {
-                    count(Cell::served(threshold, Served::AbandonedWithin));
+                    count(Served::AbandonedWithin);
                 }
                 if short {
-                    count(Cell::served(threshold, Served::ShortAbandoned));
+                    count(Served::ShortAbandoned);
                 }
             }
         }
@@ -621,12 +533,18 @@ fn step(out: &mut List, at: i64, place: u32, cell: Cell, weight: i64) {
     out.push(Contribution { at, target: Target::Place(place, EVERY_KEY), what: What::Step(cell), weight });
 }
 
-/// A level that holds during `[from, to)`, if that is not empty.
-fn span(out: &mut List, from: i64, to: i64, place: u32, cell: Cell) {
+/// A level that holds during `[from, to)`, if that is not empty, in some keys of the place.
+fn span(out: &mut List, from: i64, to: i64, place: u32, mask: u8, cell: Cell) {
     if from < to {
-        step(out, from, place, cell, 1);
-        step(out, to, place, cell, -1);
+        for (at, weight) in [(from, 1), (to, -1)] {
+            out.push(Contribution { at, target: Target::Place(place, mask), what: What::Step(cell), weight });
+        }
     }
+}
+
+/// One more in a sum of some keys of the place.
+fn count(out: &mut List, at: i64, place: u32, mask: u8, cell: Cell) {
+    out.push(Contribution { at, target: Target::Place(place, mask), what: What::Add(cell), weight: 1 });
 }
 
 fn age(out: &mut List, at: i64, place: u32, age: Age, start: i64, weight: i64) {

@@ -28,6 +28,7 @@ mod contribution;
 mod held;
 mod identities;
 mod interaction;
+mod moment;
 mod names;
 
 pub use combine::{Batch, KeyDelta, PaneDelta};
@@ -39,7 +40,8 @@ use combine::Combiner;
 use contribution::{List, difference};
 use held::Held;
 use identities::Identities;
-use interaction::{Context, Kind, Moment};
+use interaction::Context;
+use moment::{Kind, Moment};
 use names::Names;
 
 /// What became of an event.
@@ -202,14 +204,12 @@ impl Floor {
                 counters.over_interactions += 1;
                 return Taken::NoEffect;
             }
-            Entry::Vacant(entry) => {
-                entry.insert(Interaction {
-                    moments: Vec::with_capacity(4),
-                    due: i64::MAX,
-                    held_until: i64::MAX,
-                    open: false,
-                })
-            }
+            Entry::Vacant(entry) => entry.insert(Interaction {
+                moments: Vec::with_capacity(4),
+                due: i64::MAX,
+                held_until: i64::MAX,
+                open: false,
+            }),
         };
         if entry.moments.iter().any(|moment| moment.id_hash == id_hash) {
             return Taken::Duplicate;

@@ -195,9 +195,7 @@ impl Walk<'_> {
             // CHOICE: after `closed` or `abandoned` it is opened again by `reopened`, and by `queued` and `transferred`
             // (whose `reopened` is missing). The first `arrived` still counts (it tells what had happened before), and so
             // does a reply; nothing else does.
-            Status::Over
-                if matches!(step, Step::Reopened { .. } | Step::Queued { .. } | Step::Transferred { .. }) =>
-            {
+            Status::Over if matches!(step, Step::Reopened { .. } | Step::Queued { .. } | Step::Transferred { .. }) => {
                 self.open(at);
             }
             Status::Over if matches!(step, Step::Replied { automatic: false }) => return self.reply(at),

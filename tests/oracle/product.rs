@@ -44,7 +44,8 @@ pub fn backtest_file(events: &PathBuf, every: &str, config: Option<&PathBuf>) ->
     let stdout = String::from_utf8(output.stdout).map_err(|e| format!("not UTF-8: {e}"))?;
     let mut printed = Printed::new();
     for line in stdout.lines() {
-        let record: Record<'_> = serde_json::from_str(line).map_err(|e| format!("no indicator record ({e}): {line}"))?;
+        let record: Record<'_> =
+            serde_json::from_str(line).map_err(|e| format!("no indicator record ({e}): {line}"))?;
         if record.kind != "indicator" {
             return Err(format!("without a matrix there are indicators only: {line}"));
         }
