@@ -115,12 +115,14 @@ pub async fn run(
         runtime: tokio::runtime::Handle::current(),
     })?;
 
+    let plan = set.plan.clone();
+    let render_action: http::RenderAction = Arc::new(move |case| notice::action_of_case(case, &plan));
     let site = Site {
         source,
         telemetry,
         readiness: readiness.clone(),
         language: config.language,
-        render_action: None,
+        render_action: Some(render_action),
         mailbox: manner.mailbox,
         clock: clock::now,
     };
