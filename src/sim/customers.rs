@@ -140,7 +140,7 @@ impl Simulation {
     }
 
     /// Stands in the queue of its place from now on, and leaves if that takes longer than its patience.
-    fn wait(&mut self, number: u64, step: u32) {
+    pub(super) fn wait(&mut self, number: u64, step: u32) {
         let Some(step) = self.move_on(number, step, Phase::Waiting) else { return };
         let now = self.now;
         let Some(interaction) = self.interactions.get_mut(&number) else { return };
@@ -330,7 +330,9 @@ impl Simulation {
         interaction.replies_left = 1;
         interaction.moved = true;
         self.report(number, "interaction.reopened", Fields { by: Some("customer"), ..Fields::default() });
-        self.wait(number, step);
+        // Nobody takes it in the same moment: of one moment's events the reopening would be the last.
+        let routing = self.random.between(Millis(100), Millis(1_500));
+        self.schedule(routing, Action::Wait { number, step });
     }
 
     pub(super) fn rate(&mut self, number: u64, step: u32) {

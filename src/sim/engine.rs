@@ -49,6 +49,11 @@ pub(super) enum Action {
         number: u64,
         step: u32,
     },
+    /// Stands in its queue, which it was said to be in already.
+    Wait {
+        number: u64,
+        step: u32,
+    },
     LeaveEarly {
         number: u64,
         step: u32,
@@ -166,6 +171,7 @@ impl Simulation {
             Action::Arrive { place } => self.arrive(place),
             Action::ArriveInAvalanche => self.arrive_in_avalanche(),
             Action::Queue { number, step } => self.queue(number, step),
+            Action::Wait { number, step } => self.wait(number, step),
             Action::LeaveEarly { number, step } => self.leave_early(number, step),
             Action::Abandon { number, step } => self.abandon(number, step),
             Action::Reply { number, step } => self.reply(number, step),

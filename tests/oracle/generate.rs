@@ -90,10 +90,10 @@ pub fn case(seed: u64, chaos: Chaos) -> Case {
     let mut dice = Dice::new(seed);
     let (zone, date) = *dice.pick(&DAYS);
     let (span, everys): (i64, &[&str]) = match dice.below(4) {
-        0 => (12 * MINUTE, &["1m", "30s", "10s"]),
-        1 => (2 * HOUR, &["6m", "15m", "30m"]),
-        2 => (9 * HOUR, &["30m", "1h"]),
-        _ => (30 * HOUR, &["1h", "2h", "3h"]),
+        0 => (12 * MINUTE, &["3m", "1m", "30s"]),
+        1 => (2 * HOUR, &["12m", "15m", "30m"]),
+        2 => (9 * HOUR, &["1h", "90m"]),
+        _ => (30 * HOUR, &["3h", "5h"]),
     };
     let every = (*dice.pick(everys)).to_owned();
     let settings = settings(&mut dice, zone);

@@ -19,6 +19,11 @@ pub struct Run {
 
 /// `Err` is what went wrong, in words: the program failed, or a line is not what the documentation says.
 pub fn backtest(lines: &[String], every: &str, settings: &Settings) -> Result<Run, String> {
+    backtest_of(lines, every, settings, "all")
+}
+
+/// `indicators` is a list of names, separated by commas, or `all`.
+pub fn backtest_of(lines: &[String], every: &str, settings: &Settings, indicators: &str) -> Result<Run, String> {
     let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
     let events = folder.path().join("events.ndjson");
     let mut text = lines.join("\n");
@@ -26,13 +31,17 @@ pub fn backtest(lines: &[String], every: &str, settings: &Settings) -> Result<Ru
     std::fs::write(&events, text).map_err(|e| e.to_string())?;
     let config = folder.path().join("config.yaml");
     std::fs::write(&config, &settings.text).map_err(|e| e.to_string())?;
-    backtest_file(&events, every, Some(&config))
+    run(&events, every, Some(&config), indicators)
 }
 
 pub fn backtest_file(events: &PathBuf, every: &str, config: Option<&PathBuf>) -> Result<Run, String> {
+    run(events, every, config, "all")
+}
+
+fn run(events: &PathBuf, every: &str, config: Option<&PathBuf>, indicators: &str) -> Result<Run, String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_atalaya"));
     command.arg("backtest").arg("--events").arg(events);
-    command.args(["--indicators", "all", "--every", every, "--format", "json"]);
+    command.args(["--indicators", indicators, "--every", every, "--format", "json"]);
     if let Some(config) = config {
         command.arg("-c").arg(config);
     }

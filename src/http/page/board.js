@@ -255,7 +255,8 @@ function fillIncident(card, parts, alert) {
   setText(parts.level, words.levels[alert.to] + (alert.closed_hours ? ` (${words.closed})` : ''));
   setText(parts.where, place(alert));
   setText(parts.what, `${columnName(alert.indicator)}${labels(alert) ? ` (${labels(alert)})` : ''} · ${alert.matrix}`);
-  setText(parts.since, `${words.since} ${duration((Date.parse(view.time) - Date.parse(alert.since)) / 1000)} (${clock(alert.since).slice(0, 5)})`);
+  setText(parts.since, `${words.since} ${duration((Date.parse(view.time) - Date.parse(alert.since)) / 1000)}`);
+  parts.since.title = clock(alert.since);
   setText(parts.value, alert.value_now === null ? words.noValue : figure(alert.value_now, alert.unit));
   setText(parts.goal, alert.goal ? `${words.goal} ${bounds(alert.goal)}` : '');
   setText(parts.entry, `${words.atEntry} ${figure(alert.value, alert.unit)}`);
