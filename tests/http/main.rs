@@ -1,4 +1,5 @@
 //! The servers over real sockets, with a table made by hand in place of the board.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod client;
 mod fixture;
