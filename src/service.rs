@@ -22,6 +22,7 @@ use crate::commands::Failure;
 use crate::config::{Config, MatrixSet};
 use crate::domain::{Millis, Timestamp};
 use crate::http::{self, SharedReadiness, Site};
+use crate::journal::memory;
 use crate::kafka::{Consumer, DeadLetters, Options, Problems, Start};
 use crate::matrix::engine::Notification;
 use crate::notice;
@@ -94,8 +95,8 @@ pub async fn run(
     let letters = Arc::new(
         DeadLetters::start(&config.kafka, problems.clone()).map_err(|error| Failure::User(error.to_string()))?,
     );
-    let (flushes, flushed) = std::sync::mpsc::sync_channel(read::FLUSHES_AHEAD);
-    let reader = read::Reader::new(&config, set.plan.clone(), letters.clone(), telemetry.clone(), flushes);
+    let (deltas, journal) = memory::deltas(read::BATCHES_AHEAD);
+    let reader = read::Reader::new(&config, set.plan.clone(), letters.clone(), telemetry.clone(), deltas);
     let topics: Vec<String> = config.sources.iter().map(|source| source.topic.clone()).collect();
     let options = Options { start: manner.start, ..Options::default() };
     let consumer = Consumer::start(&config.kafka, &topics, options, problems, Box::new(reader))
@@ -103,7 +104,8 @@ pub async fn run(
 
     let (evaluation, mut ended) = evaluate::start(evaluate::Setup {
         evaluator,
-        flushed,
+        journal,
+        decisions: memory::MemoryDecisions::new(1),
         watch: consumer.watch(),
         letters: letters.clone(),
         notifier: notifier.clone(),
@@ -116,13 +118,12 @@ pub async fn run(
     })?;
 
     let plan = set.plan.clone();
-    let render_action: http::RenderAction = Arc::new(move |case| notice::action_of_case(case, &plan));
     let site = Site {
         source,
         telemetry,
         readiness: readiness.clone(),
         language: config.language,
-        render_action: Some(render_action),
+        render_action: Some(Arc::new(move |case| notice::action_of_case(case, &plan))),
         mailbox: manner.mailbox,
         clock: clock::now,
     };

@@ -84,7 +84,12 @@ fn files_that_are_wrong_end_it_with_2_and_a_port_in_use_with_1() {
         ("missing.yaml", None, 2, vec![at("missing.yaml"), "there is no such file".into()]),
         ("matrices", None, 2, vec![at("matrices")]),
         ("syntax.yaml", Some("kafka: [\n".into()), 2, vec![format!("{}:", at("syntax.yaml"))]),
-        ("key.yaml", Some(with("interval: 30m\nkafak: {}\n")), 2, vec![format!("{}:2:1", at("key.yaml")), "`kafak`".into()]),
+        (
+            "key.yaml",
+            Some(with("interval: 30m\nkafak: {}\n")),
+            2,
+            vec![format!("{}:2:1", at("key.yaml")), "`kafak`".into()],
+        ),
         ("empty.yaml", Some(with("matrices: [empty]\n")), 2, vec![at("empty"), "holds no matrix".into()]),
         ("gone.yaml", Some(with("matrices: [nowhere]\n")), 2, vec!["nowhere".into(), "no such file or folder".into()]),
         (
@@ -92,11 +97,19 @@ fn files_that_are_wrong_end_it_with_2_and_a_port_in_use_with_1() {
             Some(with("matrices: [broken]\n")),
             2,
             // Every defect of every file at once.
-            vec![format!("{}:8:16", at("broken/a.yaml")), "`wating`".into(), "`leed`".into(), at("broken/b.yaml"), "gap".into()],
+            vec![
+                format!("{}:8:16", at("broken/a.yaml")),
+                "`wating`".into(),
+                "`leed`".into(),
+                at("broken/b.yaml"),
+                "gap".into(),
+            ],
         ),
         (
             "secret.yaml",
-            Some(with(&format!("matrices: [{matrices}]\nkafka: {{ properties: {{ sasl.password_file: /nowhere/x }} }}\n"))),
+            Some(with(&format!(
+                "matrices: [{matrices}]\nkafka: {{ properties: {{ sasl.password_file: /nowhere/x }} }}\n"
+            ))),
             2,
             vec!["/nowhere/x".into()],
         ),
@@ -155,7 +168,9 @@ fn a_broker_that_is_not_there_is_waited_for() {
     kafka.create_topic("early", 2);
     kafka.produce("early", [queued("one")]);
     program.wait_until_ready();
-    eventually("what stood there is shown", || program.metrics().get("atalaya_waiting", &[("channel", "voice")]) == Some(1.0));
+    eventually("what stood there is shown", || {
+        program.metrics().get("atalaya_waiting", &[("channel", "voice")]) == Some(1.0)
+    });
     eventually("nothing of it is left", || !program.degraded().iter().any(|text| text.contains("answers")));
 
     // A broker that goes away later: the figures stay, and it says so.

@@ -34,27 +34,27 @@ fn try_all(usual: std::ops::Range<u64>, chaos: Chaos) {
 
 #[test]
 fn calm_floors() {
-    try_all(0..70, Chaos::Calm);
+    try_all(0..25, Chaos::Calm);
 }
 
 #[test]
 fn floors_with_disorder_and_duplicates() {
-    try_all(1000..1070, Chaos::Disorder);
+    try_all(1000..1040, Chaos::Disorder);
 }
 
 #[test]
 fn floors_with_missing_and_repeated_events() {
-    try_all(2000..2070, Chaos::Broken);
+    try_all(2000..2040, Chaos::Broken);
 }
 
 /// The last instant of a run shows the same, whatever the order in which the events came, and however often.
 #[test]
 fn the_order_of_arrival_changes_nothing() {
     let mut compared = 0;
-    for seed in seeds(3000..3025) {
+    for seed in seeds(3000..3012) {
         let straight = case(seed, Chaos::Broken);
         // Within `lateness`: what is older than that when it comes is another matter.
-        if span(&straight) >= oracle::settings::DAY {
+        if span(&straight) >= straight.settings.lateness {
             continue;
         }
         let mut dice = Dice::new(seed);

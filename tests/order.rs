@@ -143,7 +143,7 @@ fn instants() -> Vec<Timestamp> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
     #[test]
     fn any_order_any_repetition_any_split(

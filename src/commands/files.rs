@@ -124,9 +124,12 @@ impl From<ConfigFailure> for Failure {
     }
 }
 
-/// Reads and compiles the matrices of `paths`; the text of the failure holds every defect.
-pub fn load_matrices(paths: &[PathBuf], config: Option<&Config>) -> Result<MatrixSet, Failure> {
-    config::matrices(&load_files(paths)?, config).map_err(|defects| Failure::User(paragraphs(&defects)))
+/// Reads and compiles the matrices of `paths`; the text of the failure holds every defect. `written`: the configuration
+/// was given in a file, so that webhooks which it does not name are unknown.
+pub fn load_matrices(paths: &[PathBuf], config: &Config, written: bool) -> Result<MatrixSet, Failure> {
+    let files = load_files(paths)?;
+    let set = if written { config::matrices(&files, Some(config)) } else { config::matrices_alone(&files, config) };
+    set.map_err(|defects| Failure::User(paragraphs(&defects)))
 }
 
 /// The paths of `matrices` in a configuration: relative ones beside its file, where they exist there, else as they are.

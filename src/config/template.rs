@@ -55,6 +55,12 @@ impl Templates {
         Templates { environment: environment(), sample }
     }
 
+    /// What stands between the braces of the first `{{ }}` that is no expression.
+    fn first_broken<'t>(&self, written: &'t str) -> Option<&'t str> {
+        let inner = written.split("{{").skip(1).filter_map(|rest| rest.split_once("}}")).map(|(inner, _)| inner);
+        inner.into_iter().find(|inner| self.environment.compile_expression(inner).is_err())
+    }
+
     /// The text of `node`, if it can be rendered; otherwise the defect is reported.
     pub fn read(&self, node: &Node, key: &str, report: &mut Report) -> Option<Arc<str>> {
         let written = text(node, key, report)?;
@@ -70,8 +76,15 @@ impl Templates {
         let template = match environment.template_from_str(written) {
             Ok(template) => template,
             Err(error) => {
-                let what = format!("template of `{key}` has a syntax error: {}", reason(&error));
-                report.error(node.at, what, "write {{ name }}, as in \"{{ queue }}: {{ value }}\"");
+                match self.first_broken(written) {
+                    Some(inner) if is_name(inner) => unknown_name(inner, key, node, report),
+                    broken => {
+                        let shown =
+                            broken.map_or_else(|| shortened(written), |inner| shortened(&format!("{{{{{inner}}}}}")));
+                        let what = format!("template of `{key}` has a syntax error in `{shown}`: {}", reason(&error));
+                        report.error(node.at, what, "write {{ name }}, as in \"{{ queue }}: {{ value }}\"");
+                    }
+                }
                 return None;
             }
         };
@@ -80,8 +93,7 @@ impl Templates {
             .retain(|name| !NAMES.contains(&name.as_str()) && environment.globals().all(|(global, _)| global != name));
         unknown.sort_unstable();
         for name in &unknown {
-            let hint = did_you_mean(name, NAMES.into_iter(), "the names are");
-            report.error(node.at, format!("template of `{key}` has an unknown name `{name}`"), hint);
+            unknown_name(name, key, node, report);
         }
         if !unknown.is_empty() {
             return None;
@@ -93,6 +105,28 @@ impl Templates {
                 None
             }
         }
+    }
+}
+
+fn unknown_name(name: &str, key: &str, node: &Node, report: &mut Report) {
+    let name = name.trim();
+    let hint = did_you_mean(name, NAMES.into_iter(), "the names are");
+    report.error(node.at, format!("template of `{key}` has an unknown name `{name}`"), hint);
+}
+
+/// Whether it is meant as a name. The syntax has only names of ASCII letters; `valué` is a slip, not another language.
+fn is_name(inner: &str) -> bool {
+    let name = inner.trim();
+    name.chars().all(|c| c.is_alphanumeric() || c == '_') && name.chars().next().is_some_and(char::is_alphabetic)
+}
+
+/// The beginning of a text, in one line of a message.
+fn shortened(text: &str) -> String {
+    const SHOWN: usize = 80;
+    let line = text.replace(['\n', '\r'], " ");
+    match line.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", line.get(..end).unwrap_or_default()),
+        None => line,
     }
 }
 
@@ -120,6 +154,11 @@ mod tests {
             ("{{ queue", Some("syntax error")),
             ("{% if %}", Some("syntax error")),
             ("{{ quee }}", Some("unknown name `quee`")),
+            ("{{ queue }}: {{ valué }}", Some("unknown name `valué`")),
+            ("{{ queue }}: {{ value of it }}", Some("syntax error in `{{ value of it }}`")),
+            ("{{ queue }}: {{ }}", Some("syntax error in `{{ }}`")),
+            ("{% iff\nqueue %}x", Some("syntax error in `{% iff queue %}x`")),
+            ("{% iff queue %}x", Some("syntax error in `{% iff queue %}x`")),
             ("{{ queue | nosuch }}", Some("nosuch")),
             ("{{ queue.leader }}", Some("cannot be rendered")),
             (

@@ -149,6 +149,10 @@ impl State {
         State::Connected,
     ];
 
+    /// What [`State::Connected`] is made of: all but offline.
+    pub const CONNECTED: &'static [State] =
+        &[State::Available, State::Handling, State::Wrapup, State::Unproductive, State::Elsewhere];
+
     pub fn name(self) -> &'static str {
         match self {
             State::Elsewhere => "elsewhere",

@@ -2,7 +2,8 @@
 //!
 //! A snapshot holds until the next one, or until it has not been confirmed for `agent_timeout`: from that moment on the
 //! agent is offline. A *posture* is what a snapshot means for every key: the agent's state there, slots and busy slots.
-//! From one posture to the next only the differences are contributed, so a repeated snapshot contributes nothing.
+//! From one posture to the next only the differences are contributed, so a repeated snapshot contributes nothing. Of
+//! several snapshots of one time the last stands: the others hand on what it leaves out, and are never a posture.
 //!
 //! | in a pair | state |
 //! |---|---|
@@ -95,6 +96,9 @@ type Posture = SmallVec<[(u32, Cell, i64); 16]>;
 pub(super) struct Fold {
     /// The last snapshot with all that it inherited; `None` before the first.
     last: Option<Snapshot>,
+    /// What it means. It takes effect with the next one, as one of the same time may replace it.
+    next: Posture,
+    /// What stood before it.
     posture: Posture,
 }
 
@@ -102,19 +106,24 @@ impl Fold {
     pub fn step(&mut self, snapshot: &Snapshot, timeout: Millis, names: &mut Names, out: &mut List) {
         let mut next = snapshot.clone();
         if let Some(last) = self.last.take() {
+            if snapshot.time > last.time {
+                let posture = std::mem::take(&mut self.next);
+                self.pose(last.time, posture, out);
+            }
             if snapshot.time > last.time + timeout.0 {
                 self.pose(last.time + timeout.0, offline(&last, names), out);
             }
             next.inherit(&last);
         }
-        let posture = posture(&next, names);
-        self.pose(next.time, posture, out);
+        self.next = posture(&next, names);
         self.last = Some(next);
     }
 
-    /// Emits the time-out that follows if nothing more comes.
+    /// Emits the last snapshot, and the time-out that follows if nothing more comes.
     pub fn finish(mut self, timeout: Millis, names: &mut Names, out: &mut List) {
         if let Some(last) = self.last.take() {
+            let posture = std::mem::take(&mut self.next);
+            self.pose(last.time, posture, out);
             self.pose(last.time + timeout.0, offline(&last, names), out);
         }
     }
@@ -144,9 +153,17 @@ impl Fold {
             }
         }
         for (key, cell) in entered {
-            if let Some(state) = State::ALL.iter().find(|state| Cell::agents(**state) == cell) {
-                let what = What::Add(Cell::entries(*state));
+            let Some(state) = State::ALL.iter().find(|state| Cell::agents(**state) == cell) else { continue };
+            let mut enter = |state| {
+                let what = What::Add(Cell::entries(state));
                 out.push(Contribution { at, target: Target::Key(key), what, weight: 1 });
+            };
+            enter(*state);
+            let connected = |(k, cell, _): &(u32, Cell, i64)| {
+                *k == key && State::CONNECTED.iter().any(|state| Cell::agents(*state) == *cell)
+            };
+            if *state != State::Offline && !before.iter().any(connected) {
+                enter(State::Connected);
             }
         }
     }
@@ -208,10 +225,11 @@ fn posture(snapshot: &Snapshot, names: &mut Names) -> Posture {
             keys.entry(key).and_modify(|sum| *sum = merge(*sum, standing)).or_insert(standing);
         }
     }
-    // Over all, the agent is one person, with or without pairs.
+    // Over all, the agent is one person, with or without pairs; what the entries say of busy and slots is added up.
     let all = names.all();
     let summed = keys.get(&all).copied();
-    keys.insert(all, Standing { slots: summed.and_then(|sum| sum.slots), ..whole });
+    let busy = summed.filter(|sum| sum.own_busy).map_or(whole_busy, |sum| sum.busy);
+    keys.insert(all, Standing { slots: summed.and_then(|sum| sum.slots), busy, ..whole });
 
     let mut posture = Posture::new();
     for (key, standing) in keys {

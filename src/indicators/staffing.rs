@@ -36,7 +36,7 @@ pub(super) const FAMILY: &[Indicator] = &[
          (available + handling + wrapup + elsewhere) / all but offline.",
         |view, _| {
             let there = time(view, &[State::Available, State::Handling, State::Wrapup, State::Elsewhere]);
-            Reading::time_ratio(there, time(view, CONNECTED))
+            Reading::time_ratio(there, time(view, State::CONNECTED))
         },
     ),
     share("slot_occupancy", "Busy slot-seconds / offered slot-seconds of the same agents.", |view, _| {
@@ -76,12 +76,10 @@ pub(super) const FAMILY: &[Indicator] = &[
         samples: Samples::Value,
         labels: &[Label::State],
         ..share("state_entries", "How many times the state was entered in the window.", |view, labels| {
-            Reading::count(states(labels).iter().map(|state| view.cell(Cell::entries(*state))).sum())
+            Reading::count(view.cell(Cell::entries(labels.state.unwrap_or(State::Connected))))
         })
     },
 ];
-
-const CONNECTED: &[State] = &[State::Available, State::Handling, State::Wrapup, State::Unproductive, State::Elsewhere];
 
 /// The states that a label means.
 fn states(labels: &Labels) -> &'static [State] {
@@ -92,7 +90,7 @@ fn states(labels: &Labels) -> &'static [State] {
         State::Unproductive => &[State::Unproductive],
         State::Offline => &[State::Offline],
         State::Elsewhere => &[State::Elsewhere],
-        State::Connected => CONNECTED,
+        State::Connected => State::CONNECTED,
     }
 }
 

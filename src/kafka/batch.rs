@@ -17,9 +17,9 @@ use std::ffi::{CStr, CString};
 use std::ptr::NonNull;
 use std::time::Duration;
 
+use rdkafka::TopicPartitionList;
 use rdkafka::bindings as c;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
-use rdkafka::TopicPartitionList;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 
 use super::consumer::TopicPartition;
@@ -154,9 +154,8 @@ impl<C: ConsumerContext> Reader<C> {
         };
         // SAFETY: client, list and queue are valid; librdkafka copies the list and takes its own reference to the queue.
         // Without a callback the answer is an event of that queue.
-        let error = unsafe {
-            c::rd_kafka_commit_queue(client, offsets.ptr(), answers.0.as_ptr(), None, std::ptr::null_mut())
-        };
+        let error =
+            unsafe { c::rd_kafka_commit_queue(client, offsets.ptr(), answers.0.as_ptr(), None, std::ptr::null_mut()) };
         match error {
             c::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
             error => Err(KafkaError::ConsumerCommit(error.into())),

@@ -189,7 +189,8 @@ impl Office {
             Fate::Dropped => Counted::Dropped,
         };
         self.counters.count(message.notification.medium, counted);
-        tracing::info!(
+        // The outcome is told by whoever hears of it; this is for who looks closer.
+        tracing::debug!(
             id = %message.id, to = %message.notification.to, medium = ?message.notification.medium,
             level = message.notification.level.name(), result = counted.name(), "notice"
         );
@@ -282,7 +283,7 @@ async fn settle_failure(office: &Office, destination: &Destination, entry: &Entr
         return office.report(message, Fate::GaveUp { why: failure.why });
     }
     let Some(wake) = office.book().again(destination, &failure.why) else { return };
-    tracing::warn!(id = %message.id, to = %message.notification.to, why = failure.why, retry_in = ?delay, "a notice is tried again");
+    tracing::debug!(id = %message.id, to = %message.notification.to, why = failure.why, retry_in = ?delay, "a notice is tried again");
     office.report(message, Fate::Retrying { why: failure.why, next: delay });
     let mut until = now + delay;
     while office.phase.load(Ordering::Acquire) == OPEN {

@@ -138,7 +138,7 @@ pub fn class_under<'a>(stay: &'a Stay, queue: Option<&str>, channel: Option<&str
 
 /// Interactions in hand and slots under a key, while the agent counts there.
 /// CHOICE: where the entries of pairs say `busy` or `slots` these are added up under the key, otherwise the agent's own
-/// hold. Who says nothing of `busy` has one in hand while handling, else none. Slots are never fewer than what is in hand.
+/// hold. Who says nothing of `busy` has one in hand while handling, else none.
 pub fn slots_under(stay: &Stay, queue: Option<&str>, channel: Option<&str>) -> (i64, i64) {
     let here = |pair: &&PairStay| queue.is_none_or(|q| q == pair.queue) && channel.is_none_or(|c| c == pair.channel);
     let sum = |of: fn(&PairStay) -> Option<i64>| -> Option<i64> {
@@ -148,5 +148,5 @@ pub fn slots_under(stay: &Stay, queue: Option<&str>, channel: Option<&str>) -> (
     let handling = i64::from(class_under(stay, queue, channel) == Some("handling"));
     let busy = sum(|pair| pair.busy).or(stay.busy).unwrap_or(handling);
     let slots = sum(|pair| pair.slots).unwrap_or(stay.slots);
-    (busy, slots.max(busy))
+    (busy, slots)
 }

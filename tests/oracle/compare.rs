@@ -39,9 +39,10 @@ pub fn differences(case: &Case) -> Vec<Difference> {
     };
     let mut all = Vec::new();
     let expected = instants(&case.lines, duration(&case.every), &case.settings);
+    let shown = shown(&run.printed);
     for instant in &expected {
         let figures = figures(&case.lines[..instant.lines], instant.at, &case.settings);
-        all.extend(compare_instant(instant.at, &figures, &run.printed));
+        all.extend(compare_shown(instant.at, &figures, &run.printed, &shown));
     }
     // An instant that the oracle does not know may only show that nothing is there.
     for (at, records) in &run.printed {
@@ -58,7 +59,16 @@ pub fn differences(case: &Case) -> Vec<Difference> {
     all
 }
 
+/// The indicators that are printed at all.
+fn shown(printed: &Printed) -> BTreeSet<&str> {
+    printed.values().flat_map(|records| records.keys()).filter_map(|name| name.split(' ').next()).collect()
+}
+
 pub fn compare_instant(at: i64, figures: &Figures, printed: &Printed) -> Vec<Difference> {
+    compare_shown(at, figures, printed, &shown(printed))
+}
+
+fn compare_shown(at: i64, figures: &Figures, printed: &Printed, shown: &BTreeSet<&str>) -> Vec<Difference> {
     let empty = Default::default();
     let records = printed.get(&at).unwrap_or(&empty);
     let mut all = Vec::new();
@@ -74,8 +84,7 @@ pub fn compare_instant(at: i64, figures: &Figures, printed: &Printed) -> Vec<Dif
             None => {
                 let indicator = name.split(' ').next().unwrap_or_default();
                 let later = LATER.contains(&indicator);
-                let shown = printed.values().flat_map(|r| r.keys()).any(|n| n.split(' ').next() == Some(indicator));
-                if !later || shown {
+                if !later || shown.contains(indicator) {
                     differ(name, format!("is not printed, and is {:?} ({})", figure.value, figure.samples));
                 }
             }
@@ -112,13 +121,23 @@ fn wrong(figure: &Figure, value: Option<f64>, samples: f64) -> Option<String> {
 
 /// Removes lines while the same indicator still differs (delta debugging: halves first, then ever smaller pieces).
 pub fn shrink(case: &Case, indicator: &str, differ: &dyn Fn(&Case) -> Vec<Difference>) -> Case {
+    // What was not taken yet at the first instant that differs is not to blame.
     let mut best = case.clone();
+    let first = differ(case).into_iter().filter(|d| d.indicator() == indicator).map(|d| d.at).min();
+    let expected = instants(&case.lines, duration(&case.every), &case.settings);
+    if let Some(instant) = expected.iter().find(|instant| Some(instant.at) == first) {
+        let lines = case.lines[..instant.lines].to_vec();
+        let candidate = Case { lines, ..case.clone() };
+        if differ(&candidate).iter().any(|d| d.indicator() == indicator) {
+            best = candidate;
+        }
+    }
     let mut piece = best.lines.len().div_ceil(2);
     let mut tries = 0;
-    while piece >= 1 && tries < 400 {
+    while piece >= 1 && tries < TRIES {
         let mut start = 0;
         let mut shorter = false;
-        while start < best.lines.len() && tries < 400 {
+        while start < best.lines.len() && tries < TRIES {
             let mut lines = best.lines.clone();
             lines.drain(start..(start + piece).min(lines.len()));
             let candidate = Case { lines, ..best.clone() };
@@ -171,6 +190,9 @@ pub fn verdict(cases: impl Iterator<Item = Case>) -> Option<String> {
 }
 
 const SHOWN: usize = 3;
+
+/// How many shorter lists are tried.
+const TRIES: usize = 150;
 
 fn explain(case: &Case, difference: &Difference) -> String {
     let short = shrink(case, difference.indicator(), &differences);

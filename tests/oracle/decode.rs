@@ -23,7 +23,7 @@ pub enum Step {
     Arrived { channel: String, queue: Option<String> },
     Queued { queue: String, channel: String },
     Transferred { queue: String, channel: Option<String> },
-    Assigned,
+    Assigned { agent: String },
     Replied { automatic: bool },
     CustomerMessage,
     Parked,
@@ -58,7 +58,7 @@ pub fn rank(step: &Step) -> usize {
         Step::Arrived { .. } => 0,
         Step::Queued { .. } => 1,
         Step::Transferred { .. } => 2,
-        Step::Assigned => 3,
+        Step::Assigned { .. } => 3,
         Step::Replied { .. } => 4,
         Step::CustomerMessage => 5,
         Step::Parked => 6,
@@ -103,10 +103,7 @@ pub fn decode(line: &str, settings: &Settings) -> Option<Event> {
         "arrived" => Step::Arrived { channel: text(&value, "channel")?, queue: text(&value, "queue") },
         "queued" => Step::Queued { queue: text(&value, "queue")?, channel: text(&value, "channel")? },
         "transferred" => Step::Transferred { queue: text(&value, "queue")?, channel: text(&value, "channel") },
-        "assigned" => {
-            text(&value, "agent")?;
-            Step::Assigned
-        }
+        "assigned" => Step::Assigned { agent: text(&value, "agent")? },
         "replied" => {
             text(&value, "agent")?;
             Step::Replied { automatic: flag("automatic") }

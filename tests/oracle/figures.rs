@@ -112,14 +112,14 @@ pub fn figures(lines: &[String], at: i64, settings: &Settings) -> Figures {
     all
 }
 
-/// CHOICE: seen are the pairs in which something was counted, waited or was open, and those that an agent serves; their
-/// roll-ups; and over all, as soon as there is anything.
+/// CHOICE: seen are the pairs in which something was counted, waited or was open, and those that an agent serves (not in
+/// a snapshot that another one of the same time replaces); their roll-ups; and over all, as soon as there is anything.
 fn keys(facts: &Facts, agents: &[Vec<Stay>], at: i64) -> BTreeSet<Key> {
     let mut places: BTreeSet<Place> = BTreeSet::new();
     let points = [&facts.arrivals, &facts.queued, &facts.closed, &facts.replies];
     places.extend(points.into_iter().flatten().filter(|p| p.at < at).map(|p| p.place.clone()));
     places.extend(facts.open.iter().filter(|o| o.from < at).map(|o| o.place.clone()));
-    for stay in agents.iter().flatten().filter(|stay| stay.from < at) {
+    for stay in agents.iter().flatten().filter(|s| s.from < at && s.until != Some(s.from)) {
         places.insert(Place::default());
         let place =
             |queue: &String, channel: &String| Place { queue: Some(queue.clone()), channel: Some(channel.clone()) };
@@ -403,8 +403,7 @@ impl Here<'_> {
         let contacts = self.facts.contacts.iter();
         let here: Vec<_> = contacts.filter(|c| from <= c.at && c.at < until && self.key.covers(&c.place)).collect();
         let handled: Vec<i64> = here.iter().map(|c| c.handled).collect();
-        // CHOICE: the mean after-contact part is over all contacts, those without one too.
-        let after: Vec<i64> = here.iter().map(|c| c.after).collect();
+        let after: Vec<i64> = here.iter().filter_map(|c| c.after).collect();
         self.put("aht", window, "", mean(&handled), handled.len() as f64, Near::Exact);
         self.put("acw", window, "", mean(&after), after.len() as f64, Near::Exact);
     }
@@ -439,8 +438,8 @@ impl Here<'_> {
                 if let Some(class) = class {
                     *time.entry(class).or_default() += clipped.max(0);
                     let (busy, slots) = slots_under(stay, self.key.queue.as_deref(), self.key.channel.as_deref());
-                    // CHOICE: slots are offered by who counts in the occupancy; wrap-up takes up what is said to be busy.
-                    if ["available", "handling", "wrapup"].contains(&class) {
+                    // CHOICE: wrap-up takes up what is said to be busy.
+                    if ["available", "handling", "wrapup", "elsewhere"].contains(&class) {
                         busy_time += busy * clipped.max(0);
                         offered += slots * clipped.max(0);
                     }
@@ -450,6 +449,10 @@ impl Here<'_> {
                     // CHOICE: a class is entered where the agent was in another one, or did not count, just before.
                     if before != Some(class) && from <= stay.from && stay.from < until {
                         *entries.entry(class).or_default() += 1;
+                        // CHOICE: `connected` is entered by logging in, or by beginning to count here.
+                        if class != "offline" && before.is_none_or(|before| before == "offline") {
+                            *entries.entry("connected").or_default() += 1;
+                        }
                     }
                 }
                 before = class;
@@ -468,6 +471,8 @@ impl Here<'_> {
             self.put("state_entries", window, &format!("state={class}"), Some(n), n, near);
         }
         // CHOICE: the contract lists `connected` for `agents` only; if it is printed here it is the connected time.
+        let logins = entries.get("connected").copied().unwrap_or(0) as f64;
+        self.put("state_entries", window, "state=connected", Some(logins), logins, Near::Optional);
         self.put("state_time", window, "state=connected", Some(connected), connected, Near::Optional);
         self.ratio("occupancy", window, "", working, ready, Near::Exact);
         self.ratio("slot_occupancy", window, "", seconds(busy_time), seconds(offered), Near::Exact);

@@ -90,10 +90,10 @@ pub fn case(seed: u64, chaos: Chaos) -> Case {
     let mut dice = Dice::new(seed);
     let (zone, date) = *dice.pick(&DAYS);
     let (span, everys): (i64, &[&str]) = match dice.below(4) {
-        0 => (12 * MINUTE, &["1m", "30s", "10s"]),
-        1 => (2 * HOUR, &["6m", "15m", "30m"]),
-        2 => (9 * HOUR, &["30m", "1h"]),
-        _ => (30 * HOUR, &["1h", "2h", "3h"]),
+        0 => (12 * MINUTE, &["3m", "1m", "30s"]),
+        1 => (2 * HOUR, &["12m", "15m", "30m"]),
+        2 => (9 * HOUR, &["1h", "90m"]),
+        _ => (30 * HOUR, &["3h", "5h"]),
     };
     let every = (*dice.pick(everys)).to_owned();
     let settings = settings(&mut dice, zone);
@@ -132,6 +132,9 @@ fn settings(dice: &mut Dice, zone: &str) -> Settings {
         "agent_timeout": *dice.pick(&["12h", "1h", "10m"]),
         "agent_states": {"almuerzo": "unproductive", "en_llamada": "handling"},
     });
+    if dice.chance(25) {
+        all["lateness"] = json!(*dice.pick(&["2h", "20m"]));
+    }
     if dice.chance(30) {
         all["windows"] = json!(["1m", "15m", "90m"]);
     }
@@ -189,6 +192,10 @@ impl Floor {
         };
         self.say(at, arrived);
         at += self.gap();
+        if self.chaos >= Chaos::Broken && self.dice.chance(10) {
+            // Came in by one channel and was queued in another.
+            channel = *self.dice.pick(&self.channels.clone());
+        }
         if self.dice.chance(6) {
             let end =
                 if self.dice.chance(50) { step("abandoned") } else { with("closed", json!({"outcome": "deflected"})) };
@@ -279,12 +286,16 @@ impl Floor {
                 if self.dice.chance(35) {
                     let mut pairs = Vec::new();
                     let with_busy = self.dice.chance(60);
+                    let with_slots = self.dice.chance(40);
                     for queue in &queues {
                         for channel in &channels {
                             if self.dice.chance(60) {
                                 let mut pair = json!({"queue": queue, "channel": channel});
                                 if with_busy {
                                     pair["busy"] = json!(self.dice.below(2));
+                                }
+                                if with_slots {
+                                    pair["slots"] = json!(1 + self.dice.below(3));
                                 }
                                 pairs.push(pair);
                             }

@@ -1,7 +1,7 @@
 //! Which events count at all: identities seen before, events too late, events too far ahead; and the instants at which
 //! `backtest --every` prints.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::calendar::midnight_at_or_before;
 use super::decode::{Event, Snapshot, Step, What, decode, rank};
@@ -26,7 +26,6 @@ pub struct Intake {
     pub too_far_ahead: usize,
     pub duplicates: usize,
     current: BTreeMap<String, usize>,
-    seen: BTreeSet<String>,
 }
 
 impl Intake {
@@ -42,13 +41,10 @@ impl Intake {
 
     fn take(&mut self, event: Event, settings: &Settings) {
         // CHOICE: "more than a day beyond the last" is measured from the largest time so far; the first event of all
-        // has none before it. What was dead-lettered for it is not remembered as seen.
+        // has none before it. What was dead-lettered is not remembered as seen, and what was seen is for as long as its
+        // interaction or agent is.
         if self.now.is_some_and(|now| event.time > now + DAY) {
             self.too_far_ahead += 1;
-            return;
-        }
-        if !self.seen.insert(event.id.clone()) {
-            self.duplicates += 1;
             return;
         }
         let now = self.now.map_or(event.time, |now| now.max(event.time));
@@ -60,14 +56,20 @@ impl Intake {
             What::Agent(_) if late => self.too_late += 1,
             What::Agent(snapshot) => {
                 let list = self.agents.entry(snapshot.agent.clone()).or_default();
+                if list.iter().any(|(_, id, _)| *id == event.id) {
+                    self.duplicates += 1;
+                    return;
+                }
                 list.push((event.time, event.id, snapshot));
                 // CHOICE: of two snapshots of one time the one with the bytewise larger id holds.
                 list.sort_by(|a, b| (a.0, a.1.as_bytes()).cmp(&(b.0, b.1.as_bytes())));
             }
             What::Interaction { interaction, step } => {
                 let happening = Happening { time: event.time, id: event.id, step };
-                let held = self.current.get(&interaction).copied();
-                match held.filter(|life| is_held(&self.lives[*life], now, settings)) {
+                let known = self.current.get(&interaction).copied();
+                match known.filter(|life| is_remembered(&self.lives[*life], now, settings)) {
+                    Some(life) if late && !is_held(&self.lives[life], now, settings) => self.too_late += 1,
+                    Some(life) if self.lives[life].iter().any(|h| h.id == happening.id) => self.duplicates += 1,
                     Some(life) => insert(&mut self.lives[life], happening),
                     None if late => self.too_late += 1,
                     None => {
@@ -96,9 +98,17 @@ fn insert(life: &mut Vec<Happening>, happening: Happening) {
 /// "Held while it is open and that long after its last event."
 fn is_held(life: &[Happening], now: i64, settings: &Settings) -> bool {
     let last = life.iter().map(|h| h.time).max().unwrap_or(i64::MIN);
-    // CHOICE: an expired interaction is held by its last event, not by the moment at which it expired.
     last >= now - settings.lateness
         || facts(life, settings).open.iter().any(|open| open.from <= now && open.until.is_none_or(|until| until > now))
+}
+
+/// "A later event makes it open again": whatever was silent until it expired is known for `lateness` after that, though a
+/// late event does not correct it any more (CHOICE).
+fn is_remembered(life: &[Happening], now: i64, settings: &Settings) -> bool {
+    let facts = facts(life, settings);
+    let ended = facts.open.iter().map(|open| open.until.unwrap_or(i64::MAX)).max().unwrap_or(i64::MIN);
+    let last = life.iter().map(|h| h.time).max().unwrap_or(i64::MIN);
+    ended.max(last) >= now - settings.lateness
 }
 
 /// An instant at which figures are printed, with how many lines had been taken by then.

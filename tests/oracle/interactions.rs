@@ -57,7 +57,8 @@ pub struct Contact {
     pub place: Place,
     pub at: i64,
     pub handled: i64,
-    pub after: i64,
+    /// The part after the customer had gone, where there was a `wrapup`.
+    pub after: Option<i64>,
 }
 
 /// One step of the flow that came to its end at `at`.
@@ -118,6 +119,7 @@ enum Status {
 
 /// An agent is on it: when work was last counted up to, and what has been counted.
 struct Work {
+    agent: String,
     place: Place,
     counted_to: i64,
     handled: i64,
@@ -134,19 +136,16 @@ struct Walk<'a> {
     facts: Facts,
     status: Status,
     place: Place,
-    opened: i64,
+    /// When it was opened first, for the age of one whose arrival is missing.
+    opened: Option<i64>,
     last: i64,
     arrived: Option<i64>,
-    /// Has been in some queue by `queued` or `transferred`, or an agent took it: no longer triage.
-    placed: bool,
     /// Index into `facts.waits`.
     waiting: Option<usize>,
     /// An answer has been given once.
     answered: bool,
     /// The oldest message, arrival or reopening of the customer that nobody answered.
     message: Option<i64>,
-    /// The oldest `customer_message` that nobody answered.
-    asked: Option<i64>,
     work: Option<Work>,
     parked: bool,
     /// For the stages: when it was put aside, when an agent took what still waits, when the customer was last replied to.
@@ -161,14 +160,12 @@ pub fn facts(life: &[Happening], settings: &Settings) -> Facts {
         facts: Facts::default(),
         status: Status::New,
         place: Place::default(),
-        opened: 0,
+        opened: None,
         last: 0,
         arrived: None,
-        placed: false,
         waiting: None,
         answered: false,
         message: None,
-        asked: None,
         work: None,
         parked: false,
         parked_at: 0,
@@ -194,11 +191,14 @@ pub fn facts(life: &[Happening], settings: &Settings) -> Facts {
 impl Walk<'_> {
     fn step(&mut self, at: i64, step: &Step) {
         match self.status {
-            // CHOICE: an `abandoned` or `closed` heard first opens and ends it at once.
             Status::New | Status::Expired => self.open(at),
-            // CHOICE: after `closed` or `abandoned` only `reopened` changes anything, except that the first `arrived`
-            // still counts (it tells what had happened before).
-            Status::Over if matches!(step, Step::Reopened { .. }) => self.open(at),
+            // CHOICE: after `closed` or `abandoned` it is opened again by `reopened`, and by `queued` and `transferred`
+            // (whose `reopened` is missing). The first `arrived` still counts (it tells what had happened before), and so
+            // does a reply; nothing else does.
+            Status::Over if matches!(step, Step::Reopened { .. } | Step::Queued { .. } | Step::Transferred { .. }) => {
+                self.open(at);
+            }
+            Status::Over if matches!(step, Step::Replied { automatic: false }) => return self.reply(at),
             Status::Over if matches!(step, Step::Arrived { .. }) => return self.arrive_late(at, step),
             Status::Over => return,
             Status::Open => {}
@@ -206,14 +206,17 @@ impl Walk<'_> {
         match step {
             Step::Arrived { channel, queue } => self.arrive(at, channel, queue.as_deref()),
             Step::Queued { queue, channel } => self.wait_in(at, queue, Some(channel)),
-            Step::Transferred { queue, channel } => self.wait_in(at, queue, channel.as_deref()),
-            Step::Assigned => self.assign(at),
+            Step::Transferred { queue, channel } => {
+                // A contact ends at every transfer, be it to the same queue.
+                self.end_work(at);
+                self.wait_in(at, queue, channel.as_deref());
+            }
+            Step::Assigned { agent } => self.assign(at, agent),
             // CHOICE: automatic replies are not counted in `replies`, start no customer's turn and answer nothing.
             Step::Replied { automatic: true } => {}
             Step::Replied { automatic: false } => self.reply(at),
             Step::CustomerMessage => {
                 self.message.get_or_insert(at);
-                self.asked.get_or_insert(at);
                 if let Some(from) = self.replied.take() {
                     self.stage("customer", at, at - from);
                 }
@@ -228,10 +231,12 @@ impl Walk<'_> {
             }
             Step::Resumed => self.take_up(at),
             Step::Wrapup => {
-                if let Some(work) = self.work.as_mut().filter(|work| !work.wrapup) {
+                // CHOICE: who does after-contact work has taken it up again, and it is the customer's turn no more.
+                if let Some(work) = &mut self.work {
+                    work.since_wrapup = if work.wrapup { work.since_wrapup } else { at };
                     work.wrapup = true;
-                    work.since_wrapup = at;
                     work.customers_turn = false;
+                    self.take_up(at);
                 }
             }
             Step::Abandoned => {
@@ -243,8 +248,9 @@ impl Walk<'_> {
             }
             Step::Closed { resolved } => {
                 self.facts.closed.push(Point { place: self.place.clone(), at });
+                // The last closing decides: an earlier one is none any more.
+                self.facts.resolutions.clear();
                 if let (true, Some(from)) = (*resolved, self.arrived) {
-                    // CHOICE: closed as resolved again after a reopening, it is resolved a second time, from its arrival.
                     self.facts.resolutions.push(Lasted { place: self.place.clone(), from, at });
                 }
                 self.end_wait(at, End::ClosedUnanswered);
@@ -258,7 +264,7 @@ impl Walk<'_> {
 
     fn open(&mut self, at: i64) {
         self.status = Status::Open;
-        self.opened = at;
+        self.opened.get_or_insert(at);
         self.parked = false;
     }
 
@@ -267,7 +273,6 @@ impl Walk<'_> {
         self.taken = None;
         self.replied = None;
         self.message = None;
-        self.asked = None;
         self.work = None;
         self.parked = false;
     }
@@ -309,8 +314,7 @@ impl Walk<'_> {
         for arrival in &mut self.facts.arrivals {
             arrival.place.queue.get_or_insert(queue.to_owned());
         }
-        let triage = self.arrived.filter(|_| !self.placed);
-        self.placed = true;
+        let triage = self.arrived.filter(|_| self.place.queue.is_none());
         if self.waiting.is_some() && place == self.place {
             // "To the same queue and channel before the answer keeps the clock": nor is it queued a second time.
             return;
@@ -352,8 +356,7 @@ impl Walk<'_> {
         }
     }
 
-    fn assign(&mut self, at: i64) {
-        self.placed = true;
+    fn assign(&mut self, at: i64, agent: &str) {
         if let Some(index) = self.waiting
             && self.taken.is_none()
         {
@@ -362,12 +365,15 @@ impl Walk<'_> {
         }
         if !self.settings.channel(self.place.channel.as_deref()).answered_by_reply {
             self.answer(at);
-            self.message = None;
-            self.asked = None;
+            self.respond(at);
         }
-        // CHOICE: a second `assigned` without a wait between belongs to the same contact, which runs from the first.
-        if self.work.is_none() {
+        // CHOICE: `assigned` to the same agent again is a repeat; to another one it begins a contact of its own.
+        if self.work.as_ref().is_none_or(|work| work.agent != agent) {
+            self.end_work(at);
+            // CHOICE: who takes it does not leave it parked.
+            self.take_up(at);
             self.work = Some(Work {
+                agent: agent.to_owned(),
                 place: self.place.clone(),
                 counted_to: at,
                 handled: 0,
@@ -382,24 +388,27 @@ impl Walk<'_> {
 
     fn reply(&mut self, at: i64) {
         self.facts.replies.push(Point { place: self.place.clone(), at });
-        if let Some(from) = self.asked.take() {
-            // CHOICE: only a `customer_message` starts a response time, the arrival does not.
-            self.facts.responses.push(Lasted { place: self.place.clone(), from, at });
-        }
         if self.settings.channel(self.place.channel.as_deref()).answered_by_reply {
             if let Some(from) = self.taken.filter(|_| self.waiting.is_some()) {
                 self.stage("reply", at, at - from);
             }
             self.answer(at);
-            self.message = None;
+            self.respond(at);
             self.replied = Some(at);
         } else if self.answered {
             // CHOICE: where the assignment answers, a reply still answers a message that came after it.
-            self.message = None;
+            self.respond(at);
         }
         // CHOICE: the customer's turn is from a reply that is not automatic to the next message of the customer.
         if let Some(work) = &mut self.work {
             work.customers_turn = !work.wrapup;
+        }
+    }
+
+    /// The arrival is the first message, and a reopening by the customer is one.
+    fn respond(&mut self, at: i64) {
+        if let Some(from) = self.message.take() {
+            self.facts.responses.push(Lasted { place: self.place.clone(), from, at });
         }
     }
 
@@ -414,17 +423,16 @@ impl Walk<'_> {
         }
     }
 
-    /// CHOICE: a reopening by the customer leaves something unanswered, from then on. One heard while it is open starts
-    /// a new wait by the customer's hand if it is not waiting, and changes nothing otherwise. It waits in the last queue
+    /// CHOICE: a reopening by the customer leaves something unanswered, from then on. One heard while it is open is as
+    /// if its closing were missing: it ends the contact, and starts a new wait if none runs. It waits in the last queue
     /// that is known, be it only from `arrived`.
     fn reopen(&mut self, at: i64, by_customer: bool) {
         if !by_customer {
             return;
         }
         self.message.get_or_insert(at);
+        self.end_work(at);
         if self.waiting.is_none() && self.place.queue.is_some() {
-            self.end_work(at);
-            self.placed = true;
             self.start_wait(at);
         }
     }
@@ -456,7 +464,8 @@ impl Walk<'_> {
             if work.wrapup {
                 self.stage("wrapup", at, at - work.since_wrapup);
             }
-            self.facts.contacts.push(Contact { place: work.place, at, handled: work.handled, after: work.after });
+            let after = work.wrapup.then_some(work.after);
+            self.facts.contacts.push(Contact { place: work.place, at, handled: work.handled, after });
         }
     }
 
@@ -486,11 +495,11 @@ impl Walk<'_> {
         let open = self.status == Status::Open;
         let place = self.place.clone();
         let state = |since: Option<i64>| since.filter(|_| open).map(|since| (place.clone(), since));
-        hold(&mut self.facts.open, at, state(Some(self.opened)));
+        // Ages run from the arrival.
+        hold(&mut self.facts.open, at, state(self.arrived.or(self.opened)));
         hold(&mut self.facts.unanswered, at, state(self.message));
-        // CHOICE: "in no queue yet" is before the first `queued`, `transferred` or `assigned`, also where `arrived` named
-        // a queue.
-        hold(&mut self.facts.unqueued, at, state(self.arrived.filter(|_| !self.placed)));
+        // CHOICE: "in no queue yet" is until `queued` or `transferred` names one; an agent who takes it names none.
+        hold(&mut self.facts.unqueued, at, state(self.arrived.filter(|_| self.place.queue.is_none())));
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
-use serde_json::Value;
+use serde::{Deserialize, Deserializer};
 
 use super::figures::name;
 use super::settings::Settings;
@@ -19,6 +19,11 @@ pub struct Run {
 
 /// `Err` is what went wrong, in words: the program failed, or a line is not what the documentation says.
 pub fn backtest(lines: &[String], every: &str, settings: &Settings) -> Result<Run, String> {
+    backtest_of(lines, every, settings, "all")
+}
+
+/// `indicators` is a list of names, separated by commas, or `all`.
+pub fn backtest_of(lines: &[String], every: &str, settings: &Settings, indicators: &str) -> Result<Run, String> {
     let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
     let events = folder.path().join("events.ndjson");
     let mut text = lines.join("\n");
@@ -26,13 +31,17 @@ pub fn backtest(lines: &[String], every: &str, settings: &Settings) -> Result<Ru
     std::fs::write(&events, text).map_err(|e| e.to_string())?;
     let config = folder.path().join("config.yaml");
     std::fs::write(&config, &settings.text).map_err(|e| e.to_string())?;
-    backtest_file(&events, every, Some(&config))
+    run(&events, every, Some(&config), indicators)
 }
 
 pub fn backtest_file(events: &PathBuf, every: &str, config: Option<&PathBuf>) -> Result<Run, String> {
+    run(events, every, config, "all")
+}
+
+fn run(events: &PathBuf, every: &str, config: Option<&PathBuf>, indicators: &str) -> Result<Run, String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_atalaya"));
     command.arg("backtest").arg("--events").arg(events);
-    command.args(["--indicators", "all", "--every", every, "--format", "json"]);
+    command.args(["--indicators", indicators, "--every", every, "--format", "json"]);
     if let Some(config) = config {
         command.arg("-c").arg(config);
     }
@@ -44,12 +53,14 @@ pub fn backtest_file(events: &PathBuf, every: &str, config: Option<&PathBuf>) ->
     let stdout = String::from_utf8(output.stdout).map_err(|e| format!("not UTF-8: {e}"))?;
     let mut printed = Printed::new();
     for line in stdout.lines() {
-        let record: Value = serde_json::from_str(line).map_err(|e| format!("not JSON ({e}): {line}"))?;
-        if record["kind"] != "indicator" {
+        let record: Record<'_> =
+            serde_json::from_str(line).map_err(|e| format!("no indicator record ({e}): {line}"))?;
+        if record.kind != "indicator" {
             return Err(format!("without a matrix there are indicators only: {line}"));
         }
-        let (at, name, value, samples) = read(&record).ok_or_else(|| format!("not an indicator record: {line}"))?;
-        let there = printed.entry(at).or_default().insert(name.clone(), (value, samples));
+        let Ok(at) = record.time.parse::<jiff::Timestamp>() else { return Err(format!("no time: {line}")) };
+        let there =
+            printed.entry(at.as_millisecond()).or_default().insert(record.name(), (record.value, record.samples));
         if there.is_some() {
             return Err(format!("printed twice at one instant: {line}"));
         }
@@ -57,22 +68,41 @@ pub fn backtest_file(events: &PathBuf, every: &str, config: Option<&PathBuf>) ->
     Ok(Run { printed, stderr })
 }
 
-type Record = (i64, String, Option<f64>, f64);
+/// A line as the documentation has it.
+#[derive(Deserialize)]
+struct Record<'a> {
+    kind: &'a str,
+    time: &'a str,
+    indicator: &'a str,
+    #[serde(deserialize_with = "present")]
+    value: Option<f64>,
+    samples: f64,
+    queue: Option<&'a str>,
+    channel: Option<&'a str>,
+    window: Option<&'a str>,
+    clock: Option<&'a str>,
+    threshold: Option<&'a str>,
+    treatment: Option<&'a str>,
+    state: Option<&'a str>,
+    stage: Option<&'a str>,
+}
 
-fn read(record: &Value) -> Option<Record> {
-    let text = |field: &str| record.get(field).and_then(Value::as_str);
-    let mut labels = Vec::new();
-    for label in ["clock", "threshold", "treatment", "state", "stage"] {
-        if let Some(value) = text(label) {
-            labels.push(format!("{label}={value}"));
-        }
+/// `null` is a value, but it has to be there.
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+    Option::deserialize(from)
+}
+
+impl Record<'_> {
+    fn name(&self) -> String {
+        let labels = [
+            ("clock", self.clock),
+            ("threshold", self.threshold),
+            ("treatment", self.treatment),
+            ("state", self.state),
+            ("stage", self.stage),
+        ];
+        let labels: Vec<String> =
+            labels.iter().filter_map(|(label, value)| value.map(|value| format!("{label}={value}"))).collect();
+        name(self.indicator, self.queue, self.channel, self.window.unwrap_or(""), &labels.join(" "))
     }
-    let at = text("time")?.parse::<jiff::Timestamp>().ok()?.as_millisecond();
-    let window = text("window").unwrap_or("");
-    let name = name(text("indicator")?, text("queue"), text("channel"), window, &labels.join(" "));
-    let value = match record.get("value")? {
-        Value::Null => None,
-        number => Some(number.as_f64()?),
-    };
-    Some((at, name, value, record.get("samples")?.as_f64()?))
 }

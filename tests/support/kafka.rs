@@ -62,9 +62,11 @@ pub fn shared() -> Option<Arc<RealKafka>> {
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     for _ in 0..500 {
-        // Below the range from which outgoing connections take theirs; spread by process, since test files run at once.
+        // Below the range from which outgoing connections take theirs; spread by process, since test files run at once,
+        // and processes that start together have numbers that lie together.
         let step = NEXT.fetch_add(2, Ordering::Relaxed);
-        let port = 20_000 + (std::process::id() as u16 % 1_000) * 10 + step % 2_000;
+        let spread = std::process::id().wrapping_mul(2_654_435_761) >> 16;
+        let port = 20_000 + (spread as u16 % 6_000 * 2 + step) % 12_000;
         let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
         if free(port) && free(port + 1) {
             return port;

@@ -69,7 +69,10 @@ impl Drop for Program {
 impl Program {
     /// Starts it with `config` and `http.listen` at a free port; its log goes to a file beside the configuration.
     pub fn start(config: &Path, env: &[(&str, &str)]) -> Program {
-        let port = super::kafka::free_port();
+        Program::start_at(config, env, super::kafka::free_port())
+    }
+
+    pub fn start_at(config: &Path, env: &[(&str, &str)], port: u16) -> Program {
         let log = config.with_extension(format!("{port}.log"));
         let child = plain()
             .args(["run", "-c"])

@@ -32,7 +32,9 @@ impl Request {
     /// Whether the signature is the one of Standard Webhooks with this key.
     pub fn is_signed_with(&self, key: &[u8]) -> bool {
         let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length");
-        mac.update(format!("{}.{}.{}", self.header("webhook-id"), self.header("webhook-timestamp"), self.body).as_bytes());
+        mac.update(
+            format!("{}.{}.{}", self.header("webhook-id"), self.header("webhook-timestamp"), self.body).as_bytes(),
+        );
         self.header("webhook-signature") == format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
     }
 }
