@@ -205,3 +205,5 @@ pub const AVALANCHE_FACTOR: f64 = 8.0;
 /// It has a steep front, as when a post goes round: that long it comes that many times faster still.
 pub const AVALANCHE_FRONT: Millis = Millis(30_000);
 pub const AVALANCHE_FRONT_FACTOR: f64 = 3.0;
+/// Share of its complaints that one reply settles.
+pub const AVALANCHE_ALIKE: f64 = 0.6;

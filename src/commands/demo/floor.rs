@@ -20,9 +20,19 @@ pub const PARTITIONS: i32 = 4;
 pub const HISTORY: Millis = Millis(2 * Millis::HOUR.0);
 /// Between the board being up and the incident: long enough to see how it looks when all is well.
 pub const CALM: Millis = Millis(6_000);
-pub const INCIDENT: Millis = Millis(3 * Millis::MINUTE.0);
 /// From the beginning of one to that of the next.
 pub const EVERY: Millis = Millis(30 * Millis::MINUTE.0);
+
+/// How long it lasts: enough for its alerts, and short enough to see the floor recover.
+pub fn lasts(kind: IncidentKind) -> Millis {
+    let minutes = match kind {
+        IncidentKind::Silence => 3,
+        IncidentKind::Avalanche => 4,
+        IncidentKind::AgentsGone => 5,
+        IncidentKind::StuckQueue => 8,
+    };
+    Millis(minutes * Millis::MINUTE.0)
+}
 
 pub struct Floor {
     simulation: Simulation,
@@ -71,7 +81,7 @@ impl Floor {
             if let (Some(kind), Some(at)) = (incident, begins)
                 && event.sent >= at
             {
-                self.simulation.begin(kind, Millis(0), INCIDENT);
+                self.simulation.begin(kind, Millis(0), lasts(kind));
                 super::story::incident(kind);
                 begins = Some(at + EVERY);
             }

@@ -41,7 +41,7 @@ pub async fn tell_when_ready(address: SocketAddr, incident: Option<IncidentKind>
     }
     line("ready", &format!("the live board:  http://{board}"));
     if let Some(kind) = incident {
-        println!("          In {} s {}. It lasts {}", floor::CALM.as_seconds(), foretold(kind), floor::INCIDENT);
+        println!("          In {} s {}. It lasts {}", floor::CALM.as_seconds(), foretold(kind), floor::lasts(kind));
         println!(
             "          and comes back every {}. The alerts go by real SMTP and HTTP to the mailbox at the",
             floor::EVERY
