@@ -273,7 +273,7 @@ impl Fold {
             age(out, self.stay, place, Age::Unqueued, self.born, 1);
             age(out, now, place, Age::Unqueued, self.born, -1);
         }
-        for (threshold, within, mask) in self.thresholds(context.plan) {
+        for (threshold, within, mask) in self.thresholds(place, context) {
             span(out, self.stay.max(self.born + within), now, place, mask, Cell::beyond(threshold, Beyond::Open));
         }
     }
@@ -309,7 +309,8 @@ impl Fold {
         if transfer {
             self.end_contact(now, out);
         }
-        if self.wait.is_some_and(|wait| wait.place == place) {
+        let (now_in, to) = (self.wait.map(|wait| context.names.at(wait.place)), context.names.at(place));
+        if now_in.is_some_and(|at| at.queue == to.queue && (at.channel.is_none() || at.channel == to.channel)) {
             return;
         }
         self.end_wait(now, context, out);
@@ -343,7 +344,7 @@ impl Fold {
         add(out, now, wait.place, Cell::sum(Sum::WaitStarts), EPOCH - wait.start);
         step(out, now, wait.place, Cell::level(Level::Waiting), -1);
         age(out, now, wait.place, Age::Wait, wait.start, -1);
-        for (threshold, within, mask) in self.thresholds(context.plan) {
+        for (threshold, within, mask) in self.thresholds(wait.place, context) {
             span(out, wait.start + within, now, wait.place, mask, Cell::beyond(threshold, Beyond::Waiting));
         }
         Some(wait)
@@ -351,8 +352,10 @@ impl Fold {
 
     /// The thresholds measured in its channel, and in which keys: one that only other channels list stays out of the
     /// roll-ups over channels.
-    fn thresholds<'p>(&self, plan: &'p Plan) -> impl Iterator<Item = (usize, i64, u8)> + use<'p> {
-        let channel = self.channel.clone();
+    fn thresholds<'p>(&self, place: u32, context: &Context<'p>) -> impl Iterator<Item = (usize, i64, u8)> + use<'p> {
+        // What began before the channel was known is held against no threshold.
+        let channel = self.channel.clone().filter(|_| context.names.at(place).channel.is_some());
+        let plan = context.plan;
         let count = channel.as_ref().map_or(0, |channel| channel.thresholds.len());
         (0..count).filter_map(move |index| {
             let channel = channel.as_ref()?;
@@ -368,7 +371,7 @@ impl Fold {
         add(out, now, wait.place, Cell::sum(Sum::Answered), 1);
         add(out, now, wait.place, Cell::sum(Sum::WaitTotal), length);
         add(out, now, wait.place, Cell::bucket(Histogram::Wait, hdr::bucket(length)), 1);
-        for (threshold, within, mask) in self.thresholds(context.plan) {
+        for (threshold, within, mask) in self.thresholds(wait.place, context) {
             let mut count = |served| count(out, now, wait.place, mask, Cell::served(threshold, served));
             count(Served::Answered);
             if length <= within {
@@ -457,7 +460,7 @@ impl Fold {
             let short = length <= context.plan.short_abandon.0;
             add(out, now, wait.place, Cell::sum(Sum::Abandoned), 1);
             add(out, now, wait.place, Cell::sum(Sum::ShortAbandoned), i64::from(short));
-            for (threshold, within, mask) in self.thresholds(context.plan) {
+            for (threshold, within, mask) in self.thresholds(wait.place, context) {
                 let mut count = |served| count(out, now, wait.place, mask, Cell::served(threshold, served));
                 count(Served::Abandoned);
                 if length <= within {
