@@ -2,57 +2,20 @@
 
 use std::sync::Arc;
 
-use minijinja::{Environment, UndefinedBehavior, context};
+use minijinja::Environment;
 
 use super::node::Node;
 use super::reader::{Report, did_you_mean, text};
-
-/// What a text may name, in the order of the documentation.
-pub const NAMES: [&str; 13] = [
-    "value",
-    "value_raw",
-    "goal",
-    "level",
-    "queue",
-    "channel",
-    "indicator",
-    "window",
-    "samples",
-    "matrix",
-    "range",
-    "since",
-    "incident",
-];
-
-/// Work that one text may do; a long one takes some hundreds.
-const FUEL: u64 = 20_000;
-/// Characters of one text; an action is read on a telephone.
-const LENGTH: usize = 4_000;
-
-/// The environment in which texts are proved here and rendered when they are sent: undefined names are errors.
-pub fn environment<'s>() -> Environment<'s> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_fuel(Some(FUEL));
-    environment
-}
+use crate::notice::template::{self, LENGTH_MAX, NAMES, environment};
 
 /// Proves texts.
 pub(super) struct Templates {
     environment: Environment<'static>,
-    sample: minijinja::Value,
 }
 
 impl Templates {
     pub fn new() -> Self {
-        // Of the types that real ones have; what a text does with them is tried once, so that a filter that does not
-        // exist is found as well.
-        let sample = context! {
-            value => "47 min", value_raw => 2820.0, goal => "< 30m", level => "warning", queue => "cola",
-            channel => "canal", indicator => "asa", window => "15m", samples => 12.0, matrix => "matriz",
-            range => "30m .. 45m", since => "2026-01-01T00:00:00Z", incident => "incidente",
-        };
-        Templates { environment: environment(), sample }
+        Templates { environment: environment() }
     }
 
     /// What stands between the braces of the first `{{ }}` that is no expression.
@@ -64,9 +27,9 @@ impl Templates {
     /// The text of `node`, if it can be rendered; otherwise the defect is reported.
     pub fn read(&self, node: &Node, key: &str, report: &mut Report) -> Option<Arc<str>> {
         let written = text(node, key, report)?;
-        let length = written.chars().count();
-        if length > LENGTH {
-            report.error(node.at, format!("`{key}` has {length} characters"), format!("at most {LENGTH}"));
+        let length = written.len();
+        if length > LENGTH_MAX {
+            report.error(node.at, format!("`{key}` has {length} bytes"), format!("at most {LENGTH_MAX}"));
             return None;
         }
         if !written.contains(['{', '}']) {
@@ -98,10 +61,11 @@ impl Templates {
         if !unknown.is_empty() {
             return None;
         }
-        match template.render(&self.sample) {
-            Ok(_) => Some(written.clone()),
+        // With the worst of what may come: no data, long names, quotes.
+        match template::check(written) {
+            Ok(()) => Some(written.clone()),
             Err(error) => {
-                report.error(node.at, format!("template of `{key}` cannot be rendered: {}", reason(&error)), "");
+                report.error(node.at, format!("template of `{key}` cannot be rendered: {}", error.message), "");
                 None
             }
         }
@@ -147,7 +111,7 @@ mod tests {
     fn texts_are_proved() {
         for (written, expected) in [
             ("Activar agentes", None),
-            ("{{ queue }}: {{ value }} ({{ value_raw | round(1) }}), meta {{ goal }}, {{ samples }}", None),
+            ("{{ queue }}: {{ value }} ({{ (value_raw or 0) | round(1) }}), meta {{ goal }}, {{ samples }}", None),
             ("{% if value_raw > 10 %}{{ level | upper }}{% endif %}", None),
             ("{% for n in range(3) %}{{ n }}{% endfor %}", Some("cannot be rendered")),
             ("{% for n in [1, 2] %}{{ loop.index }}{{ n }}{% endfor %}", None),
