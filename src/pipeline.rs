@@ -59,9 +59,9 @@ impl Evaluator {
         self.board.now()
     }
 
-    /// Evaluates the matrices at the instant that the numbers are of.
+    /// Evaluates the matrices on the numbers as they stand, at the whole second of their instant.
     pub fn tick(&mut self) -> Tick {
-        let now = self.board.now();
+        let now = self.board.now().floor_to(Millis::SECOND);
         self.engine.tick(now, &mut BoardReadings { board: &mut self.board })
     }
 

@@ -25,7 +25,7 @@ pub struct Plan {
     pub thresholds: Vec<Threshold>,
     /// What the configuration says of a channel; a channel it does not name has the defaults of its name.
     pub channels: BTreeMap<String, ChannelSettings>,
-    /// Thresholds that rows ask for besides a channel's own list.
+    /// Thresholds that rows name, with the channels in their scopes: measured there whoever lists them.
     pub extra_thresholds: Vec<(Globs, Millis)>,
     pub limits: Limits,
 }
@@ -84,8 +84,13 @@ pub enum Handling {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChannelPlan {
     pub answer_on: AnswerOn,
-    /// Indices into [`Plan::thresholds`], in the order of the configuration: the first is the default of rows.
+    /// What is measured in the channel: indices into [`Plan::thresholds`], its own list first, in the order of the
+    /// configuration. The first is the default of rows.
     pub thresholds: Vec<usize>,
+    /// Those of `thresholds` that only other channels list, and that a row asks for here: they count in this channel's
+    /// pairs and in its roll-up over queues, and not in roll-ups over channels. A threshold that no channel lists is the
+    /// row's alone; that one is listed wherever it is measured.
+    pub unlisted: Vec<usize>,
     pub idle_close: Millis,
     pub give_up: Millis,
     pub handling: Handling,
@@ -100,6 +105,8 @@ pub struct Limits {
     pub agents: usize,
     /// Events kept of one interaction; further ones are counted and change nothing.
     pub events_per_interaction: usize,
+    /// Ids of events that are known besides those of the interactions and agents held.
+    pub identities: usize,
     /// Events ahead of now that are held until now passes them.
     pub held_ahead: usize,
 }
@@ -112,6 +119,7 @@ impl Default for Limits {
             closed_interactions: 2_000_000,
             agents: 100_000,
             events_per_interaction: 10_000,
+            identities: 1_000_000,
             held_ahead: 100_000,
         }
     }
@@ -153,6 +161,8 @@ impl Window {
 
 const VOICE: [&str; 2] = ["voice", "phone"];
 const CHAT: [&str; 2] = ["chat", "webchat"];
+/// A channel of each kind of defaults; the empty name stands for every other channel, social and messaging.
+const KINDS: [&str; 6] = ["voice", "phone", "chat", "webchat", "email", ""];
 
 /// The service-level thresholds of a channel that the configuration says nothing of, by its name.
 fn default_thresholds(channel: &str) -> &'static [(&'static str, Millis)] {
@@ -200,15 +210,16 @@ impl Plan {
         let set = self.channels.get(name).unwrap_or(&empty);
         let voice = VOICE.contains(&name);
         let live = voice || CHAT.contains(&name);
-        let own: Vec<Millis> = match &set.service_level {
-            Some(list) => list.clone(),
-            None => default_thresholds(name).iter().map(|(_, within)| *within).collect(),
-        };
         let extra = self.extra_thresholds.iter().filter(|(globs, _)| globs.matches(name)).map(|(_, within)| *within);
-        let mut thresholds = Vec::new();
-        for index in own.into_iter().chain(extra).filter_map(|within| self.threshold_index(within)) {
-            if !thresholds.contains(&index) {
-                thresholds.push(index);
+        let (mut thresholds, mut unlisted) = (Vec::new(), Vec::new());
+        let own = self.listed_in(name).map(|within| (within, true));
+        for (within, listed) in own.chain(extra.map(|within| (within, false))) {
+            let Some(index) = self.threshold_index(within).filter(|index| !thresholds.contains(index)) else {
+                continue;
+            };
+            thresholds.push(index);
+            if !listed && self.is_listed(within) {
+                unlisted.push(index);
             }
         }
         let or = |set: Option<Millis>, live_hours: i64, other: i64| {
@@ -217,14 +228,82 @@ impl Plan {
         ChannelPlan {
             answer_on: set.answer_on.unwrap_or(if voice { AnswerOn::Assigned } else { AnswerOn::Replied }),
             thresholds,
+            unlisted,
             idle_close: or(set.idle_close, 4, 72),
             give_up: or(set.give_up, 24, 30 * 24),
             handling: set.handling.unwrap_or(Handling::Working),
         }
     }
 
+    /// A channel's own list: the configuration's, or the default of its name.
+    fn listed_in(&self, name: &str) -> impl Iterator<Item = Millis> {
+        let own = self.channels.get(name).and_then(|set| set.service_level.as_ref());
+        let default = if own.is_none() { default_thresholds(name) } else { &[] };
+        own.into_iter().flatten().copied().chain(default.iter().map(|(_, within)| *within))
+    }
+
+    /// Whether any channel lists it, also one that was never seen.
+    fn is_listed(&self, within: Millis) -> bool {
+        let mut names = self.channels.keys().map(String::as_str).chain(KINDS);
+        names.any(|name| self.listed_in(name).any(|listed| listed == within))
+    }
+
     /// The threshold of a row that names none: the channel's first; over channels, that of social and messaging.
     pub fn default_threshold(&self, channel: Option<&str>) -> Option<usize> {
         self.channel(channel.unwrap_or("")).thresholds.first().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A plan whose configuration gives channels these lists, with thresholds that rows ask for in these channels.
+    fn plan(lists: &[(&str, &[i64])], rows: &[(&[&str], i64)]) -> Plan {
+        let list = |seconds: &[i64]| Some(seconds.iter().copied().map(Millis::seconds).collect());
+        let channels = lists
+            .iter()
+            .map(|(name, seconds)| {
+                ((*name).to_owned(), ChannelSettings { service_level: list(seconds), ..Default::default() })
+            })
+            .collect();
+        let extra_thresholds =
+            rows.iter().map(|(globs, seconds)| (Globs::new(*globs).unwrap(), Millis::seconds(*seconds))).collect();
+        let mut plan = Plan { channels, extra_thresholds, ..Plan::default() };
+        plan.set_thresholds([]);
+        plan
+    }
+
+    #[test]
+    fn a_threshold_of_a_row_is_measured_in_its_channels_and_rolled_up_where_it_is_listed() {
+        type Case<'a> = (&'a [(&'a str, &'a [i64])], &'a [(&'a [&'a str], i64)], &'a str, &'a [i64], &'a [i64]);
+        let cases: [Case<'_>; 11] = [
+            (&[], &[], "chat", &[60], &[]),
+            // Voice lists 20 s by default.
+            (&[], &[(&[], 20)], "chat", &[60, 20], &[20]),
+            (&[], &[(&[], 20)], "voice", &[20], &[]),
+            (&[], &[(&["facebook"], 20)], "chat", &[60], &[]),
+            // Nobody lists 45 s: the row alone asks for it.
+            (&[], &[(&[], 45)], "chat", &[60, 45], &[]),
+            (&[("email", &[45])], &[(&[], 45)], "chat", &[60, 45], &[45]),
+            (&[("email", &[45])], &[(&[], 45)], "email", &[45], &[]),
+            // Once voice and phone have lists of their own, nobody has 20 s by default.
+            (&[("voice", &[10]), ("phone", &[10])], &[(&[], 20)], "chat", &[60, 20], &[]),
+            (&[("voice", &[10])], &[(&[], 20)], "voice", &[10, 20], &[20]),
+            // Every channel that is not named has the defaults of social and messaging.
+            (&[("facebook", &[45])], &[(&[], 1800)], "facebook", &[45, 1800], &[1800]),
+            // Asked for by two rows, measured once.
+            (&[], &[(&[], 20), (&["ch*"], 20), (&["chat"], 60)], "chat", &[60, 20], &[20]),
+        ];
+        for (lists, rows, channel, measured, unlisted) in cases {
+            let plan = plan(lists, rows);
+            let of = plan.channel(channel);
+            let seconds = |indices: &[usize]| -> Vec<i64> {
+                indices.iter().map(|index| plan.thresholds[*index].within.0 / 1000).collect()
+            };
+            let expected = (measured.to_vec(), unlisted.to_vec());
+            assert_eq!((seconds(&of.thresholds), seconds(&of.unlisted)), expected, "{lists:?} {rows:?} {channel}");
+            assert_eq!(plan.default_threshold(Some(channel)), of.thresholds.first().copied());
+        }
     }
 }

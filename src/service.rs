@@ -18,12 +18,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock;
-use crate::domain::{Millis, Timestamp};
-use crate::matrix::engine::Notification;
 use crate::commands::Failure;
 use crate::config::{Config, MatrixSet};
+use crate::domain::{Millis, Timestamp};
 use crate::http::{self, SharedReadiness, Site};
+use crate::journal::memory;
 use crate::kafka::{Consumer, DeadLetters, Options, Problems, Start};
+use crate::matrix::engine::Notification;
 use crate::notice;
 use crate::notify::{Notifier, Settings};
 use crate::pipeline::Evaluator;
@@ -77,22 +78,25 @@ pub async fn run(
         domain: config.smtp.as_ref().map_or("atalaya.localhost", |smtp| notice::domain_of(&smtp.from)).to_owned(),
         board: config.http.public_url.clone(),
         decides_since: Default::default(),
+        ran_before: Default::default(),
         new: manner.new,
     });
+    let (stop_counting, counting) = tokio::sync::oneshot::channel();
     let outcomes = tokio::spawn(outcomes::follow(
         notifier.clone(),
         telemetry.clone(),
         readiness.clone(),
         speech.clone(),
         config.owner.clone(),
+        counting,
     ));
 
     let problems = Problems::default();
     let letters = Arc::new(
         DeadLetters::start(&config.kafka, problems.clone()).map_err(|error| Failure::User(error.to_string()))?,
     );
-    let (flushes, flushed) = std::sync::mpsc::sync_channel(read::FLUSHES_AHEAD);
-    let reader = read::Reader::new(&config, set.plan.clone(), letters.clone(), telemetry.clone(), flushes);
+    let (deltas, journal) = memory::deltas(read::BATCHES_AHEAD);
+    let reader = read::Reader::new(&config, set.plan.clone(), letters.clone(), telemetry.clone(), deltas);
     let topics: Vec<String> = config.sources.iter().map(|source| source.topic.clone()).collect();
     let options = Options { start: manner.start, ..Options::default() };
     let consumer = Consumer::start(&config.kafka, &topics, options, problems, Box::new(reader))
@@ -100,8 +104,10 @@ pub async fn run(
 
     let (evaluation, mut ended) = evaluate::start(evaluate::Setup {
         evaluator,
-        flushed,
+        journal,
+        decisions: memory::MemoryDecisions::new(1),
         watch: consumer.watch(),
+        letters: letters.clone(),
         notifier: notifier.clone(),
         telemetry: telemetry.clone(),
         readiness: readiness.clone(),
@@ -111,12 +117,13 @@ pub async fn run(
         runtime: tokio::runtime::Handle::current(),
     })?;
 
+    let plan = set.plan.clone();
     let site = Site {
         source,
         telemetry,
-        readiness,
+        readiness: readiness.clone(),
         language: config.language,
-        render_action: None,
+        render_action: Some(Arc::new(move |case| notice::action_of_case(case, &plan))),
         mailbox: manner.mailbox,
         clock: clock::now,
     };
@@ -133,6 +140,7 @@ pub async fn run(
         // The evaluator ends by itself only when the reader cannot go on.
         why = &mut ended => why.ok().flatten(),
     };
+    readiness.set_reason("stop", Some("the service is stopping"));
     tracing::info!("stopping: the sources are left, what was read is applied and committed");
     let stopping = tokio::task::spawn_blocking(move || {
         let stopped = consumer.stop(READER_STOPS_WITHIN);
@@ -144,7 +152,8 @@ pub async fn run(
     let (stopped, evaluated, flushed) =
         stopping.await.map_err(|error| Failure::Run(format!("the shutdown failed: {error}")))?;
     let left = notifier.drain(NOTIFIER_DRAINS_WITHIN).await;
-    outcomes.abort();
+    let _ = stop_counting.send(());
+    let _ = tokio::time::timeout(Duration::from_secs(1), outcomes).await;
     let _ = stop_http.send(());
     match server.await {
         Ok(Ok(())) => {}
@@ -159,7 +168,9 @@ pub async fn run(
     }
     match failed {
         Some(why) => Err(Failure::Run(why)),
-        None if !evaluated => Err(Failure::Run("the evaluation ended by a defect of the program; see the log".to_owned())),
+        None if !evaluated => {
+            Err(Failure::Run("the evaluation ended by a defect of the program; see the log".to_owned()))
+        }
         None => Ok(()),
     }
 }
@@ -171,7 +182,9 @@ struct Speech {
     board: Option<String>,
     /// The first second that was evaluated since the start; 0 before.
     decides_since: std::sync::atomic::AtomicI64,
-    /// Nothing was told before this start, so nothing can be told again.
+    /// The group has read the sources before: an earlier run may have told what this one finds.
+    ran_before: std::sync::atomic::AtomicBool,
+    /// Nothing was told before this start whatever the group says, so nothing can be told again.
     new: bool,
 }
 
@@ -182,7 +195,8 @@ impl Speech {
         let transition = &notification.transition;
         let range = transition.matrix.rows.get(transition.row).zip(transition.range);
         let hold = range.and_then(|(row, range)| row.ranges.get(range)).map_or(Millis::ZERO, |range| range.hold);
-        let restarted = !self.new && notification.since - hold <= began + Millis::SECOND;
+        let before = !self.new && self.ran_before.load(std::sync::atomic::Ordering::Relaxed);
+        let restarted = before && notification.since - hold <= began + Millis::SECOND;
         notice::Context { plan: &self.plan, domain: &self.domain, board: self.board.as_deref(), restarted }
     }
 }

@@ -80,3 +80,27 @@ fn matrices_are_looked_for_beside_the_configuration() {
     let config = atalaya::config::load("c.yaml", "matrices: [mine/, elsewhere/]\n", &Default::default(), None).unwrap();
     assert_eq!(matrix_paths(Some(&file), &config), [folder.path().join("mine/"), PathBuf::from("elsewhere/")]);
 }
+
+/// The example of the documentation names a webhook: both commands take it without the configuration that has it.
+#[test]
+fn a_matrix_is_checked_and_played_without_its_configuration() {
+    let matrix = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/matrix/valid-contract.yaml");
+    let folder = tempfile::tempdir().unwrap();
+    let events = write(
+        folder.path(),
+        "events.ndjson",
+        "{\"type\":\"interaction.arrived\",\"interaction\":\"1\",\"queue\":\"reclamos\",\"channel\":\"facebook\",\"time\":\"2026-01-05T12:00:00Z\"}\n",
+    );
+    let config = write(folder.path(), "c.yaml", "time_zone: UTC\n");
+    let run = |args: &[&dyn AsRef<std::ffi::OsStr>]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_atalaya"));
+        let output = command.args(args.iter().map(|arg| arg.as_ref())).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, said) = run(&[&"check", &matrix]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = run(&[&"backtest", &"-m", &matrix, &"--events", &events]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = run(&[&"backtest", &"-c", &config, &"-m", &matrix, &"--events", &events]);
+    assert!(code == Some(2) && said.contains("unknown webhook `wfm-desk`"), "{said}");
+}

@@ -179,6 +179,34 @@ fn every_accepted_form_means_what_it_says() {
     assert!(!set.plan.channel("whatsapp").thresholds.contains(&index));
 }
 
+/// What a row names is measured in its scope, also where another channel lists the threshold.
+#[test]
+fn a_named_threshold_is_measured_in_every_channel_of_the_scope() {
+    let measured = |set: &MatrixSet, channel: &str| {
+        let of = set.plan.channel(channel);
+        let index = set.plan.threshold_index(Millis::seconds(20));
+        (of.thresholds.iter().any(|t| Some(*t) == index), of.unlisted.iter().any(|t| Some(*t) == index))
+    };
+    for (keys, chat, facebook, warned) in [
+        ("threshold: 20s", (true, true), (true, true), false),
+        ("threshold: 20s, per: all", (true, true), (true, true), false),
+        ("threshold: 20s, per: channel, scope: { channel: \"!facebook\" }", (true, true), (false, false), false),
+        ("threshold: 20s, scope: { channel: chat }", (true, true), (false, false), true),
+        ("threshold: 20s, scope: { channel: [chat, \"f*\"] }", (true, true), (true, true), true),
+        ("threshold: 20s, scope: { channel: voice }", (false, false), (false, false), false),
+        ("treatment: offered", (false, false), (false, false), false),
+    ] {
+        let text = format!(
+            "version: 1\nname: m\nrows: [{{ indicator: service_level, window: 15m, {keys}, goal: \"> 0.8\", \
+             ranges: [{{ when: \"< 0.8\", level: info }}, {{ when: \">= 0.8\", level: ok }}] }}]\n"
+        );
+        let set = compile("m.yaml", &text).unwrap_or_else(|d| panic!("{keys}: {d:#?}"));
+        assert_eq!((measured(&set, "chat"), measured(&set, "facebook")), (chat, facebook), "{keys}");
+        assert_eq!(set.warnings.iter().any(|d| d.what.contains("threshold `20s`")), warned, "{keys}");
+        assert_eq!(&*set.plan.thresholds[set.plan.channel("chat").thresholds[0]].label, "60s", "{keys}");
+    }
+}
+
 #[test]
 fn rows_that_never_meet_are_different_cases() {
     let row = |key: &str| {
@@ -203,6 +231,18 @@ fn rows_that_never_meet_are_different_cases() {
         let found = said("m.yaml", &text).iter().any(|d| d.what.contains("duplicate row"));
         assert_eq!(found, same, "{a} | {b}");
     }
+}
+
+#[test]
+fn without_a_configuration_webhooks_have_any_name() {
+    let files = [("m.yaml".to_owned(), read("valid-contract.yaml"))];
+    let defaults = config::load("", "", &Default::default(), None).unwrap();
+    let said = |set: Result<MatrixSet, Vec<Diagnostic>>| -> Vec<String> {
+        set.map_or_else(|defects| defects, |set| set.warnings).into_iter().map(|d| d.what).collect()
+    };
+    assert_eq!(said(config::matrices_alone(&files, &defaults)), said(config::matrices(&files, None)));
+    let strict = said(config::matrices(&files, Some(&defaults)));
+    assert_eq!(strict.iter().filter(|what| *what == "unknown webhook `wfm-desk`").count(), 1, "{strict:?}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use atalaya::domain::Timestamp;
+use atalaya::kafka::status::Ended;
 use atalaya::kafka::{Consumer, DeadLetters, Handler, Kind, Letter, Options, Problems, Record, Start, TopicPartition};
 use support::kafka::{self as real, Line, eventually};
 
@@ -307,6 +308,34 @@ fn two_instances_share_the_partitions_and_one_takes_over() {
     eventually("the first has all again", || first.status().partitions.len() == 4);
     eventually("what moved back is read again from the start", || first_log.count() == 60);
     stop(first);
+}
+
+#[test]
+fn partitions_added_later_are_read_too() {
+    let Some(broker) = real::shared() else { return };
+    broker.create_topic("grown", 1);
+    broker.produce("grown", [line(0, "old")]);
+    let (consumer, recorder) = start(&broker.config("grown"), &["grown"], Start::DAY_AND_AN_HOUR);
+    eventually("ready", || consumer.status().ready());
+    broker.grow_topic("grown", 3);
+    broker.produce("grown", [line(2, "new")]);
+    eventually("the new partitions are read", || recorder.payloads() == ["old", "new"]);
+    eventually("and watched", || consumer.status().partitions.len() == 3 && consumer.status().ready());
+    stop(consumer);
+}
+
+#[test]
+fn who_takes_this_ones_name_ends_it_with_a_reason() {
+    let Some(broker) = real::shared() else { return };
+    broker.create_topic("named", 1);
+    let (first, _) = start(&broker.config("named"), &["named"], Start::Beginning);
+    eventually("ready", || first.status().ready());
+    let (second, _) = start(&broker.config("named"), &["named"], Start::Beginning);
+    eventually("the first ends", || first.status().ended.is_some());
+    let Some(Ended::Failed(why)) = first.status().ended else { panic!("{:?}", first.status().ended) };
+    assert!(why.contains("`named-1`") && why.contains("kafka.instance"), "{why}");
+    eventually("the second reads", || second.status().ready() && second.status().partitions.len() == 1);
+    stop(second);
 }
 
 #[test]

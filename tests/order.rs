@@ -1,5 +1,6 @@
 //! Numbers are a function of the set of events: any order of arrival within `lateness`, any repetition, any split over
 //! partitions ends in the same figures, for every key, window and label.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -93,7 +93,13 @@ pub fn run(args: Backtest) -> Result<(), Failure> {
     }
     if let Some(latest) = replay.latest() {
         let end = out.end(latest);
-        replay.run_to(end, &mut |evaluator, tick| out.second(evaluator, &tick));
+        replay.run_to(end, &mut |evaluator, tick| {
+            out.second(evaluator, &tick);
+            // Without --every the indicators are printed once, at the end.
+            if out.every.is_none() && !out.wanted.is_empty() && evaluator.now() == end {
+                out.sample(evaluator);
+            }
+        });
     }
     out.finish()?;
     told.print();
@@ -102,7 +108,7 @@ pub fn run(args: Backtest) -> Result<(), Failure> {
 
 fn wanted(names: &[String]) -> Result<BTreeSet<&'static str>, Failure> {
     let mut wanted = BTreeSet::new();
-    for name in names.iter().filter(|name| !name.is_empty()) {
+    for name in names.iter().map(|name| name.trim()).filter(|name| !name.is_empty()) {
         match indicators::find(name) {
             _ if name == "all" => wanted.extend(indicators::all().map(|indicator| indicator.name)),
             Some(indicator) => {
@@ -145,10 +151,18 @@ impl Tally {
         }
         eprintln!();
         for (reason, (count, first)) in &self.rejected {
-            eprintln!("rejected {count} as {reason}, the first at {first}");
+            let hint = match *reason {
+                "too_far_ahead" => " (further ahead of the largest time so far than max_ahead allows)",
+                "too_late" => " (older than lateness, of something no longer held)",
+                _ => "",
+            };
+            eprintln!("rejected {count} as {reason}{hint}, the first at {first}");
         }
     }
 }
+
+/// What some editors put before the first line of a UTF-8 file.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 struct Line {
     number: u64,
@@ -185,6 +199,9 @@ impl Lines {
                 return Ok(());
             }
             self.number += 1;
+            if self.number == 1 && bytes.starts_with(BYTE_ORDER_MARK) {
+                bytes.drain(..BYTE_ORDER_MARK.len());
+            }
             while bytes.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
                 bytes.pop();
             }
@@ -202,7 +219,9 @@ impl Lines {
 }
 
 fn unreadable(name: &str, error: &std::io::Error) -> Failure {
-    Failure::User(format!("cannot read the events of {name}: {error}. Give --events a file of one JSON object per line."))
+    Failure::User(format!(
+        "cannot read the events of {name}: {error}. Give --events a file of one JSON object per line."
+    ))
 }
 
 struct Printer<W: Write> {
@@ -276,7 +295,14 @@ impl<W: Write> Printer<W> {
         self.wanted = wanted;
     }
 
-    fn indicator(&mut self, time: Timestamp, key: &Key, selector: &Selector, reading: indicators::Reading, plan: &Plan) {
+    fn indicator(
+        &mut self,
+        time: Timestamp,
+        key: &Key,
+        selector: &Selector,
+        reading: indicators::Reading,
+        plan: &Plan,
+    ) {
         self.line(&IndicatorRecord { time, key, selector, reading, plan }, || {
             format!(
                 "{time} {} {} = {} ({} samples)",
@@ -305,7 +331,8 @@ impl<W: Write> Printer<W> {
     fn since_midnight(&mut self, now: Timestamp) -> Millis {
         if !(self.day.0..self.day.1).contains(&now) {
             let local = now.in_zone(&self.plan.zone);
-            let midnight = |day: &jiff::Zoned| day.start_of_day().ok().map(|t| Timestamp(t.timestamp().as_millisecond()));
+            let midnight =
+                |day: &jiff::Zoned| day.start_of_day().ok().map(|t| Timestamp(t.timestamp().as_millisecond()));
             let start = midnight(&local).unwrap_or_else(|| now.floor_to(Millis::DAY));
             let end = local.tomorrow().ok().as_ref().and_then(midnight).unwrap_or(start + Millis::DAY);
             self.day = (start, end);

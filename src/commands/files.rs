@@ -105,7 +105,7 @@ pub fn load_config(path: Option<&Path>, secrets: Secrets) -> Result<Config, Conf
         Secrets::Read => Some(&mut from_file),
         Secrets::LeaveOut => None,
     };
-    config::load(&name, &text, &environment(), reader).map_err(ConfigFailure::Defects)
+    config::load(&name, &text, &environment()?, reader).map_err(ConfigFailure::Defects)
 }
 
 /// Why there is no configuration.
@@ -124,9 +124,12 @@ impl From<ConfigFailure> for Failure {
     }
 }
 
-/// Reads and compiles the matrices of `paths`; the text of the failure holds every defect.
-pub fn load_matrices(paths: &[PathBuf], config: Option<&Config>) -> Result<MatrixSet, Failure> {
-    config::matrices(&load_files(paths)?, config).map_err(|defects| Failure::User(paragraphs(&defects)))
+/// Reads and compiles the matrices of `paths`; the text of the failure holds every defect. `written`: the configuration
+/// was given in a file, so that webhooks which it does not name are unknown.
+pub fn load_matrices(paths: &[PathBuf], config: &Config, written: bool) -> Result<MatrixSet, Failure> {
+    let files = load_files(paths)?;
+    let set = if written { config::matrices(&files, Some(config)) } else { config::matrices_alone(&files, config) };
+    set.map_err(|defects| Failure::User(paragraphs(&defects)))
 }
 
 /// The paths of `matrices` in a configuration: relative ones beside its file, where they exist there, else as they are.
@@ -143,10 +146,14 @@ pub fn paragraphs(diagnostics: &[Diagnostic]) -> String {
     diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// The variables that are ours.
-fn environment() -> BTreeMap<String, String> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| name.starts_with(config::PREFIX))
-        .collect()
+/// The variables that are ours, by their names in capitals.
+fn environment() -> Result<BTreeMap<String, String>, ConfigFailure> {
+    use ::config::Source;
+    let ours = ::config::Environment::with_prefix(config::PREFIX).prefix_separator("").keep_prefix(true);
+    let unreadable = |error: ::config::ConfigError| ConfigFailure::Unreadable(format!("the environment: {error}"));
+    let mut variables = BTreeMap::new();
+    for (name, value) in ours.collect().map_err(unreadable)? {
+        variables.insert(name.to_uppercase(), value.into_string().map_err(unreadable)?);
+    }
+    Ok(variables)
 }

@@ -6,6 +6,8 @@ use clap::{Parser, Subcommand};
 
 mod backtest;
 pub mod check;
+mod demo;
+mod explain;
 pub mod files;
 mod run;
 mod setup;
@@ -21,18 +23,22 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Demo),
     Run(run::Run),
     Check(check::Args),
     Backtest(backtest::Backtest),
+    Explain(explain::Explain),
     Simulate(simulate::Simulate),
 }
 
 impl Cli {
     pub fn run(self) -> ExitCode {
         let done = match self.command {
+            Command::Demo(args) => runtime().and_then(|runtime| runtime.block_on(demo::run(args))),
             Command::Run(args) => runtime().and_then(|runtime| runtime.block_on(run::run(args))),
             Command::Check(args) => check::run(&args),
             Command::Backtest(args) => backtest::run(args),
+            Command::Explain(args) => explain::run(&args),
             Command::Simulate(args) => runtime().and_then(|runtime| runtime.block_on(simulate::run(args))),
         };
         match done {

@@ -12,13 +12,15 @@ pub struct Setup {
 }
 
 /// Reads the configuration, and the matrices in `matrices`, or those that the configuration names where that is `None`.
-/// Warnings are said on standard error.
+/// Warnings are said on standard error. Without a configuration nothing is sent, so that webhooks may have any name.
 pub fn load(config: Option<&Path>, matrices: Option<&[PathBuf]>, secrets: Secrets) -> Result<Setup, Failure> {
     let path = config;
     let config = files::load_config(path, secrets)?;
     let paths = matrices.map_or_else(|| files::matrix_paths(path, &config), <[PathBuf]>::to_vec);
-    let set = files::load_matrices(&paths, Some(&config))?;
-    for warning in config.warnings.iter().chain(&set.warnings) {
+    let set = files::load_matrices(&paths, &config, path.is_some())?;
+    // What the built-in defaults leave open is nobody's fault.
+    let own = path.map(|_| &config.warnings).into_iter().flatten();
+    for warning in own.chain(&set.warnings) {
         eprintln!("{warning}");
     }
     Ok(Setup { config, set })

@@ -15,7 +15,7 @@ use crate::domain::{Millis, Timestamp};
 use crate::sim::replay::Line;
 use crate::sim::{Curve, Disorder, Incident, IncidentKind, Settings, Simulation, Topic};
 
-mod producer;
+pub(super) mod producer;
 
 use producer::Producer;
 
@@ -141,7 +141,7 @@ fn parse_property(text: &str) -> Result<(String, String), String> {
 /// Runs until everything is sent, nobody reads standard output any more, or Ctrl-C: each of them is a good end.
 pub async fn run(args: Simulate) -> Result<(), Failure> {
     let mut sink = match &args.brokers {
-        Some(brokers) => Sink::Kafka(Box::new(Producer::connect(brokers, &args).await?)),
+        Some(brokers) => Sink::Kafka(Box::new(Producer::connect(brokers, &args.kafka_properties).await?)),
         None => Sink::lines(std::io::stdout()),
     };
     let sending = async {

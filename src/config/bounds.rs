@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use super::node::Node;
 use super::reader::{Report, text};
 use crate::domain::Millis;
-use crate::indicators::{Indicator, Unit};
+use crate::indicators::{Indicator, Samples, Unit};
 use crate::matrix::{Bounds, Edge, Level};
 
 /// What is wrong with a text that should be a range or a value: message and hint.
@@ -109,18 +109,29 @@ fn meets_domain(bounds: &Bounds, indicator: &Indicator) -> bool {
         low: least.is_finite().then_some(Edge { at: least, inclusive: true }),
         high: greatest.is_finite().then_some(Edge { at: greatest, inclusive: true }),
     };
-    meet(bounds, &all)
+    meet(bounds, &all, indicator)
 }
 
-/// Whether two sets share a value.
-pub(super) fn meet(a: &Bounds, b: &Bounds) -> bool {
+/// Whether two sets share a value that the indicator can have: a count is a whole number.
+pub(super) fn meet(a: &Bounds, b: &Bounds, indicator: &Indicator) -> bool {
     let low = if low_order(a, b) == Ordering::Less { b.low } else { a.low };
     let high = match (a.high, b.high) {
         (None, other) | (other, None) => other,
         (Some(x), Some(y)) if x.at != y.at => Some(if x.at < y.at { x } else { y }),
         (Some(x), Some(y)) => Some(Edge { at: x.at, inclusive: x.inclusive && y.inclusive }),
     };
+    // `concurrency` is a plain number too, and a mean.
+    let counted = indicator.unit == Unit::Count && indicator.samples == Samples::Value;
+    let (low, high) = if counted { whole(low, high) } else { (low, high) };
     !is_empty(&Bounds { text: "".into(), low, high })
+}
+
+/// The edges moved inwards to the whole numbers that are the first and the last between them.
+fn whole(low: Option<Edge>, high: Option<Edge>) -> (Option<Edge>, Option<Edge>) {
+    let inclusive = |at: f64| Edge { at, inclusive: true };
+    let low = low.map(|edge| inclusive(if edge.inclusive { edge.at.ceil() } else { edge.at.floor() + 1.0 }));
+    let high = high.map(|edge| inclusive(if edge.inclusive { edge.at.floor() } else { edge.at.ceil() - 1.0 }));
+    (low, high)
 }
 
 /// Orders by where the sets begin.
@@ -346,8 +357,22 @@ mod tests {
             ("1m .. 2m", "2m .. 3m", false),
         ] {
             let (a, b) = (parse(a, asa).unwrap(), parse(b, asa).unwrap());
-            assert_eq!((meet(&a, &b), meet(&b, &a)), (expected, expected), "{} {}", a.text, b.text);
+            assert_eq!((meet(&a, &b, asa), meet(&b, &a, asa)), (expected, expected), "{} {}", a.text, b.text);
         }
+        let waiting = find("waiting").unwrap();
+        for (a, b, expected) in [
+            ("> 4", "< 5", false),
+            (">= 4", "< 5", true),
+            ("> 4", "<= 5", true),
+            ("> 3", "< 5", true),
+            ("4.5 .. 5.5", "< 5", false),
+            ("4.5 .. 5.5", "> 4", true),
+        ] {
+            let (a, b) = (parse(a, waiting).unwrap(), parse(b, waiting).unwrap());
+            assert_eq!((meet(&a, &b, waiting), meet(&b, &a, waiting)), (expected, expected), "{} {}", a.text, b.text);
+        }
+        assert!(parse("4.2 .. 4.8", waiting).is_err(), "no count lies between them");
+        assert!(parse("1.2 .. 1.8", find("concurrency").unwrap()).is_ok(), "a mean does");
     }
 
     /// Half points, edges included, from 0 to beyond the largest edge that [`some_range`] writes.
@@ -355,11 +380,11 @@ mod tests {
         (0..20).map(|n| f64::from(n) / 2.0)
     }
 
-    fn some_range() -> impl Strategy<Value = String> {
+    fn some_range(unit: &'static str) -> impl Strategy<Value = String> {
         prop_oneof![
-            (0..3usize, 1..6u8).prop_map(|(sign, a)| format!("{} {a}", ["<", "<=", ">="][sign])),
-            (0..6u8).prop_map(|a| format!("> {a}")),
-            (0..6u8, 1..4u8).prop_map(|(a, length)| format!("{a} .. {}", a + length)),
+            (0..3usize, 1..6u8).prop_map(move |(sign, a)| format!("{} {a}{unit}", ["<", "<=", ">="][sign])),
+            (0..6u8).prop_map(move |a| format!("> {a}{unit}")),
+            (0..6u8, 1..4u8).prop_map(move |(a, length)| format!("{a}{unit} .. {}{unit}", a + length)),
         ]
     }
 
@@ -370,7 +395,7 @@ mod tests {
 
         /// Ranges are accepted exactly if every value is in one of them and none is in two.
         #[test]
-        fn contiguous_means_each_value_in_one_range(texts in proptest::collection::vec(some_range(), 1..5)) {
+        fn contiguous_means_each_value_in_one_range(texts in proptest::collection::vec(some_range(""), 1..5)) {
             let indicator = find("waiting").unwrap();
             let mut report = Report::new("f");
             let node = Node { at: report.mark(1, 1), kind: crate::config::node::Kind::List(vec![]) };
@@ -384,11 +409,20 @@ mod tests {
         }
 
         #[test]
-        fn sets_meet_exactly_if_they_share_a_value(a in some_range(), b in some_range()) {
-            let indicator = find("waiting").unwrap();
+        fn sets_meet_exactly_if_they_share_a_value(a in some_range("s"), b in some_range("s")) {
+            let indicator = find("asa").unwrap();
             let (x, y) = (parse(&a, indicator).unwrap(), parse(&b, indicator).unwrap());
             let shared = points().any(|point| x.contains(point) && y.contains(point));
-            prop_assert_eq!(meet(&x, &y), shared, "{} {}", a, b);
+            prop_assert_eq!(meet(&x, &y, indicator), shared, "{} {}", a, b);
+        }
+
+        #[test]
+        fn sets_of_counts_meet_exactly_if_they_share_a_whole_number(a in some_range(""), b in some_range("")) {
+            let indicator = find("waiting").unwrap();
+            let (x, y) = (parse(&a, indicator).unwrap(), parse(&b, indicator).unwrap());
+            let mut whole = points().filter(|point| point.fract() == 0.0);
+            let shared = whole.any(|point| x.contains(point) && y.contains(point));
+            prop_assert_eq!(meet(&x, &y, indicator), shared, "{} {}", a, b);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::civil::{Date, Weekday};
 
-use super::node::{Kind, Node};
+use super::node::{Entry, Kind, Node};
 use super::reader::{Report, did_you_mean, list, map, text};
 use crate::matrix::calendar::Shift;
 
@@ -50,8 +50,14 @@ pub(super) fn read(node: &Node, report: &mut Report) -> Vec<Shift> {
     }
     shifts.sort_by_key(|shift| (shift.day.to_monday_zero_offset(), shift.from, shift.to));
     shifts.dedup();
-    if shifts.is_empty() && matches!(&node.kind, Kind::Map(entries) if entries.is_empty()) {
-        report.warning(node.at, "`hours` names no day: nothing here ever opens", "leave `hours` out to be always open");
+    let closed = |entry: &Entry| matches!(&entry.value.kind, Kind::List(spans) if spans.is_empty());
+    if let Kind::Map(entries) = &node.kind
+        && shifts.is_empty()
+        && entries.iter().all(closed)
+    {
+        let names = if entries.is_empty() { "names no day" } else { "has no hours on any day" };
+        let what = format!("`hours` {names}: nothing here ever opens");
+        report.warning(node.at, what, "leave `hours` out to be always open");
     }
     shifts
 }
@@ -183,6 +189,7 @@ mod tests {
             ("sun-mon: \"00:00-24:00\"", vec![(0, 0, 1440), (6, 0, 1440)]),
             ("{ 'mon, wed': \"22:00-24:00\" }", vec![(0, 1320, 1440), (2, 1320, 1440)]),
             ("fri: \"22:00-00:00\"", vec![(4, 1320, 1440)]),
+            ("{ mon: [], tue: \"08:00-09:00\" }", vec![(1, 480, 540)]),
         ] {
             assert_eq!(shifts(text), (expected, vec![]), "{text}");
         }
@@ -201,6 +208,7 @@ mod tests {
             ("mon:", "`mon` has no hours"),
             ("[mon]", "`hours` must be a map of keys, and this is a list"),
             ("{}", "`hours` names no day: nothing here ever opens"),
+            ("{ mon: [], tue: [] }", "`hours` has no hours on any day: nothing here ever opens"),
         ] {
             assert_eq!(shifts(text).1, [expected], "{text}");
         }

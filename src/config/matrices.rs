@@ -12,10 +12,11 @@ use super::ranges::Around;
 use super::reader::{Fields, Mark, Report, list, text, word};
 use super::row::{self, Defaults, ReadRow};
 use super::same_case;
-use super::scopes::Scopes;
+use super::scopes::{Scopes, is_literal};
 use super::template::Templates;
 use crate::domain::{Globs, Millis};
-use crate::matrix::{Language, Matrix, Medium, Per, Recipient};
+use crate::indicators::Label;
+use crate::matrix::{Language, Matrix, Medium, Per, Recipient, Row};
 use crate::plan::{Plan, Window, WindowKind};
 
 /// What a set of files compiles to.
@@ -37,6 +38,17 @@ const KEYS: [&str; 10] =
 /// Compiles `files` (name and text each). Without a configuration any webhook's name is accepted, and the defaults of
 /// the plan stand. The defects are in the order of the files, lines and columns, warnings among them.
 pub fn matrices(files: &[(String, String)], config: Option<&Config>) -> Result<MatrixSet, Vec<Diagnostic>> {
+    compile(files, config, config.is_some())
+}
+
+/// As [`matrices`], where nobody wrote a configuration: `defaults` are the built-in ones under the environment. What
+/// they do not name, webhooks and an owner, may stand in the configuration that the matrices will run with.
+pub fn matrices_alone(files: &[(String, String)], defaults: &Config) -> Result<MatrixSet, Vec<Diagnostic>> {
+    compile(files, Some(defaults), false)
+}
+
+/// `written`: the configuration is somebody's own, so that what it does not name does not exist.
+fn compile(files: &[(String, String)], config: Option<&Config>, written: bool) -> Result<MatrixSet, Vec<Diagnostic>> {
     let mut plan = config.map(|config| config.plan.clone()).unwrap_or_default();
     let mut all = Vec::new();
     let mut reports = Vec::new();
@@ -44,7 +56,7 @@ pub fn matrices(files: &[(String, String)], config: Option<&Config>) -> Result<M
     for (file, text) in files {
         let mut report = Report::new(file);
         if let Some(root) = node::parse(text, &mut report)
-            && let Some(read) = matrix(&root, file, config, &plan, &mut report)
+            && let Some(read) = matrix(&root, file, (config, written), &plan, &mut report)
         {
             let (name, at) = (read.matrix.name.clone(), read.name_at);
             if let Some(other) = names.insert(name.clone(), file.as_str().into()) {
@@ -99,7 +111,13 @@ impl ReadMatrix {
 }
 
 /// `None` only where nothing of it can be read; a matrix with defects is read to its end for the sake of the others.
-fn matrix(root: &Node, file: &str, config: Option<&Config>, plan: &Plan, report: &mut Report) -> Option<ReadMatrix> {
+fn matrix(
+    root: &Node,
+    file: &str,
+    (config, written): (Option<&Config>, bool),
+    plan: &Plan,
+    report: &mut Report,
+) -> Option<ReadMatrix> {
     if is_configuration(root) {
         report.error(root.at, "this is a configuration, not a matrix", "give it with `-c`");
         return None;
@@ -114,11 +132,12 @@ fn matrix(root: &Node, file: &str, config: Option<&Config>, plan: &Plan, report:
     let language = fields.get("language").and_then(|node| word(node, "language", &LANGUAGES, report));
     let zone = fields.get("time_zone").and_then(|node| hours::zone(node, report)).unwrap_or_else(|| plan.zone.clone());
 
-    let webhooks: Option<BTreeSet<&str>> = config.map(|config| config.webhooks.keys().map(String::as_str).collect());
+    let webhooks: Option<BTreeSet<&str>> =
+        config.filter(|_| written).map(|config| config.webhooks.keys().map(String::as_str).collect());
     let mut contacts = Contacts::read(fields.get("contacts"), webhooks.as_ref(), report);
     let own_owner = fields.get("owner").and_then(|node| contacts.recipient(node, "owner", report));
     contacts.owner = own_owner.or_else(|| configured_owner(config, &mut contacts));
-    if config.is_some() && fields.get("owner").is_none() && contacts.owner.is_none() {
+    if written && fields.get("owner").is_none() && contacts.owner.is_none() {
         let hint = "name a contact as `owner`, or an `owner` in the configuration";
         report.warning(fields.at, "nobody owns this matrix: nobody is told when a notice cannot be delivered", hint);
     }
@@ -257,12 +276,22 @@ fn extend(plan: &mut Plan, rows: &[ReadRow], report: &mut Report) {
             let place = plan.windows.iter().position(named).unwrap_or(plan.windows.len());
             plan.windows.insert(place, Window { label: label.clone(), kind: *kind });
         }
-        let (Some(within), Some((label, at))) = (read.row.threshold, &read.threshold) else { continue };
-        let globs = unlisted(plan, &read.row.scope.channel, read.row.per, within);
-        if !globs.is_empty() {
+        let row = &read.row;
+        let (Some(within), Some((label, at))) = (row.threshold, &read.threshold) else {
+            warn_of_default_threshold(read, plan, report);
+            continue;
+        };
+        let globs = unmeasured(plan, row, within);
+        if globs.is_empty() {
+            continue;
+        }
+        let known = is_listed(plan, row, within);
+        plan.extra_thresholds.extend(globs.into_iter().map(|globs| (globs, within)));
+        if plan.threshold_index(within).is_none() {
             labels.push((label.to_string(), within));
-            plan.extra_thresholds.extend(globs.into_iter().map(|globs| (globs, within)));
             plan.set_thresholds(labels.iter().cloned());
+        }
+        if !known {
             let what = format!(
                 "threshold `{label}` is in no `service_level` of the channels in scope: it is measured for this row"
             );
@@ -271,15 +300,59 @@ fn extend(plan: &mut Plan, rows: &[ReadRow], report: &mut Report) {
     }
 }
 
-/// The channels of a row for which its threshold must be measured besides their own; none where they list it.
-fn unlisted(plan: &Plan, channels: &Globs, per: Per, within: Millis) -> Vec<Globs> {
-    let index = plan.threshold_index(within);
-    let lists = |channel: &str| index.is_some_and(|index| plan.channel(channel).thresholds.contains(&index));
-    if matches!(per, Per::Queue | Per::All) || channels.literals().next().is_none() {
-        // Of a pattern or a roll-up it is enough that one kind of channel has it: a threshold covers those that list it.
-        let named = plan.channels.keys().map(String::as_str).chain(["voice", "chat", "email", "facebook"]);
-        let listed = named.filter(|name| channels.matches(name)).any(lists);
-        return if listed { Vec::new() } else { vec![channels.clone()] };
+/// Over channels there is no first threshold of the channel: what is taken instead is rarely what was meant.
+fn warn_of_default_threshold(read: &ReadRow, plan: &Plan, report: &mut Report) {
+    let row = &read.row;
+    let per = match row.per {
+        Per::Queue => "queue",
+        Per::All => "all",
+        Per::Pair | Per::Channel => return,
+    };
+    if !row.indicator.labels.contains(&Label::Threshold) {
+        return;
     }
-    channels.literals().filter(|name| !lists(name)).filter_map(|name| Globs::new([name]).ok()).collect()
+    let taken = plan.default_threshold(None).and_then(|index| plan.thresholds.get(index));
+    let Some(taken) = taken.map(|threshold| &threshold.label) else { return };
+    let name = row.indicator.name;
+    let what =
+        format!("`{name}` with `per: {per}` and without `threshold` takes {taken}, and only channels that list it");
+    report.warning(read.at, what, "name the one that is meant, as threshold: 20s");
+}
+
+/// Whether the row's threshold stands in the lists of its channels: in that of each that it names, and with a pattern in
+/// that of one kind of channel that fits.
+fn is_listed(plan: &Plan, row: &Row, within: Millis) -> bool {
+    let measures = |channel: &str| measures(plan, channel, within);
+    let channels = &row.scope.channel;
+    if !channels.literals().all(measures) {
+        return false;
+    }
+    if is_named(channels) {
+        return true;
+    }
+    let known = plan.channels.keys().map(String::as_str).chain(["voice", "chat", "email", "facebook"]);
+    known.filter(|name| channels.matches(name)).any(measures)
+}
+
+/// The channels of a row for which nothing measures its threshold yet. Of a pattern that is not known, because channels
+/// that nobody named may come.
+fn unmeasured(plan: &Plan, row: &Row, within: Millis) -> Vec<Globs> {
+    let channels = &row.scope.channel;
+    if is_named(channels) {
+        let names = channels.literals().filter(|name| !measures(plan, name, within));
+        return names.filter_map(|name| Globs::new([name]).ok()).collect();
+    }
+    let same = |globs: &Globs| globs.patterns().eq(channels.patterns());
+    let asked = plan.extra_thresholds.iter().any(|(globs, other)| *other == within && same(globs));
+    if asked { Vec::new() } else { vec![channels.clone()] }
+}
+
+/// Whether there is no pattern in it, so that its literals are all its channels.
+fn is_named(channels: &Globs) -> bool {
+    let mut patterns = channels.patterns().filter(|pattern| !pattern.starts_with('!')).peekable();
+    patterns.peek().is_some() && patterns.all(|pattern| is_literal(&pattern))
+}
+
+fn measures(plan: &Plan, channel: &str, within: Millis) -> bool {
+    plan.threshold_index(within).is_some_and(|index| plan.channel(channel).thresholds.contains(&index))
 }

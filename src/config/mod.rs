@@ -29,7 +29,7 @@ pub mod template;
 
 pub use diagnostics::{Diagnostic, Severity};
 pub use load::{DEFAULTS, PREFIX, ReadFile, load};
-pub use matrices::{MatrixSet, matrices};
+pub use matrices::{MatrixSet, matrices, matrices_alone};
 
 /// The whole configuration, validated, every default filled in.
 #[derive(Clone, Debug)]

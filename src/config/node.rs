@@ -84,13 +84,7 @@ pub(super) fn parse(text: &str, report: &mut Report) -> Option<Node> {
         let taken = match next {
             Ok((event, span)) => builder.take(event, span),
             Err(error) => {
-                let at = builder.report.mark(error.marker().line(), error.marker().col() + 1);
-                builder.report.error(
-                    at,
-                    format!("this is not YAML: {}", error.info()),
-                    "put texts that hold `: `, ` #` or begin with one of `> | & * ! % @ [ {` into quotes; \
-                     indent with spaces",
-                );
+                builder.syntax(&error.info(), (error.marker().line(), error.marker().col() + 1), text);
                 Err(Stop)
             }
         };
@@ -165,7 +159,8 @@ impl<'r> Builder<'r> {
             }
             Event::SequenceEnd | Event::MappingEnd => self.end()?,
             Event::Alias(id) => match self.anchors.get(&id).cloned() {
-                Some((node, size, depth)) => self.put(node, 0, size, depth)?,
+                // What is wrong with the value as a whole is wrong where it is repeated; its parts keep their places.
+                Some((node, size, depth)) => self.put(Node { at, ..node }, 0, size, depth)?,
                 None => return self.stop(at, "an alias stands inside its own anchor", "write the value out"),
             },
             Event::UnresolvedAlias(name) => {
@@ -179,6 +174,24 @@ impl<'r> Builder<'r> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// What the parser says, in the place and with the remedy that fit it.
+    fn syntax(&mut self, info: &str, (line, column): (usize, usize), text: &str) {
+        if info.contains("recursion limit") {
+            self.report.error(self.report.mark(line, column), TOO_DEEP.0, TOO_DEEP.1);
+            return;
+        }
+        let tab = if info.contains("tab") { tab_from(text, line) } else { None };
+        let (line, column) = tab.unwrap_or((line, column));
+        let hint = match tab {
+            Some(_) => "indent with spaces, not with tabs",
+            None => {
+                "put texts that hold `: `, ` #` or begin with one of `> | & * ! % @ [ {` into quotes; \
+                 indent with spaces"
+            }
+        };
+        self.report.error(self.report.mark(line, column), format!("this is not YAML: {info}"), hint);
     }
 
     fn stop(&mut self, at: Mark, what: &str, hint: &str) -> Result<(), Stop> {
@@ -202,7 +215,7 @@ impl<'r> Builder<'r> {
 
     fn begin(&mut self, at: Mark, anchor: usize, items: Items) -> Result<(), Stop> {
         if self.open.len() >= DEPTH {
-            return self.stop(at, "the file is nested too deep", "no key needs more than a few levels");
+            return self.stop(at, TOO_DEEP.0, TOO_DEEP.1);
         }
         self.open.push(Open { at, anchor, depth: 1, items });
         Ok(())
@@ -221,7 +234,10 @@ impl<'r> Builder<'r> {
     /// Puts a finished node where it belongs: the root, the list, a key, or the value of the key that waits.
     fn put(&mut self, node: Node, anchor: usize, size: usize, depth: usize) -> Result<(), Stop> {
         self.size = self.size.saturating_add(size);
-        if self.size > LIMIT || self.open.len() + depth > DEPTH {
+        if self.open.len() + depth > DEPTH {
+            return self.stop(node.at, TOO_DEEP.0, TOO_DEEP.1);
+        }
+        if self.size > LIMIT {
             return self.stop(node.at, "the file, with what its aliases repeat, is too large", "write fewer aliases");
         }
         if anchor != 0 {
@@ -299,6 +315,16 @@ impl<'r> Builder<'r> {
     }
 }
 
+const TOO_DEEP: (&str, &str) = ("the file is nested too deep", "no key needs more than a few levels");
+
+/// The first tab that indents a line, from this line on: parsers stop before it or behind it.
+fn tab_from(text: &str, line: usize) -> Option<(usize, usize)> {
+    text.lines().enumerate().skip(line.saturating_sub(1)).find_map(|(index, text)| {
+        let column = text.chars().take_while(|c| c.is_whitespace()).position(|c| c == '\t')?;
+        Some((index + 1, column + 1))
+    })
+}
+
 /// The key of a merge until its map is complete; no file can write it, because it holds a control character.
 const MERGE: &str = "\u{0}<<";
 
@@ -365,6 +391,8 @@ mod tests {
             .chain((1..12).map(|n| format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(", "))))
             .collect();
         let deep = "[".repeat(200) + &"]".repeat(200);
+        let deeper = "[".repeat(2000);
+        let maps: String = (0..80).map(|n| format!("{}a:\n", " ".repeat(n))).collect();
         for (text, expected) in [
             ("a: 1\nb: 2\na: 3\n", "3:1: duplicate key `a`: it stands in line 1 already"),
             ("a: [x, !vip]\n", "1:8: `!vip` is a tag in YAML, and none is known"),
@@ -378,8 +406,13 @@ mod tests {
             ("a: 1\n b: 2\n", "2:"),
             ("a: >= 45m\n", "1:"),
             ("a: \"open\n", "1:"),
-            (&bomb, "6:9: the file, with what its aliases repeat, is too large"),
+            (&bomb, "7:10: the file, with what its aliases repeat, is too large"),
             (&deep, "1:65: the file is nested too deep"),
+            (&deeper, "1:"),
+            (&maps, "64:64: the file is nested too deep"),
+            ("a: 1\nb:\n  - c: 1\n\td: 2\n", "4:1: this is not YAML"),
+            ("a: 1\nb:\n\t  - c: 1\n", "3:1: this is not YAML"),
+            ("a: &x 1\n? *x\n: 2\n*x : 3\n", "4:1: duplicate key `1`: it stands in line 2 already"),
         ] {
             let (_, errors) = read(text);
             assert_eq!(errors.len(), 1, "{text}: {errors:?}");

@@ -3,7 +3,7 @@
 use super::bounds::{self, Placed};
 use super::contacts::Contacts;
 use super::node::{Kind, Node};
-use super::reader::{Fields, Report, duration, list, text, word};
+use super::reader::{Fields, Mark, Report, duration, list, text, word};
 use super::template::Templates;
 use crate::domain::Millis;
 use crate::indicators::Indicator;
@@ -71,12 +71,23 @@ pub(super) fn read<'n>(
                 }
             }
         }
-        Some(Level::Warning | Level::Critical) if fields.get("tell").is_none() => {
-            report.warning(node.at, "nobody is told of this range", "name contacts in `tell`");
+        Some(Level::Warning | Level::Critical) => {
+            if let Some(at) = tells_nobody(&fields) {
+                report.warning(at, "nobody is told of this range", "name contacts in `tell`");
+            }
         }
         _ => {}
     }
     Some(Placed { node: when?, bounds: bounds?, level: level?, rest: Said { hold, tell, action, escalate, repeat } })
+}
+
+/// The place to say that nobody is told, where `tell` is left out or an empty list.
+fn tells_nobody(fields: &Fields<'_>) -> Option<Mark> {
+    match fields.get("tell") {
+        None => Some(fields.at),
+        Some(Node { at, kind: Kind::List(items) }) if items.is_empty() => Some(*at),
+        Some(_) => None,
+    }
 }
 
 fn steps(node: &Node, contacts: &mut Contacts, report: &mut Report) -> Vec<Step> {
@@ -86,6 +97,11 @@ fn steps(node: &Node, contacts: &mut Contacts, report: &mut Report) -> Vec<Step>
         let after = fields.require("after", "write how long after the level was taken: after: 10m", report);
         let after = after.and_then(|node| duration(node, "after", Millis::SECOND, report));
         let tell = contacts.tell(fields.require("tell", "write whom to tell: tell: [manager]", report), "tell", report);
+        if fields.get("tell").is_some()
+            && let Some(at) = tells_nobody(&fields)
+        {
+            report.warning(at, "nobody is told in this step of `escalate`", "name contacts in `tell`");
+        }
         if let Some(after) = after {
             steps.push(Step { after, tell });
         }

@@ -102,7 +102,7 @@ pub(super) fn read(
     let goal = goal.and_then(|node| Some((node, bounds::read(node, "goal", indicator, report)?)));
     if let (Some((node, goal)), Some(placed)) = (&goal, &placed)
         && placed.iter().any(|range| range.level == Level::Ok)
-        && !placed.iter().any(|range| range.level == Level::Ok && bounds::meet(goal, &range.bounds))
+        && !placed.iter().any(|range| range.level == Level::Ok && bounds::meet(goal, &range.bounds, indicator))
     {
         let what = format!("the goal `{}` of `{}` shares no value with an `ok` range", goal.text, indicator.name);
         report.error(node.at, what, "a row whose goal is met must be able to be ok");

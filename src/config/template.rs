@@ -2,65 +2,34 @@
 
 use std::sync::Arc;
 
-use minijinja::{Environment, UndefinedBehavior, context};
+use minijinja::Environment;
 
 use super::node::Node;
 use super::reader::{Report, did_you_mean, text};
-
-/// What a text may name, in the order of the documentation.
-pub const NAMES: [&str; 13] = [
-    "value",
-    "value_raw",
-    "goal",
-    "level",
-    "queue",
-    "channel",
-    "indicator",
-    "window",
-    "samples",
-    "matrix",
-    "range",
-    "since",
-    "incident",
-];
-
-/// Work that one text may do; a long one takes some hundreds.
-const FUEL: u64 = 20_000;
-/// Characters of one text; an action is read on a telephone.
-const LENGTH: usize = 4_000;
-
-/// The environment in which texts are proved here and rendered when they are sent: undefined names are errors.
-pub fn environment<'s>() -> Environment<'s> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_fuel(Some(FUEL));
-    environment
-}
+use crate::notice::template::{self, LENGTH_MAX, NAMES, environment};
 
 /// Proves texts.
 pub(super) struct Templates {
     environment: Environment<'static>,
-    sample: minijinja::Value,
 }
 
 impl Templates {
     pub fn new() -> Self {
-        // Of the types that real ones have; what a text does with them is tried once, so that a filter that does not
-        // exist is found as well.
-        let sample = context! {
-            value => "47 min", value_raw => 2820.0, goal => "< 30m", level => "warning", queue => "cola",
-            channel => "canal", indicator => "asa", window => "15m", samples => 12.0, matrix => "matriz",
-            range => "30m .. 45m", since => "2026-01-01T00:00:00Z", incident => "incidente",
-        };
-        Templates { environment: environment(), sample }
+        Templates { environment: environment() }
+    }
+
+    /// What stands between the braces of the first `{{ }}` that is no expression.
+    fn first_broken<'t>(&self, written: &'t str) -> Option<&'t str> {
+        let inner = written.split("{{").skip(1).filter_map(|rest| rest.split_once("}}")).map(|(inner, _)| inner);
+        inner.into_iter().find(|inner| self.environment.compile_expression(inner).is_err())
     }
 
     /// The text of `node`, if it can be rendered; otherwise the defect is reported.
     pub fn read(&self, node: &Node, key: &str, report: &mut Report) -> Option<Arc<str>> {
         let written = text(node, key, report)?;
-        let length = written.chars().count();
-        if length > LENGTH {
-            report.error(node.at, format!("`{key}` has {length} characters"), format!("at most {LENGTH}"));
+        let length = written.len();
+        if length > LENGTH_MAX {
+            report.error(node.at, format!("`{key}` has {length} bytes"), format!("at most {LENGTH_MAX}"));
             return None;
         }
         if !written.contains(['{', '}']) {
@@ -70,8 +39,15 @@ impl Templates {
         let template = match environment.template_from_str(written) {
             Ok(template) => template,
             Err(error) => {
-                let what = format!("template of `{key}` has a syntax error: {}", reason(&error));
-                report.error(node.at, what, "write {{ name }}, as in \"{{ queue }}: {{ value }}\"");
+                match self.first_broken(written) {
+                    Some(inner) if is_name(inner) => unknown_name(inner, key, node, report),
+                    broken => {
+                        let shown =
+                            broken.map_or_else(|| shortened(written), |inner| shortened(&format!("{{{{{inner}}}}}")));
+                        let what = format!("template of `{key}` has a syntax error in `{shown}`: {}", reason(&error));
+                        report.error(node.at, what, "write {{ name }}, as in \"{{ queue }}: {{ value }}\"");
+                    }
+                }
                 return None;
             }
         };
@@ -80,19 +56,41 @@ impl Templates {
             .retain(|name| !NAMES.contains(&name.as_str()) && environment.globals().all(|(global, _)| global != name));
         unknown.sort_unstable();
         for name in &unknown {
-            let hint = did_you_mean(name, NAMES.into_iter(), "the names are");
-            report.error(node.at, format!("template of `{key}` has an unknown name `{name}`"), hint);
+            unknown_name(name, key, node, report);
         }
         if !unknown.is_empty() {
             return None;
         }
-        match template.render(&self.sample) {
-            Ok(_) => Some(written.clone()),
+        // With the worst of what may come: no data, long names, quotes.
+        match template::check(written) {
+            Ok(()) => Some(written.clone()),
             Err(error) => {
-                report.error(node.at, format!("template of `{key}` cannot be rendered: {}", reason(&error)), "");
+                report.error(node.at, format!("template of `{key}` cannot be rendered: {}", error.message), "");
                 None
             }
         }
+    }
+}
+
+fn unknown_name(name: &str, key: &str, node: &Node, report: &mut Report) {
+    let name = name.trim();
+    let hint = did_you_mean(name, NAMES.into_iter(), "the names are");
+    report.error(node.at, format!("template of `{key}` has an unknown name `{name}`"), hint);
+}
+
+/// Whether it is meant as a name. The syntax has only names of ASCII letters; `valué` is a slip, not another language.
+fn is_name(inner: &str) -> bool {
+    let name = inner.trim();
+    name.chars().all(|c| c.is_alphanumeric() || c == '_') && name.chars().next().is_some_and(char::is_alphabetic)
+}
+
+/// The beginning of a text, in one line of a message.
+fn shortened(text: &str) -> String {
+    const SHOWN: usize = 80;
+    let line = text.replace(['\n', '\r'], " ");
+    match line.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", line.get(..end).unwrap_or_default()),
+        None => line,
     }
 }
 
@@ -113,13 +111,18 @@ mod tests {
     fn texts_are_proved() {
         for (written, expected) in [
             ("Activar agentes", None),
-            ("{{ queue }}: {{ value }} ({{ value_raw | round(1) }}), meta {{ goal }}, {{ samples }}", None),
+            ("{{ queue }}: {{ value }} ({{ (value_raw or 0) | round(1) }}), meta {{ goal }}, {{ samples }}", None),
             ("{% if value_raw > 10 %}{{ level | upper }}{% endif %}", None),
             ("{% for n in range(3) %}{{ n }}{% endfor %}", Some("cannot be rendered")),
             ("{% for n in [1, 2] %}{{ loop.index }}{{ n }}{% endfor %}", None),
             ("{{ queue", Some("syntax error")),
             ("{% if %}", Some("syntax error")),
             ("{{ quee }}", Some("unknown name `quee`")),
+            ("{{ queue }}: {{ valué }}", Some("unknown name `valué`")),
+            ("{{ queue }}: {{ value of it }}", Some("syntax error in `{{ value of it }}`")),
+            ("{{ queue }}: {{ }}", Some("syntax error in `{{ }}`")),
+            ("{% iff\nqueue %}x", Some("syntax error in `{% iff queue %}x`")),
+            ("{% iff queue %}x", Some("syntax error in `{% iff queue %}x`")),
             ("{{ queue | nosuch }}", Some("nosuch")),
             ("{{ queue.leader }}", Some("cannot be rendered")),
             (

@@ -128,7 +128,6 @@ impl Combiner {
             let mut delta = KeyDelta { key: names.key_name(key), panes: Vec::new(), oldest: Vec::new() };
             for (start, mut cells) in panes {
                 cells.retain(|(_, value)| *value != 0);
-                cells.sort_unstable_by_key(|(cell, _)| *cell);
                 if !cells.is_empty() {
                     delta.panes.push(PaneDelta { start: Timestamp(start), cells: cells.into_vec() });
                 }

@@ -14,6 +14,7 @@ pub(super) enum Target {
 
 pub(super) const EVERY_KEY: u8 = 0b1111;
 pub(super) const PAIR_AND_QUEUE: u8 = 0b0011;
+pub(super) const PAIR_AND_CHANNEL: u8 = 0b0101;
 
 /// Which age a register follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

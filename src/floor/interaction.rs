@@ -7,20 +7,22 @@
 //!
 //! What each event means after what came before:
 //!
-//! | event | unseen | open, waiting | open, not waiting | over (closed, abandoned) |
+//! | event | unseen: its channel is not known | open, waiting | open, not waiting | over (closed, abandoned) |
 //! |---|---|---|---|---|
 //! | `arrived` | opens; counts an arrival; a message to answer | the first one counts an arrival at its own time, a message to answer unless a reply came before; a second is a repeat | as before | as before: does not open it again |
 //! | `queued` | opens; a wait | same place: keeps the clock; another: that wait ends uncounted, a new one starts | a new wait; ends the contact | opens again; a new wait |
-//! | `transferred` | opens where it names a channel, else nothing | as `queued`; ends the contact | a new wait; ends the contact | opens again; a new wait |
-//! | `assigned` | nothing: no place to count it in | a contact; answers where the assignment is the answer | a contact | nothing |
-//! | `replied` | nothing | a reply; answers where the reply is the answer | a reply; answers the customer's messages | a reply, and the first response where there was none |
-//! | `customer_message` | nothing | a message to answer, unless one stands | the same; the customer's turn ends | nothing |
-//! | `parked`, `resumed` | nothing | stops, restarts the contact's clock | the same | nothing |
-//! | `wrapup` | nothing | after-contact work of the contact begins | the same | nothing |
-//! | `abandoned` | nothing | the wait is abandoned; over | over, in no abandonment | nothing |
-//! | `closed` | nothing | `closed`, `closed_unanswered`; over | `closed`; over | nothing: a repeat |
-//! | `reopened` | nothing | by the customer: a message to answer | by the customer: ends the contact, a wait in its last queue, a message to answer | opens; by the customer the same |
+//! | `transferred` | opens; a wait | as `queued`; ends the contact | a new wait; ends the contact | opens again; a new wait |
+//! | `assigned` | opens; a contact | a contact; answers where the assignment is the answer | a contact | nothing |
+//! | `replied` | opens; a reply | a reply; answers where the reply is the answer | a reply; answers the customer's messages | a reply, and the first response where there was none |
+//! | `customer_message` | opens; a message to answer | a message to answer, unless one stands | the same; the customer's turn ends | nothing |
+//! | `parked`, `resumed` | opens | stops, restarts the contact's clock | the same | nothing |
+//! | `wrapup` | opens | after-contact work of the contact begins | the same | nothing |
+//! | `abandoned` | over | the wait is abandoned; over | over, in no abandonment | nothing |
+//! | `closed` | `closed`; over | `closed`, `closed_unanswered`; over | `closed`; over | nothing: a repeat |
+//! | `reopened` | opens; by the customer a message to answer | by the customer: a message to answer | by the customer: ends the contact, a wait in its last queue, a message to answer | opens; by the customer the same |
 //! | `rated`, `evaluated` | nothing, and they are no sign of life | | | |
+//!
+//! An interaction whose first events are missing counts over everything only, until an event names its channel.
 //!
 //! Silent for `give_up` with a message unanswered or a wait running, or for `idle_close` otherwise, it expires: waits and
 //! messages end there, counted in nothing but `expired`. Any later event of life opens it again from that event on,
@@ -29,98 +31,11 @@
 use std::sync::Arc;
 
 use super::cells::{Beyond, Cell, EPOCH, Histogram, Level, Served, Sum, hdr};
-use super::contribution::{Age, Contribution, EVERY_KEY, List, PAIR_AND_QUEUE, Target, What};
+use super::contribution::{Age, Contribution, EVERY_KEY, List, PAIR_AND_CHANNEL, PAIR_AND_QUEUE, Target, What};
+use super::moment::{Kind, Moment};
 use super::names::Names;
-use crate::domain::{InteractionEvent, Millis, Outcome, ReopenedBy};
+use crate::domain::{Millis, Outcome, ReopenedBy};
 use crate::plan::{AnswerOn, ChannelPlan, Handling, Plan};
-
-/// An event of a time-line, its names as numbers.
-#[derive(Clone, Debug)]
-pub(super) struct Moment {
-    pub time: i64,
-    pub kind: Kind,
-    pub id_hash: u64,
-    pub id: Box<str>,
-}
-
-/// The variants stand in the order of the life cycle, which orders events of one time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// The place may lack a queue.
-    Arrived(u32),
-    Queued(u32),
-    /// Queue and, where it changes, channel.
-    Transferred(u32, Option<u32>),
-    /// A hash of the agent's id.
-    Assigned(u64),
-    Replied {
-        automatic: bool,
-    },
-    CustomerMessage,
-    Parked,
-    Resumed,
-    Wrapup,
-    Abandoned,
-    Closed(Outcome),
-    Reopened(ReopenedBy),
-    /// Rated or evaluated: said of it, not a sign of life.
-    Remark,
-}
-
-impl Kind {
-    pub fn of(event: &InteractionEvent<'_>, names: &mut Names) -> Kind {
-        match event {
-            InteractionEvent::Arrived { channel, queue } => {
-                let queue = queue.as_ref().map(|queue| names.name(queue));
-                let channel = names.name(channel);
-                Kind::Arrived(names.place(queue, channel))
-            }
-            InteractionEvent::Queued { queue, channel } => {
-                let (queue, channel) = (names.name(queue), names.name(channel));
-                Kind::Queued(names.place(Some(queue), channel))
-            }
-            InteractionEvent::Transferred { queue, channel } => {
-                let queue = names.name(queue);
-                Kind::Transferred(queue, channel.as_ref().map(|channel| names.name(channel)))
-            }
-            InteractionEvent::Assigned { agent } => Kind::Assigned(xxhash_rust::xxh3::xxh3_64(agent.as_bytes())),
-            InteractionEvent::Replied { automatic, .. } => Kind::Replied { automatic: *automatic },
-            InteractionEvent::CustomerMessage => Kind::CustomerMessage,
-            InteractionEvent::Parked => Kind::Parked,
-            InteractionEvent::Resumed => Kind::Resumed,
-            InteractionEvent::Wrapup => Kind::Wrapup,
-            InteractionEvent::Abandoned => Kind::Abandoned,
-            InteractionEvent::Closed { outcome } => Kind::Closed(*outcome),
-            InteractionEvent::Reopened { by } => Kind::Reopened(*by),
-            InteractionEvent::Rated | InteractionEvent::Evaluated => Kind::Remark,
-        }
-    }
-
-    fn rank(self) -> u8 {
-        match self {
-            Kind::Arrived(_) => 0,
-            Kind::Queued(_) => 1,
-            Kind::Transferred(..) => 2,
-            Kind::Assigned(_) => 3,
-            Kind::Replied { .. } => 4,
-            Kind::CustomerMessage => 5,
-            Kind::Parked => 6,
-            Kind::Resumed => 7,
-            Kind::Wrapup => 8,
-            Kind::Abandoned => 9,
-            Kind::Closed(_) => 10,
-            Kind::Reopened(_) => 11,
-            Kind::Remark => 12,
-        }
-    }
-}
-
-impl Moment {
-    /// What a time-line is sorted by.
-    pub fn order(&self) -> (i64, u8, &[u8]) {
-        (self.time, self.kind.rank(), self.id.as_bytes())
-    }
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 enum Life {
@@ -231,15 +146,21 @@ impl Fold {
         if self.life == Life::Expired {
             self.open(now, out);
         }
+        let placed = matches!(moment.kind, Kind::Arrived(_) | Kind::Queued(_) | Kind::Transferred(..));
+        if self.life == Life::Unseen && !placed {
+            // What came before is missing: it is open, and nobody knows where.
+            self.born = now;
+            let nowhere = context.names.nowhere();
+            self.move_to(now, nowhere, context, out);
+            self.open(now, out);
+        }
         match moment.kind {
             Kind::Arrived(place) => self.arrive(now, place, context, out),
             Kind::Queued(place) => self.queue(now, place, false, context, out),
             Kind::Transferred(queue, channel) => {
-                let channel = channel.or_else(|| self.place.map(|place| context.names.at(place).channel));
-                if let Some(channel) = channel {
-                    let place = context.names.place(Some(queue), channel);
-                    self.queue(now, place, true, context, out);
-                }
+                let channel = channel.or_else(|| self.place.and_then(|place| context.names.at(place).channel));
+                let place = context.names.place_of(Some(queue), channel);
+                self.queue(now, place, true, context, out);
             }
             Kind::Assigned(agent) => self.assign(now, agent, context, out),
             Kind::Replied { automatic } => self.reply(now, automatic, context, out),
@@ -346,17 +267,14 @@ impl Fold {
         self.settle_message(now, out);
         let Some(place) = self.place else { return };
         step(out, now, place, Cell::level(Level::Open), -1);
-        if context.names.at(place).queue.is_none() {
+        if self.arrived.is_some() && context.names.at(place).queue.is_none() {
             step(out, self.stay, place, Cell::level(Level::Unqueued), 1);
             step(out, now, place, Cell::level(Level::Unqueued), -1);
             age(out, self.stay, place, Age::Unqueued, self.born, 1);
             age(out, now, place, Age::Unqueued, self.born, -1);
         }
-        let Some(channel) = &self.channel else { return };
-        for &threshold in &channel.thresholds {
-            let Some(within) = context.plan.thresholds.get(threshold) else { continue };
-            let from = self.stay.max(self.born + within.within.0);
-            span(out, from, now, place, Cell::beyond(threshold, Beyond::Open));
+        for (threshold, within, mask) in self.thresholds(place, context) {
+            span(out, self.stay.max(self.born + within), now, place, mask, Cell::beyond(threshold, Beyond::Open));
         }
     }
 
@@ -364,11 +282,16 @@ impl Fold {
         if self.arrived.is_some() {
             return;
         }
+        let named = context.names.at(place).queue.is_some();
+        let before = self.place.map(|place| context.names.at(place));
+        if self.life != Life::Over && before.is_none_or(|before| before.channel.is_none()) {
+            let queue = before.and_then(|before| before.queue).or(context.names.at(place).queue);
+            let to = context.names.place_of(queue, context.names.at(place).channel);
+            self.move_to(now, to, context, out);
+        }
         self.arrived = Some(now);
         self.born = now;
-        let named = context.names.at(place).queue.is_some();
         if self.life == Life::Unseen {
-            self.move_to(now, place, context, out);
             self.open(now, out);
         }
         if self.life == Life::Open && !self.replied && self.unanswered.is_none() {
@@ -377,16 +300,17 @@ impl Fold {
         // Where it names no queue, that which is known already is its own; the channel is the one that it names.
         let channel = context.names.at(place).channel;
         let known = self.place.filter(|_| !named).and_then(|known| context.names.at(known).queue);
-        let place = known.map_or(place, |queue| context.names.place(Some(queue), channel));
+        let place = known.zip(channel).map_or(place, |(queue, channel)| context.names.place(Some(queue), channel));
         add(out, now, place, Cell::sum(Sum::Arrivals), 1);
-        self.unplaced_arrival = context.names.at(place).queue.is_none().then_some(channel);
+        self.unplaced_arrival = channel.filter(|_| context.names.at(place).queue.is_none());
     }
 
     fn queue(&mut self, now: i64, place: u32, transfer: bool, context: &mut Context<'_>, out: &mut List) {
         if transfer {
             self.end_contact(now, out);
         }
-        if self.wait.is_some_and(|wait| wait.place == place) {
+        let (now_in, to) = (self.wait.map(|wait| context.names.at(wait.place)), context.names.at(place));
+        if now_in.is_some_and(|at| at.queue == to.queue && (at.channel.is_none() || at.channel == to.channel)) {
             return;
         }
         self.end_wait(now, context, out);
@@ -420,32 +344,38 @@ impl Fold {
         add(out, now, wait.place, Cell::sum(Sum::WaitStarts), EPOCH - wait.start);
         step(out, now, wait.place, Cell::level(Level::Waiting), -1);
         age(out, now, wait.place, Age::Wait, wait.start, -1);
-        for (threshold, within) in self.thresholds(context.plan) {
-            span(out, wait.start + within, now, wait.place, Cell::beyond(threshold, Beyond::Waiting));
+        for (threshold, within, mask) in self.thresholds(wait.place, context) {
+            span(out, wait.start + within, now, wait.place, mask, Cell::beyond(threshold, Beyond::Waiting));
         }
         Some(wait)
     }
 
-    fn thresholds<'p>(&self, plan: &'p Plan) -> impl Iterator<Item = (usize, i64)> + use<'p> {
-        let channel = self.channel.clone();
+    /// The thresholds measured in its channel, and in which keys: one that only other channels list stays out of the
+    /// roll-ups over channels.
+    fn thresholds<'p>(&self, place: u32, context: &Context<'p>) -> impl Iterator<Item = (usize, i64, u8)> + use<'p> {
+        // What began before the channel was known is held against no threshold.
+        let channel = self.channel.clone().filter(|_| context.names.at(place).channel.is_some());
+        let plan = context.plan;
         let count = channel.as_ref().map_or(0, |channel| channel.thresholds.len());
         (0..count).filter_map(move |index| {
-            let threshold = *channel.as_ref()?.thresholds.get(index)?;
-            Some((threshold, plan.thresholds.get(threshold)?.within.0))
+            let channel = channel.as_ref()?;
+            let threshold = *channel.thresholds.get(index)?;
+            let mask = if channel.unlisted.contains(&threshold) { PAIR_AND_CHANNEL } else { EVERY_KEY };
+            Some((threshold, plan.thresholds.get(threshold)?.within.0, mask))
         })
     }
 
     fn answer(&mut self, now: i64, context: &Context<'_>, out: &mut List) {
         let Some(wait) = self.end_wait(now, context, out) else { return };
         let length = now - wait.start;
-        let mut count = |cell, weight| add(out, now, wait.place, cell, weight);
-        count(Cell::sum(Sum::Answered), 1);
-        count(Cell::sum(Sum::WaitTotal), length);
-        count(Cell::bucket(Histogram::Wait, hdr::bucket(length)), 1);
-        for (threshold, within) in self.thresholds(context.plan) {
-            count(Cell::served(threshold, Served::Answered), 1);
+        add(out, now, wait.place, Cell::sum(Sum::Answered), 1);
+        add(out, now, wait.place, Cell::sum(Sum::WaitTotal), length);
+        add(out, now, wait.place, Cell::bucket(Histogram::Wait, hdr::bucket(length)), 1);
+        for (threshold, within, mask) in self.thresholds(wait.place, context) {
+            let mut count = |served| count(out, now, wait.place, mask, Cell::served(threshold, served));
+            count(Served::Answered);
             if length <= within {
-                count(Cell::served(threshold, Served::AnsweredWithin), 1);
+                count(Served::AnsweredWithin);
             }
         }
     }
@@ -528,18 +458,16 @@ impl Fold {
         if let Some(wait) = self.end_wait(now, context, out) {
             let length = now - wait.start;
             let short = length <= context.plan.short_abandon.0;
-            let mut count = |cell| add(out, now, wait.place, cell, 1);
-            count(Cell::sum(Sum::Abandoned));
-            if short {
-                count(Cell::sum(Sum::ShortAbandoned));
-            }
-            for (threshold, within) in self.thresholds(context.plan) {
-                count(Cell::served(threshold, Served::Abandoned));
+            add(out, now, wait.place, Cell::sum(Sum::Abandoned), 1);
+            add(out, now, wait.place, Cell::sum(Sum::ShortAbandoned), i64::from(short));
+            for (threshold, within, mask) in self.thresholds(wait.place, context) {
+                let mut count = |served| count(out, now, wait.place, mask, Cell::served(threshold, served));
+                count(Served::Abandoned);
                 if length <= within {
-                    count(Cell::served(threshold, Served::AbandonedWithin));
+                    count(Served::AbandonedWithin);
                 }
                 if short {
-                    count(Cell::served(threshold, Served::ShortAbandoned));
+                    count(Served::ShortAbandoned);
                 }
             }
         }
@@ -608,12 +536,18 @@ fn step(out: &mut List, at: i64, place: u32, cell: Cell, weight: i64) {
     out.push(Contribution { at, target: Target::Place(place, EVERY_KEY), what: What::Step(cell), weight });
 }
 
-/// A level that holds during `[from, to)`, if that is not empty.
-fn span(out: &mut List, from: i64, to: i64, place: u32, cell: Cell) {
+/// A level that holds during `[from, to)`, if that is not empty, in some keys of the place.
+fn span(out: &mut List, from: i64, to: i64, place: u32, mask: u8, cell: Cell) {
     if from < to {
-        step(out, from, place, cell, 1);
-        step(out, to, place, cell, -1);
+        for (at, weight) in [(from, 1), (to, -1)] {
+            out.push(Contribution { at, target: Target::Place(place, mask), what: What::Step(cell), weight });
+        }
     }
+}
+
+/// One more in a sum of some keys of the place.
+fn count(out: &mut List, at: i64, place: u32, mask: u8, cell: Cell) {
+    out.push(Contribution { at, target: Target::Place(place, mask), what: What::Add(cell), weight: 1 });
 }
 
 fn age(out: &mut List, at: i64, place: u32, age: Age, start: i64, weight: i64) {

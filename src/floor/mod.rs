@@ -6,7 +6,7 @@
 //! a wait that will pass a threshold) waits in a heap of moments until [`Floor::advance`] passes it.
 //!
 //! De-duplication: an event id is known for as long as its interaction is held (open, and `lateness` after), or its
-//! agent's snapshots are (`lateness`); the same id of another interaction or agent is another event.
+//! agent's snapshots are (`lateness`); and the last `limits.identities` ids are known whosever they were.
 //! Limits: see [`crate::plan::Limits`]; what each keeps out is counted in [`Counters`].
 
 use std::cmp::Reverse;
@@ -26,7 +26,9 @@ pub mod cells;
 mod combine;
 mod contribution;
 mod held;
+mod identities;
 mod interaction;
+mod moment;
 mod names;
 
 pub use combine::{Batch, KeyDelta, PaneDelta};
@@ -37,7 +39,9 @@ use agent::Snapshot;
 use combine::Combiner;
 use contribution::{List, difference};
 use held::Held;
-use interaction::{Context, Kind, Moment};
+use identities::Identities;
+use interaction::Context;
+use moment::{Kind, Moment};
 use names::Names;
 
 /// What became of an event.
@@ -68,6 +72,8 @@ pub struct Counters {
     pub over_events: u64,
     pub over_held: u64,
     pub over_names: u64,
+    /// Ids forgotten because there were too many.
+    pub forgotten_ids: u64,
     /// Closed interactions forgotten before `lateness` because there were too many.
     pub forgotten_early: u64,
 }
@@ -104,6 +110,7 @@ pub struct Floor {
     agents: HashMap<u128, Agent, FixedState>,
     combiner: Combiner,
     held: Held,
+    identities: Identities,
     /// Moments at which something falls due or may be forgotten.
     heap: BinaryHeap<Reverse<(i64, Whose)>>,
     /// Closed interactions by the time of their last event, while `limits.closed_interactions` has to be kept.
@@ -128,6 +135,7 @@ impl Floor {
             agents: HashMap::default(),
             combiner: Combiner::default(),
             held: Held::default(),
+            identities: Identities::default(),
             heap: BinaryHeap::new(),
             closed: BTreeMap::new(),
             clock: Timestamp::MIN.0,
@@ -158,16 +166,31 @@ impl Floor {
     }
 
     fn apply(&mut self, event: &Event<'_>) -> Taken {
-        match &event.body {
-            Body::Heartbeat => Taken::NoEffect,
-            Body::Interaction { interaction, event: what } => {
-                self.apply_interaction(&event.id, event.time.0, xxh3_128(interaction.as_bytes()), what)
-            }
-            Body::Agent(snapshot) => self.apply_agent(&event.id, event.time.0, snapshot),
+        let id_hash = xxh3_64(event.id.as_bytes());
+        if self.identities.contains(id_hash) {
+            return Taken::Duplicate;
         }
+        let taken = match &event.body {
+            Body::Heartbeat => return Taken::NoEffect,
+            Body::Interaction { interaction, event: what } => {
+                self.apply_interaction(&event.id, id_hash, event.time.0, xxh3_128(interaction.as_bytes()), what)
+            }
+            Body::Agent(snapshot) => self.apply_agent(&event.id, id_hash, event.time.0, snapshot),
+        };
+        if taken == Taken::Applied {
+            self.identities.insert(id_hash, self.plan.limits.identities);
+        }
+        taken
     }
 
-    fn apply_interaction(&mut self, id: &str, time: i64, whose: u128, event: &InteractionEvent<'_>) -> Taken {
+    fn apply_interaction(
+        &mut self,
+        id: &str,
+        id_hash: u64,
+        time: i64,
+        whose: u128,
+        event: &InteractionEvent<'_>,
+    ) -> Taken {
         let horizon = self.horizon();
         let Floor { plan, names, interactions, combiner, counters, scratch, clock, .. } = self;
         let held = interactions.len();
@@ -188,7 +211,6 @@ impl Floor {
                 open: false,
             }),
         };
-        let id_hash = xxh3_64(id.as_bytes());
         if entry.moments.iter().any(|moment| moment.id_hash == id_hash) {
             return Taken::Duplicate;
         }
@@ -270,7 +292,7 @@ impl Floor {
         }
     }
 
-    fn apply_agent(&mut self, id: &str, time: i64, event: &AgentSnapshot<'_>) -> Taken {
+    fn apply_agent(&mut self, id: &str, id_hash: u64, time: i64, event: &AgentSnapshot<'_>) -> Taken {
         let horizon = self.horizon();
         let Floor { plan, names, agents, combiner, counters, scratch, clock, .. } = self;
         if time < horizon {
@@ -286,7 +308,6 @@ impl Floor {
             }
             Entry::Vacant(entry) => entry.insert(Agent { due: i64::MAX, ..Agent::default() }),
         };
-        let id_hash = xxh3_64(id.as_bytes());
         if agent.snapshots.iter().any(|snapshot| snapshot.id_hash == id_hash) {
             return Taken::Duplicate;
         }
@@ -427,6 +448,7 @@ impl Floor {
             agents: self.agents.len(),
             held_ahead: self.held.len(),
             over_names: self.names.overflowed,
+            forgotten_ids: self.identities.forgotten,
             ..self.counters
         }
     }

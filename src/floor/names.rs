@@ -11,12 +11,12 @@ use crate::plan::{ChannelPlan, Plan};
 /// Under this name counts what comes beyond the limit of keys.
 pub const OTHER: &str = "other";
 
-/// A queue (or none yet) and a channel.
+/// A queue (or none yet) and a channel (or none known).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub queue: Option<u32>,
-    pub channel: u32,
-    /// Key numbers of pair, queue, channel, all; without a queue the first two do not exist.
+    pub channel: Option<u32>,
+    /// Key numbers of pair, queue, channel, all: those whose names are known.
     pub keys: [Option<u32>; 4],
 }
 
@@ -27,8 +27,9 @@ pub(super) struct Names {
     names: Vec<Arc<str>>,
     /// By number of name; `None` until it is used as a channel.
     channels: Vec<Option<Arc<ChannelPlan>>>,
+    unknown: Option<Arc<ChannelPlan>>,
     places: Vec<Place>,
-    place_numbers: HashMap<(Option<u32>, u32), u32, FixedState>,
+    place_numbers: HashMap<(Option<u32>, Option<u32>), u32, FixedState>,
     keys: Vec<Key>,
     key_numbers: HashMap<(Option<u32>, Option<u32>), u32, FixedState>,
     /// How many names or keys were put under `other`.
@@ -42,6 +43,7 @@ impl Names {
             numbers: HashMap::default(),
             names: Vec::new(),
             channels: Vec::new(),
+            unknown: None,
             places: Vec::new(),
             place_numbers: HashMap::default(),
             keys: Vec::new(),
@@ -68,22 +70,33 @@ impl Names {
     }
 
     pub fn place(&mut self, queue: Option<u32>, channel: u32) -> u32 {
+        self.place_of(queue, Some(channel))
+    }
+
+    /// Of an interaction of which neither channel nor queue is known: it counts over everything only.
+    pub fn nowhere(&mut self) -> u32 {
+        self.place_of(None, None)
+    }
+
+    /// The place of what is known of queue and channel: it counts in the keys that this names.
+    pub fn place_of(&mut self, queue: Option<u32>, channel: Option<u32>) -> u32 {
         if let Some(number) = self.place_numbers.get(&(queue, channel)) {
             return *number;
         }
         let full = self.keys.len() + 4 > self.plan.limits.keys.max(8);
-        let other = self.numbers.get(OTHER).copied();
-        if full && !(queue.is_none_or(|q| Some(q) == other) && Some(channel) == other) {
+        let is_other = |name: Option<u32>| name.is_none() || name == self.numbers.get(OTHER).copied();
+        if full && !(is_other(queue) && is_other(channel)) {
             self.overflowed += 1;
             let other = self.name(OTHER);
             // Not remembered by its own name: the table of places stays bounded.
-            return self.place(queue.map(|_| other), other);
+            return self.place_of(queue.map(|_| other), channel.map(|_| other));
         }
+        let mut key = |queue, channel| self.key(queue, channel);
         let keys = [
-            queue.map(|q| self.key(Some(q), Some(channel))),
-            queue.map(|q| self.key(Some(q), None)),
-            Some(self.key(None, Some(channel))),
-            Some(self.key(None, None)),
+            queue.and(channel).map(|_| key(queue, channel)),
+            queue.map(|_| key(queue, None)),
+            channel.map(|_| key(None, channel)),
+            Some(key(None, None)),
         ];
         let number = self.places.len() as u32;
         self.places.push(Place { queue, channel, keys });
@@ -110,16 +123,19 @@ impl Names {
 
     pub fn at(&self, place: u32) -> Place {
         // Places are only ever made by `place`, and never removed.
-        self.places.get(place as usize).copied().unwrap_or(Place { queue: None, channel: 0, keys: [None; 4] })
+        self.places.get(place as usize).copied().unwrap_or(Place { queue: None, channel: None, keys: [None; 4] })
     }
 
     pub fn key_name(&self, key: u32) -> Key {
         self.keys.get(key as usize).cloned().unwrap_or_default()
     }
 
-    /// The settings of the channel of a place.
-    pub fn channel_plan(&mut self, channel: u32) -> Arc<ChannelPlan> {
-        let index = channel as usize;
+    /// The settings of the channel of a place; of an unknown channel, the defaults of messaging. It lists no threshold.
+    pub fn channel_plan(&mut self, channel: Option<u32>) -> Arc<ChannelPlan> {
+        let Some(index) = channel.map(|channel| channel as usize) else {
+            let unknown = || Arc::new(ChannelPlan { thresholds: Vec::new(), ..self.plan.channel("") });
+            return self.unknown.get_or_insert_with(unknown).clone();
+        };
         if let Some(Some(plan)) = self.channels.get(index) {
             return plan.clone();
         }

@@ -118,9 +118,7 @@ pub async fn readyz(State(served): Shared) -> Result<Response, Response> {
 pub async fn metrics(State(served): Shared, headers: HeaderMap) -> Result<Response, Response> {
     let accept: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     let format = Format::negotiate(&accept.join(","));
-    let work = move |served: &Served| {
-        served.site.telemetry.render(format, (served.site.clock)()).map_err(broken)
-    };
+    let work = move |served: &Served| served.site.telemetry.render(format, (served.site.clock)()).map_err(broken);
     let text = build(served, work).await.map_err(IntoResponse::into_response)?;
     Ok(([(CONTENT_TYPE, format.content_type()), (CACHE_CONTROL, "no-store")], text).into_response())
 }
@@ -293,7 +291,9 @@ fn documents(feed: Feed) -> impl Stream<Item = Result<Event, Infallible>> {
             }
             let shown = feed.shown.clone();
             // One that fails is logged; the page sees its numbers grow old and says so.
-            let Ok(bytes) = build(feed.served.clone(), move |served| view_bytes(served, &shown)).await else { continue };
+            let Ok(bytes) = build(feed.served.clone(), move |served| view_bytes(served, &shown)).await else {
+                continue;
+            };
             if let Ok(text) = std::str::from_utf8(&bytes) {
                 return Some((Ok(Event::default().data(text)), feed));
             }

@@ -76,8 +76,7 @@ pub fn unknown(name: &str, allowed: &[&str]) -> QueryError {
 /// The window of that name; `60m` is the window `1h`.
 pub fn window(text: &str, plan: &Plan) -> Result<usize, QueryError> {
     let by_name = plan.windows.iter().position(|window| &*window.label == text);
-    let by_length =
-        || Millis::parse(text).and_then(|length| plan.window_index(WindowKind::Sliding(length)));
+    let by_length = || Millis::parse(text).and_then(|length| plan.window_index(WindowKind::Sliding(length)));
     by_name.or_else(by_length).ok_or_else(|| {
         let labels: Vec<&str> = plan.windows.iter().map(|window| &*window.label).collect();
         QueryError::Value { what: "window", value: text.to_owned(), allowed: labels.join(", ") }
@@ -137,11 +136,8 @@ mod tests {
     #[test]
     fn window_leaves_in_the_values_of_this_instant() {
         let filter = parse(&[("window", "15m,60m"), ("indicator", "asa,waiting")]).unwrap();
-        let selector = |name, window| Selector {
-            indicator: indicators::find(name).unwrap(),
-            window,
-            labels: Labels::default(),
-        };
+        let selector =
+            |name, window| Selector { indicator: indicators::find(name).unwrap(), window, labels: Labels::default() };
         for (name, window, expected) in [
             ("asa", Some(1), true),
             ("asa", Some(3), true),
@@ -157,7 +153,10 @@ mod tests {
     fn what_cannot_be_is_refused_with_what_is_allowed() {
         for (query, expected) in [
             (("windows", "15m"), "unknown parameter `windows`: allowed are indicator, window, queue, channel"),
-            (("window", "7m"), "no window is called `7m`: allowed are 5m, 15m, 30m, 1h, 24h, interval, last_interval, today"),
+            (
+                ("window", "7m"),
+                "no window is called `7m`: allowed are 5m, 15m, 30m, 1h, 24h, interval, last_interval, today",
+            ),
             (("indicator", "asa,"), "no indicator is called ``: allowed are asa, "),
         ] {
             let error = parse(&[query]).unwrap_err().to_string();

@@ -196,8 +196,8 @@ fn mark_levels(source: &mut dyn Source, plan: &Plan, window: usize, rows: &mut R
         .collect();
     for (matrix, selector, key, level) in source.levels() {
         let Some(id) = COLUMNS.into_iter().find(|id| *id == selector.indicator.name) else { continue };
-        let closed_hours = level > Level::Ok
-            && grey.iter().any(|(name, s, k)| *name == matrix.name && *s == selector && *k == key);
+        let closed_hours =
+            level > Level::Ok && grey.iter().any(|(name, s, k)| *name == matrix.name && *s == selector && *k == key);
         let cell = rows.entry(key).or_default().entry(id).or_default();
         let of = difference(plan, window, &selector, cell.shown);
         // An open one outside its hours is shown only where nothing in its hours says more; of two of one level the

@@ -14,7 +14,7 @@ use crate::board::View;
 use crate::domain::{Key, Millis};
 
 pub use crate::domain::State;
-use crate::plan::Plan;
+use crate::plan::{ChannelPlan, Plan};
 
 mod handling;
 mod response;
@@ -230,8 +230,14 @@ impl Indicator {
 
 /// Every selection that exists for a key.
 pub fn selectors(plan: &Plan, board: &crate::board::Board, key: &Key) -> Vec<Selector> {
-    let mut thresholds: Vec<usize> =
-        board.channels_of(key).iter().flat_map(|channel| plan.channel(channel).thresholds).collect();
+    // A roll-up over channels covers those that list a threshold.
+    let one_channel = key.channel.is_some();
+    let of = |channel: &std::sync::Arc<str>| {
+        let ChannelPlan { thresholds, unlisted, .. } = plan.channel(channel);
+        let measured = thresholds.into_iter().filter(|threshold| one_channel || !unlisted.contains(threshold));
+        measured.collect::<Vec<_>>()
+    };
+    let mut thresholds: Vec<usize> = board.channels_of(key).iter().flat_map(of).collect();
     thresholds.sort_unstable();
     thresholds.dedup();
     all().flat_map(|indicator| indicator.selectors(plan, &thresholds)).collect()

@@ -17,9 +17,10 @@ use std::ffi::{CStr, CString};
 use std::ptr::NonNull;
 use std::time::Duration;
 
+use rdkafka::TopicPartitionList;
 use rdkafka::bindings as c;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 
 use super::consumer::TopicPartition;
 
@@ -140,6 +141,24 @@ impl<C: ConsumerContext> Reader<C> {
     pub fn release_all(&mut self) {
         for tp in self.forwarded.iter().map(|(tp, _)| *tp).collect::<Vec<_>>() {
             self.release(tp);
+        }
+    }
+
+    /// Commits these offsets. What became of it comes to the context's `commit_callback` while the consumer is polled;
+    /// `commit` of the client library does not wait for an answer, and nobody is told of one.
+    pub fn commit(&self, offsets: &TopicPartitionList) -> KafkaResult<()> {
+        let client = self.consumer.client().native_ptr();
+        // SAFETY: the client lives; the result is null or a reference to its queue that we own.
+        let Some(answers) = NonNull::new(unsafe { c::rd_kafka_queue_get_consumer(client) }).map(Queue) else {
+            return Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::UnknownGroup));
+        };
+        // SAFETY: client, list and queue are valid; librdkafka copies the list and takes its own reference to the queue.
+        // Without a callback the answer is an event of that queue.
+        let error =
+            unsafe { c::rd_kafka_commit_queue(client, offsets.ptr(), answers.0.as_ptr(), None, std::ptr::null_mut()) };
+        match error {
+            c::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
+            error => Err(KafkaError::ConsumerCommit(error.into())),
         }
     }
 

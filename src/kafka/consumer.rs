@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::BaseConsumer;
 
 use super::client_config_with;
+use super::context::Context;
 use super::errors::{self, KafkaFailure, Place};
 use super::problems::Problems;
 use super::status::Status;
-use super::worker::{self, Context};
+use super::worker;
 use crate::clock;
 use crate::config::Kafka;
 use crate::domain::{Millis, Timestamp};

@@ -6,7 +6,7 @@
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::problems::Kind;
-use crate::config::Kafka;
+use crate::config::{Kafka, Secret};
 
 /// Why a client could not be made, or has to stop. Displays as the whole paragraph.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +31,7 @@ pub struct Place {
     pub brokers: String,
     pub group: String,
     pub instance: Option<String>,
-    secrets: Vec<String>,
+    secrets: Vec<Secret>,
 }
 
 /// Properties whose values say nothing secret and make an error readable.
@@ -39,14 +39,14 @@ const HARMLESS: &[&str] = &["security.protocol", "sasl.mechanism", "sasl.mechani
 
 impl Place {
     pub fn new(kafka: &Kafka) -> Self {
-        let mut secrets: Vec<String> = kafka
+        let mut secrets: Vec<Secret> = kafka
             .properties
             .iter()
             .filter(|(name, value)| !HARMLESS.contains(&name.as_str()) && value.expose().len() >= 4)
-            .map(|(_, value)| value.expose().to_owned())
+            .map(|(_, value)| value.clone())
             .collect();
         // The longest first: a secret that contains another one is hidden whole.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
         Place {
             brokers: kafka.brokers.join(", "),
             group: kafka.group.clone(),
@@ -59,8 +59,8 @@ impl Place {
     pub fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for secret in &self.secrets {
-            if text.contains(secret.as_str()) {
-                text = text.replace(secret.as_str(), "[secret]");
+            if text.contains(secret.expose()) {
+                text = text.replace(secret.expose(), "[secret]");
             }
         }
         text
@@ -207,7 +207,6 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::config::Secret;
 
     fn place() -> Place {
         Place::new(&Kafka {
@@ -263,6 +262,7 @@ mod tests {
             assert!(!text.contains("hunter22"), "{text}");
             assert!(!text.contains("and-more"), "{text}");
         }
+        assert!(!format!("{:?}", place()).contains("hunter22"));
         assert!(creation(&made, &place()).to_string().contains("SASL_SSL"));
         assert!(creation(&config, &place()).to_string().contains("`sasl.password`"));
     }

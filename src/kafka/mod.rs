@@ -3,7 +3,9 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`consumer`] | the public face: reads the sources in a consumer group and hands each record to a [`Handler`] |
-//! | `worker` | the reading thread: assignment, batches, commits, shutdown |
+//! | `worker` | the reading thread: batches, commits, shutdown |
+//! | `assignment` | its part in the group: partitions given, started, taken away |
+//! | `context` | what librdkafka tells while it is polled |
 //! | `questions` | a second thread that asks the broker what would block the reader: offsets, ends, missing topics |
 //! | `batch` | the only unsafe code of the product: one queue for all partitions, read in batches |
 //! | [`status`] | what telemetry and `/readyz` show of it |
@@ -20,9 +22,11 @@ use rdkafka::ClientConfig;
 
 use crate::config::Kafka;
 
+mod assignment;
 #[allow(unsafe_code, reason = "librdkafka's queue functions are C; each block says what it relies on")]
 mod batch;
 pub mod consumer;
+mod context;
 pub mod dead_letters;
 pub mod errors;
 pub mod mock;

@@ -12,9 +12,9 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::consumer::{Start, TopicPartition};
+use super::context::Context;
 use super::errors::{self, Place};
 use super::problems::{Kind, Problems};
-use super::worker::Context;
 use crate::clock;
 use crate::domain::Timestamp;
 

@@ -46,6 +46,8 @@ pub struct PartitionStatus {
     /// Wall time at which the position was last known to be the end.
     pub caught_up: Option<Timestamp>,
     pub records: u64,
+    /// The group had committed offsets of it before it was assigned: an instance has run on it already.
+    pub read_before: bool,
 }
 
 impl PartitionStatus {
@@ -78,6 +80,20 @@ pub struct Counters {
 impl Status {
     /// Why the sources are not read to where they ended at the start; empty when they are.
     pub fn not_ready(&self) -> Vec<String> {
+        let mut reasons = self.unread();
+        reasons.extend(self.never_seen());
+        reasons
+    }
+
+    /// The topics that have not been seen to exist since the start, each with the words for it.
+    pub fn never_seen(&self) -> Vec<String> {
+        let unseen = |source: &&usize| !self.seen.get(**source).copied().unwrap_or_default();
+        let topic = |source: usize| self.topics.get(source).map_or("?", String::as_str);
+        self.missing.iter().filter(unseen).map(|source| format!("topic `{}` does not exist", topic(*source))).collect()
+    }
+
+    /// Why those topics that exist are not read to where they ended at the start.
+    pub fn unread(&self) -> Vec<String> {
         let topic = |source: usize| self.topics.get(source).map_or("?", String::as_str);
         let mut reasons = Vec::new();
         match &self.ended {
@@ -89,11 +105,6 @@ impl Status {
             reasons.push("the consumer group has not given out partitions yet".to_owned());
             // Why not, where it is known.
             reasons.extend(self.problems.iter().map(|problem| problem.text.clone()));
-        }
-        for source in &self.missing {
-            if !self.seen.get(*source).copied().unwrap_or_default() {
-                reasons.push(format!("topic `{}` does not exist", topic(*source)));
-            }
         }
         if self.starting > 0 {
             reasons.push(format!("{} partitions wait for their starting offset", self.starting));
@@ -136,6 +147,7 @@ mod tests {
             end_at_start,
             caught_up: Some(Timestamp(position)),
             records: 0,
+            read_before: false,
         }
     }
 

@@ -3,22 +3,20 @@
 //! Deliberately not here: anything that waits for the broker. Offsets are asked for by `questions`; commits are answered
 //! by an event. So the handler's `idle` comes on time whatever the broker does.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, RebalanceProtocol};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::Offset;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
-use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{Offset, TopicPartitionList};
 
 use super::batch::{Item, Reader};
 use super::consumer::{Handler, Options, Record, Shared, TopicPartition};
+use super::context::{Context, Event};
 use super::errors::{self, Place};
 use super::problems::{Kind, Problems};
 use super::questions::{Answer, Ask, Bounds, Questions};
@@ -35,79 +33,6 @@ const STATUS_EVERY: Duration = Duration::from_millis(100);
 const GROUP_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a shutdown waits for the commit and for leaving, each, when nothing shorter is asked for.
 const LEAVING: Duration = Duration::from_secs(5);
-
-/// What librdkafka tells while it is polled.
-pub enum Event {
-    Assign(Vec<(String, i32)>),
-    Revoke(Vec<(String, i32)>),
-    Error(RDKafkaErrorCode, String),
-    Committed(KafkaResult<()>),
-}
-
-/// The client's callbacks: they only take note. All run on the thread that polls.
-pub struct Context {
-    place: Place,
-    events: Mutex<VecDeque<Event>>,
-    /// Nobody looks at the events any more: partitions are given back at once.
-    closing: AtomicBool,
-}
-
-impl Context {
-    pub fn new(place: Place) -> Self {
-        Context { place, events: Mutex::default(), closing: AtomicBool::new(false) }
-    }
-
-    fn push(&self, event: Event) {
-        if !self.closing.load(Ordering::Acquire) {
-            self.events.lock().unwrap_or_else(PoisonError::into_inner).push_back(event);
-        }
-    }
-
-    pub fn take(&self) -> VecDeque<Event> {
-        std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl ClientContext for Context {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        let message = self.place.redact(message);
-        // What matters arrives as an error as well, and is told there in words.
-        match level {
-            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
-                tracing::error!(facility, "librdkafka: {message}");
-            }
-            _ => tracing::debug!(facility, "librdkafka: {message}"),
-        }
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        if let Some(code) = error.rdkafka_error_code() {
-            self.push(Event::Error(code, reason.to_owned()));
-        }
-    }
-}
-
-impl ConsumerContext for Context {
-    fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, tpl: &mut TopicPartitionList) {
-        let list = || tpl.elements().iter().map(|element| (element.topic().to_owned(), element.partition())).collect();
-        match error {
-            // Answered by the worker, which knows the offsets; until then the group waits for us, alive.
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS if !self.closing.load(Ordering::Acquire) => {
-                self.push(Event::Assign(list()));
-            }
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS if !self.closing.load(Ordering::Acquire) => {
-                self.push(Event::Revoke(list()));
-            }
-            _ => {
-                let _ = consumer.unassign();
-            }
-        }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        self.push(Event::Committed(result));
-    }
-}
 
 pub struct Setup {
     pub consumer: BaseConsumer<Context>,
@@ -193,27 +118,27 @@ pub fn run(setup: Setup) {
 }
 
 /// A partition that is being read.
-struct Slot {
-    position: i64,
-    committed: i64,
+pub(super) struct Slot {
+    pub(super) position: i64,
+    pub(super) committed: i64,
     /// Up to here the group had read before this assignment.
-    replayed_to: i64,
-    end: i64,
-    end_at_start: i64,
-    caught_up: Option<Timestamp>,
-    records: u64,
+    pub(super) replayed_to: i64,
+    pub(super) end: i64,
+    pub(super) end_at_start: i64,
+    pub(super) caught_up: Option<Timestamp>,
+    pub(super) records: u64,
     /// Its position is no longer in the log, and where it begins is being asked for.
-    lost: bool,
+    pub(super) lost: bool,
 }
 
 /// By source, then by partition; `None` where the partition is not ours.
-type Slots = Vec<Vec<Option<Slot>>>;
+pub(super) type Slots = Vec<Vec<Option<Slot>>>;
 
-fn slot(slots: &mut Slots, tp: TopicPartition) -> Option<&mut Slot> {
+pub(super) fn slot(slots: &mut Slots, tp: TopicPartition) -> Option<&mut Slot> {
     slots.get_mut(tp.source)?.get_mut(usize::try_from(tp.partition).ok()?)?.as_mut()
 }
 
-fn each(slots: &Slots) -> impl Iterator<Item = (TopicPartition, &Slot)> {
+pub(super) fn each(slots: &Slots) -> impl Iterator<Item = (TopicPartition, &Slot)> {
     slots.iter().enumerate().flat_map(|(source, partitions)| {
         partitions
             .iter()
@@ -222,32 +147,32 @@ fn each(slots: &Slots) -> impl Iterator<Item = (TopicPartition, &Slot)> {
     })
 }
 
-struct Worker {
-    reader: Reader<Context>,
-    handler: Box<dyn Handler>,
-    topics: Vec<String>,
-    slots: Slots,
+pub(super) struct Worker {
+    pub(super) reader: Reader<Context>,
+    pub(super) handler: Box<dyn Handler>,
+    pub(super) topics: Vec<String>,
+    pub(super) slots: Slots,
     /// Given to us, but where to start is not known yet.
-    waiting: BTreeSet<TopicPartition>,
+    pub(super) waiting: BTreeSet<TopicPartition>,
     /// Known, but held until all are: only under the eager protocol, which assigns all at once.
-    resolved: Vec<Bounds>,
-    asks: Sender<Ask>,
-    answers: Receiver<Answer>,
-    place: Place,
-    shared: Arc<Shared>,
-    counters: Counters,
-    commit_due: Instant,
-    commit_every: Duration,
+    pub(super) resolved: Vec<Bounds>,
+    pub(super) asks: Sender<Ask>,
+    pub(super) answers: Receiver<Answer>,
+    pub(super) place: Place,
+    pub(super) shared: Arc<Shared>,
+    pub(super) counters: Counters,
+    pub(super) commit_due: Instant,
+    pub(super) commit_every: Duration,
     /// Commits sent and not answered.
-    commits_open: u32,
-    assigned: bool,
-    started: Instant,
-    idled: Instant,
-    shown: Instant,
+    pub(super) commits_open: u32,
+    pub(super) assigned: bool,
+    pub(super) started: Instant,
+    pub(super) idled: Instant,
+    pub(super) shown: Instant,
 }
 
 impl Worker {
-    fn problems(&self) -> &Problems {
+    pub(super) fn problems(&self) -> &Problems {
         &self.shared.problems
     }
 
@@ -353,88 +278,12 @@ impl Worker {
         self.problems().raise(Kind::Commit, "", text);
     }
 
-    fn known(&self, list: &[(String, i32)]) -> Vec<TopicPartition> {
-        let find = |(topic, partition): &(String, i32)| {
-            let source = self.topics.iter().position(|name| name == topic)?;
-            Some(TopicPartition { source, partition: *partition })
-        };
-        list.iter().filter_map(find).collect()
-    }
-
-    fn list(&self, list: impl IntoIterator<Item = (TopicPartition, Offset)>) -> TopicPartitionList {
-        let mut tpl = TopicPartitionList::new();
-        for (tp, offset) in list {
-            if let Some(topic) = self.topics.get(tp.source) {
-                // Fails on offsets that cannot be represented only; such a partition starts where it was.
-                let _ = tpl.add_partition_offset(topic, tp.partition, offset);
-            }
-        }
-        tpl
-    }
-
-    fn eager(&self) -> bool {
-        matches!(self.reader.consumer().rebalance_protocol(), RebalanceProtocol::Eager)
-    }
-
-    fn assign(&mut self, list: &[(String, i32)]) {
-        let list = self.known(list);
-        self.counters.rebalances += 1;
-        self.assigned = true;
-        self.problems().answered();
-        self.problems().clear(Kind::Group, "");
-        if list.is_empty() {
-            self.tell_assigned(&TopicPartitionList::new());
-            return;
-        }
-        self.waiting.extend(list.iter().copied());
-        self.ask(Ask::Starts(list));
-    }
-
-    /// Answers the group's assignment.
-    fn tell_assigned(&mut self, tpl: &TopicPartitionList) {
-        let consumer = self.reader.consumer();
-        let result = if self.eager() { consumer.assign(tpl) } else { consumer.incremental_assign(tpl) };
-        if let Err(error) = result {
-            let text = format!("Partitions that the group gave us could not be taken: {error}.");
-            self.problems().raise(Kind::Other, "assignment", text);
-        }
-    }
-
-    fn revoke(&mut self, list: &[(String, i32)]) {
-        let list = self.known(list);
-        self.counters.rebalances += 1;
-        self.ask(Ask::Forget(list.clone()));
-        let (waited, read): (Vec<_>, Vec<_>) = list.into_iter().partition(|tp| self.waiting.remove(tp));
-        self.resolved.retain(|bounds| !waited.contains(&bounds.tp) && !read.contains(&bounds.tp));
-        let read: Vec<_> = read.into_iter().filter(|tp| slot(&mut self.slots, *tp).is_some()).collect();
-        if !read.is_empty() {
-            self.commit(&|tp| read.contains(&tp));
-            self.handler.revoked(&read);
-        }
-        let consumer = self.reader.consumer();
-        let tpl = self.list(read.iter().map(|tp| (*tp, Offset::Invalid)));
-        let result = if self.eager() { consumer.unassign() } else { consumer.incremental_unassign(&tpl) };
-        if let Err(error) = result {
-            tracing::debug!(%error, "partitions could not be given back one by one; all are");
-            let _ = self.reader.consumer().unassign();
-        }
-        for tp in &read {
-            self.reader.release(*tp);
-            if let Some(place) =
-                self.slots.get_mut(tp.source).and_then(|row| row.get_mut(usize::try_from(tp.partition).ok()?))
-            {
-                *place = None;
-            }
-        }
-        self.watch();
-    }
-
-    fn ask(&self, ask: Ask) {
+    pub(super) fn ask(&self, ask: Ask) {
         // The other thread ends only after this one.
         let _ = self.asks.send(ask);
     }
 
-    fn watch(&self) {
+    pub(super) fn watch(&self) {
         self.ask(Ask::Watch(each(&self.slots).map(|(tp, _)| tp).collect()));
     }
 
@@ -487,91 +336,6 @@ impl Worker {
         status.missing = missing;
     }
 
-    /// Starts to read the partitions whose bounds are known.
-    fn begin(&mut self) {
-        let bounds = std::mem::take(&mut self.resolved);
-        let mut starts = Vec::with_capacity(bounds.len());
-        for Bounds { tp, start, end, committed, .. } in bounds {
-            let Ok(index) = usize::try_from(tp.partition) else { continue };
-            // Where the handler goes on may lie outside the log by now: librdkafka says so, and `restart` follows.
-            let position = self.handler.resume_from(tp).unwrap_or(start).max(0);
-            let Some(row) = self.slots.get_mut(tp.source) else { continue };
-            if row.len() <= index {
-                row.resize_with(index + 1, || None);
-            }
-            let committed = committed.unwrap_or(0);
-            let slot = Slot {
-                position,
-                committed,
-                replayed_to: committed,
-                end,
-                end_at_start: end,
-                caught_up: None,
-                records: 0,
-                lost: false,
-            };
-            if let Some(place) = row.get_mut(index) {
-                *place = Some(slot);
-            }
-            if !self.reader.forward(tp) {
-                tracing::debug!(partition = tp.partition, "not forwarded: read through the consumer's own queue");
-            }
-            starts.push((tp, Offset::Offset(position)));
-        }
-        let tps: Vec<_> = starts.iter().map(|(tp, _)| *tp).collect();
-        self.handler.assigned(&tps);
-        let tpl = self.list(starts);
-        self.tell_assigned(&tpl);
-        self.watch();
-    }
-
-    /// A position that is gone: from the start of the log, said aloud.
-    fn restart(&mut self, bounds: &Bounds) {
-        let Some(slot) = slot(&mut self.slots, bounds.tp).filter(|slot| slot.lost) else { return };
-        let (position, low, end) = (slot.position, bounds.low, bounds.end);
-        (slot.lost, slot.position, slot.committed, slot.replayed_to) = (false, low, 0, 0);
-        (slot.end, slot.end_at_start) = (end, slot.end_at_start.min(end));
-        if let Err(error) = self.assign_anew(bounds.tp) {
-            tracing::debug!(%error, "a partition could not be started anew; tried again");
-            let Some(slot) = self::slot(&mut self.slots, bounds.tp) else { return };
-            (slot.lost, slot.position) = (true, position);
-            self.ask(Ask::Starts(vec![bounds.tp]));
-            return;
-        }
-        let Some(topic) = self.topics.get(bounds.tp.source) else { return };
-        let what = if position < low {
-            format!(
-                "the records from offset {position} to {low} were deleted before they were read; they are missing in every figure"
-            )
-        } else {
-            format!(
-                "it ends at offset {end}, before our position {position}: it was deleted and created anew, or truncated"
-            )
-        };
-        let text = format!(
-            "Topic `{topic}` partition {}: {what}. Reading goes on from its start, offset {low}. If retention was too short \
-             for the outage, raise `retention.ms` of the topic above 25 h.",
-            bounds.tp.partition
-        );
-        self.shared.problems.raise(Kind::OffsetsGone, &format!("{topic}-{}", bounds.tp.partition), text);
-    }
-
-    /// Starts to fetch at a partition's new position. A seek does not do: after `auto.offset.reset` = error the partition
-    /// is no longer fetched, and librdkafka refuses to seek in it.
-    fn assign_anew(&self, tp: TopicPartition) -> KafkaResult<()> {
-        let consumer = self.reader.consumer();
-        let position = |only: Option<TopicPartition>| {
-            let chosen = each(&self.slots).filter(|(tp, _)| only.is_none_or(|only| only == *tp));
-            self.list(chosen.map(|(tp, slot)| (tp, Offset::Offset(slot.position))))
-        };
-        if self.eager() {
-            return consumer.assign(&position(None));
-        }
-        let one = position(Some(tp));
-        consumer.incremental_unassign(&one)?;
-        consumer.incremental_assign(&one)
-    }
-
     fn read(&mut self) -> usize {
         let Worker { reader, slots, handler, counters, .. } = self;
         let mut failed = Vec::new();
@@ -606,7 +370,7 @@ impl Worker {
     }
 
     /// Commits what was handed on. Never back: after a restart the replay of the last day is not the group's position.
-    fn commit(&mut self, which: &dyn Fn(TopicPartition) -> bool) {
+    pub(super) fn commit(&mut self, which: &dyn Fn(TopicPartition) -> bool) {
         let due: Vec<_> = each(&self.slots)
             .filter(|(tp, slot)| which(*tp) && !slot.lost && slot.position > slot.committed)
             .map(|(tp, slot)| (tp, Offset::Offset(slot.position)))
@@ -615,7 +379,7 @@ impl Worker {
             return;
         }
         let tpl = self.list(due.iter().copied());
-        match self.reader.consumer().commit(&tpl, CommitMode::Async) {
+        match self.reader.commit(&tpl) {
             Ok(()) => {
                 self.commits_open += 1;
                 for (tp, _) in due {
@@ -649,6 +413,7 @@ impl Worker {
             end_at_start: slot.end_at_start,
             caught_up: slot.caught_up,
             records: slot.records,
+            read_before: slot.replayed_to > 0,
         }));
         status.assigned = self.assigned;
         status.starting = self.waiting.len() + self.resolved.len();
@@ -670,7 +435,7 @@ impl Worker {
         self.show(clock::instant());
         self.reader.consumer().unsubscribe();
         self.poll_until(clock::instant() + left, |worker| each(&worker.slots).next().is_none());
-        self.reader.consumer().context().closing.store(true, Ordering::Release);
+        self.reader.consumer().context().close();
         self.reader.release_all();
     }
 

@@ -59,6 +59,7 @@ impl Serialize for Data<'_> {
         map.serialize_entry("range", &transition.range_text())?;
         map.serialize_entry("samples", &number(notification.samples))?;
         map.serialize_entry("action", &self.action)?;
+        map.serialize_entry("value_time", &notification.value_time)?;
         map.serialize_entry("since", &notification.since)?;
         map.serialize_entry("told", &*notification.told)?;
         if self.late {

@@ -1,6 +1,6 @@
 //! The facts of a notice in words, its subject and its text part. The HTML part says the same ([`super::html`]).
 
-use crate::domain::{Key, Timestamp};
+use crate::domain::{Key, Millis, Timestamp};
 use crate::indicators::Unit;
 use crate::matrix::engine::Notification;
 use crate::matrix::{Language, Level, Matrix, Recipient};
@@ -153,7 +153,11 @@ fn lines(
     let transition = &notification.transition;
     let over = notification.level == Level::Ok;
     let mut lines = Vec::new();
-    if now != facts.entry {
+    // A repeat while no value comes tells the last one, and how old it is.
+    let old = notification.time - notification.value_time >= Millis::MINUTE;
+    if old {
+        lines.push((words::value_last(language), format!("{now} ({})", zone.with_name(notification.value_time))));
+    } else if now != facts.entry {
         lines.push((words::value_now(language), now.to_owned()));
     }
     lines.push((words::since(language), zone.with_name(notification.since)));

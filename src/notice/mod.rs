@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::matrix::engine::Notification;
+use crate::matrix::engine::{Notification, OpenCase};
 use crate::matrix::{Level, Medium, NoData, Range, Row};
 use crate::plan::Plan;
 
@@ -96,6 +96,29 @@ pub struct Missed {
 /// The whole message of a notification.
 pub fn render(notification: &Notification, context: &Context<'_>) -> Message {
     compose(notification, None, context)
+}
+
+/// What to do about a case that is open, as people read it; `None` where its range says nothing.
+pub fn action_of_case(case: &OpenCase, plan: &Plan) -> Option<String> {
+    let last = &case.last;
+    let notification = Notification {
+        time: last.time,
+        incident: last.incident.clone(),
+        sequence: 0,
+        to: "".into(),
+        medium: Medium::Email,
+        address: "".into(),
+        level: last.to,
+        reason: last.reason,
+        transition: last.clone(),
+        value_time: last.time,
+        value: case.value,
+        samples: case.samples,
+        told: [].into(),
+        since: case.since,
+    };
+    let context = Context { plan, domain: "", board: None, restarted: false };
+    mail::facts(&notification, None, &context).action
 }
 
 fn compose(notification: &Notification, missed: Option<Missed>, context: &Context<'_>) -> Message {

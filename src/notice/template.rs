@@ -111,7 +111,8 @@ pub fn render(text: &str, names: &Names) -> Result<String, TemplateError> {
     Ok(super::clean(&String::from_utf8_lossy(&out.0), OUTPUT_MAX, true))
 }
 
-fn environment<'t>() -> Environment<'t> {
+/// The environment in which texts are proved and rendered: undefined names are errors.
+pub fn environment<'t>() -> Environment<'t> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));

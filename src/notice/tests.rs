@@ -168,12 +168,21 @@ fn the_webhook_body_holds_the_record_and_what_it_is_about() {
             "queue": "reclamos", "channel": "facebook", "window": "15m", "indicator": "asa", "from": "ok",
             "value": 2820, "goal": "< 30m", "range": ">= 45m", "samples": 14,
             "action": "Mover 2 agentes del chat a reclamos: 47 min (objetivo < 30 min)",
-            "since": "2026-11-22T15:32:00Z", "told": ["lead", "desk"],
+            "value_time": "2026-11-22T15:32:00Z", "since": "2026-11-22T15:32:00Z", "told": ["lead", "desk"],
         }
     });
     assert_eq!(body, expected);
     assert!(hook.late_json.contains("\"late\":true"));
     assert!(!message.id.contains('.'), "{}", message.id);
+}
+
+#[test]
+fn a_repeat_without_data_tells_the_last_value_and_its_age() {
+    let mut silent = repeat(&critical(matrix(Language::En, ACTION)));
+    silent.value_time = silent.value_time - Millis::seconds(1_200);
+    let message = render(&silent, &context(&Plan::default()));
+    let Body::Email(email) = &message.body else { panic!("not a mail") };
+    assert!(email.text.contains("Last value: 52 min (10:42"), "{}", email.text);
 }
 
 #[test]

@@ -29,6 +29,7 @@ words! {
     goal_label = "Objetivo", "Goal", "Meta";
     at_entry = "Al entrar", "At entry", "Na entrada";
     value_now = "Ahora", "Now", "Agora";
+    value_last = "Último valor", "Last value", "Último valor";
     since = "Desde", "Since", "Desde";
     lasted = "Duró", "Lasted", "Durou";
     samples = "Muestras", "Samples", "Amostras";

@@ -81,6 +81,11 @@ impl Book {
         self.total
     }
 
+    /// Destinations for which something waits or is under way.
+    pub fn lanes(&self) -> usize {
+        self.lanes.len()
+    }
+
     pub fn put(&mut self, destination: Destination, entry: Entry) -> Put {
         let mut put = Put::default();
         if self.total >= self.limit {

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -70,7 +70,12 @@ pub struct Office {
     timing: Timing,
     book: Mutex<Book>,
     phase: AtomicU8,
+    /// A lane is empty, or rests.
     emptied: Notify,
+    /// When the drain ends; `None` before it begins.
+    drain_until: Mutex<Option<Instant>>,
+    /// Lanes whose next try would come after the drain.
+    resting: AtomicUsize,
     outcomes: mpsc::Sender<Outcome>,
     undeliverable: mpsc::Sender<Undeliverable>,
     pub counters: Counters,
@@ -93,6 +98,8 @@ impl Office {
             book: Mutex::new(Book::new(limit)),
             phase: AtomicU8::new(OPEN),
             emptied: Notify::new(),
+            drain_until: Mutex::default(),
+            resting: AtomicUsize::new(0),
             outcomes,
             undeliverable,
             counters: Counters::default(),
@@ -182,7 +189,8 @@ impl Office {
             Fate::Dropped => Counted::Dropped,
         };
         self.counters.count(message.notification.medium, counted);
-        tracing::info!(
+        // The outcome is told by whoever hears of it; this is for who looks closer.
+        tracing::debug!(
             id = %message.id, to = %message.notification.to, medium = ?message.notification.medium,
             level = message.notification.level.name(), result = counted.name(), "notice"
         );
@@ -193,13 +201,15 @@ impl Office {
     }
 
     pub async fn drain(&self, deadline: Duration) -> usize {
+        let until = Instant::now() + deadline;
+        *self.drain_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
         self.phase.store(HURRY, Ordering::Release);
         self.book().wake_all();
-        let until = Instant::now() + deadline;
         loop {
             let emptied = self.emptied.notified();
-            let left = self.depth();
-            if left == 0 || tokio::time::timeout_at(until, emptied).await.is_err() {
+            // Nothing is gained by waiting for lanes that will not try again in time.
+            let idle = self.resting.load(Ordering::Acquire) >= self.book().lanes();
+            if idle || tokio::time::timeout_at(until, emptied).await.is_err() {
                 self.phase.store(CLOSED, Ordering::Release);
                 self.book().wake_all();
                 return self.depth();
@@ -273,7 +283,7 @@ async fn settle_failure(office: &Office, destination: &Destination, entry: &Entr
         return office.report(message, Fate::GaveUp { why: failure.why });
     }
     let Some(wake) = office.book().again(destination, &failure.why) else { return };
-    tracing::warn!(id = %message.id, to = %message.notification.to, why = failure.why, retry_in = ?delay, "a notice is tried again");
+    tracing::debug!(id = %message.id, to = %message.notification.to, why = failure.why, retry_in = ?delay, "a notice is tried again");
     office.report(message, Fate::Retrying { why: failure.why, next: delay });
     let mut until = now + delay;
     while office.phase.load(Ordering::Acquire) == OPEN {
@@ -289,9 +299,18 @@ async fn settle_failure(office: &Office, destination: &Destination, entry: &Entr
     }
     // Draining: what waited is tried once more at once; what failed since then waits its time, or for the end.
     if hurried || office.phase.load(Ordering::Acquire) == CLOSED {
+        let drained = *office.drain_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let rests = drained.is_some_and(|drained| until >= drained);
+        if rests {
+            office.resting.fetch_add(1, Ordering::AcqRel);
+            office.emptied.notify_waiters();
+        }
         tokio::select! {
             () = tokio::time::sleep_until(until) => {}
             () = closed(office, &wake) => {}
+        }
+        if rests {
+            office.resting.fetch_sub(1, Ordering::AcqRel);
         }
     }
 }

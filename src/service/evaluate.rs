@@ -1,29 +1,36 @@
 //! The evaluator's side: flushes -> board, a tick each second, what it decides -> the notifier.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::Speech;
-use super::read::Flush;
+use super::read::{Share, Upto};
 use crate::clock;
 use crate::commands::Failure;
 use crate::config::Source;
 use crate::domain::{Millis, Timestamp};
 use crate::http::SharedReadiness;
+use crate::journal::memory::{MemoryDecisions, MemoryReader};
+use crate::journal::{Batch, Decision, Decisions, DeltaReader, Found, SourcePartition};
+use crate::kafka::DeadLetters;
 use crate::kafka::consumer::Watch;
+use crate::kafka::dead_letters::LetterCounters;
 use crate::kafka::status::{Ended, Status};
+use crate::matrix::engine::Tick;
 use crate::notify::Notifier;
 use crate::pipeline::Evaluator;
 use crate::telemetry::Telemetry;
-use crate::telemetry::events::{Evaluated, OutboxDepth, PartitionProgress};
+use crate::telemetry::events::{Evaluated, EvaluatorRole, OutboxDepth, PartitionProgress};
 
 pub struct Setup {
     pub evaluator: Arc<Mutex<Evaluator>>,
-    pub flushed: Receiver<Flush>,
+    pub journal: MemoryReader<Share>,
+    pub decisions: MemoryDecisions<Tick>,
     pub watch: Watch,
+    pub letters: Arc<DeadLetters>,
     pub notifier: Notifier,
     pub telemetry: Arc<Telemetry>,
     pub readiness: SharedReadiness,
@@ -34,14 +41,15 @@ pub struct Setup {
 }
 
 /// Starts the thread. The receiver hears why it ended by itself: the reader's failure.
-pub fn start(
-    setup: Setup,
-) -> Result<(JoinHandle<()>, tokio::sync::oneshot::Receiver<Option<String>>), Failure> {
+pub fn start(setup: Setup) -> Result<(JoinHandle<()>, tokio::sync::oneshot::Receiver<Option<String>>), Failure> {
     let (tell, ended) = tokio::sync::oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("evaluator".into())
         .spawn(move || {
-            let why = Loop { setup, last: Timestamp::MIN, caught_up: None, ready: false }.run();
+            let started = clock::now();
+            let letters = LetterCounters::default();
+            let (places, last) = (BTreeMap::new(), Timestamp::MIN);
+            let why = Loop { setup, started, letters, places, last, caught_up: None, ready: false }.run();
             // The service may be stopping by itself.
             let _ = tell.send(why);
         })
@@ -49,8 +57,25 @@ pub fn start(
     Ok((thread, ended))
 }
 
+/// A topic that does not exist holds the start up for this long: it may be in the making. After that the others are
+/// worked with, and its absence only degrades the service.
+const TOPICS_WITHIN: Millis = Millis(15_000);
+
+/// How far a source partition has come, by its last batch.
+struct Place {
+    /// Tells its floor apart on the board.
+    number: u32,
+    wall: Timestamp,
+    upto: Upto,
+    heard: Timestamp,
+}
+
 struct Loop {
     setup: Setup,
+    started: Timestamp,
+    /// What has been told of the refused records.
+    letters: LetterCounters,
+    places: BTreeMap<SourcePartition, Place>,
     /// The last second that was evaluated.
     last: Timestamp,
     /// When the reader was first seen at where the sources ended at the start.
@@ -63,20 +88,20 @@ impl Loop {
     fn run(mut self) -> Option<String> {
         let runtime = self.setup.runtime.clone();
         let _entered = runtime.enter();
+        // One instance alone in this version: it evaluates.
+        self.setup.telemetry.emit(EvaluatorRole { evaluates: true });
         loop {
-            let flush = match self.setup.flushed.recv_timeout(Duration::from_millis(250)) {
-                Ok(flush) => Some(flush),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return self.reader_failed(),
-            };
-            if let Some(flush) = &flush {
-                self.apply(flush);
+            match self.setup.journal.next(Duration::from_millis(250)) {
+                Ok(Some(Found::Batch(_, batch))) => self.apply(batch),
+                Ok(Some(Found::Claim { .. }) | None) => {}
+                Err(_closed) => return self.reader_failed(),
             }
+            self.become_ready();
             let second = clock::now().floor_to(Millis::SECOND);
             if second > self.last {
                 self.last = second;
                 let status = self.setup.watch.status();
-                self.tell(&status, flush.as_ref());
+                self.tell(&status);
                 if self.ready && self.is_fresh(&status) {
                     self.tick();
                 }
@@ -94,28 +119,59 @@ impl Loop {
         }
     }
 
-    fn apply(&mut self, flush: &Flush) {
-        {
-            let mut evaluator = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner);
-            for (source, batch) in &flush.batches {
-                evaluator.apply(*source, batch);
-            }
-            // While it catches up the numbers move with what has been read; after that with the clock.
-            let instant = if self.ready { Some(flush.wall) } else { flush.instant };
-            if let Some(instant) = instant {
-                evaluator.advance(instant);
-            }
+    fn apply(&mut self, batch: Batch<Share>) {
+        let Share { batch: contributions, wall, upto, heard } = batch.payload;
+        let next = self.places.len() as u32;
+        let place = self.places.entry(batch.place).or_insert(Place { number: next, wall, upto, heard });
+        (place.wall, place.upto, place.heard) = (wall, upto, heard);
+        let number = place.number;
+        let instant = self.instant();
+        let mut evaluator = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner);
+        evaluator.apply(number, &contributions);
+        if let Some(instant) = instant {
+            evaluator.advance(instant);
         }
+    }
+
+    /// The instant that all floors have come to; `None` while one has not begun. While it catches up the numbers move
+    /// with what has been read; after that with the clock.
+    fn instant(&self) -> Option<Timestamp> {
+        let upto = |place: &Place| match place.upto {
+            Upto::Record(time) if !self.ready => time,
+            _ => Some(place.wall),
+        };
+        self.attended().map(upto).min().flatten()
+    }
+
+    fn attended(&self) -> impl Iterator<Item = &Place> {
+        self.places.values().filter(|place| place.upto != Upto::Left)
+    }
+
+    fn become_ready(&mut self) {
         if self.ready {
             return;
         }
-        if self.caught_up.is_none() && self.setup.watch.status().ready() {
+        if self.caught_up.is_none() && self.unread(&self.setup.watch.status()).is_empty() {
             self.caught_up = Some(clock::now());
         }
-        // What had been read by then is in a flush made after it.
-        if self.caught_up.is_some_and(|seen| flush.wall > seen) && flush.instant.is_some() {
-            self.ready = true;
+        // What had been read by then is in the batches made after it.
+        if let Some(seen) = self.caught_up {
+            let shown = self.attended().all(|place| place.wall > seen && place.upto != Upto::Record(None));
+            self.ready = shown;
         }
+    }
+
+    /// Why it has not caught up with the sources that there are.
+    fn unread(&self, status: &Status) -> Vec<String> {
+        let mut reasons = status.unread();
+        let nothing = !status.seen.contains(&true);
+        if nothing || clock::now() - self.started < TOPICS_WITHIN {
+            reasons.extend(status.never_seen());
+        }
+        if nothing && reasons.is_empty() {
+            reasons.push("the topics of the sources are being looked for".to_owned());
+        }
+        reasons
     }
 
     /// Decisions rest on numbers: none while a partition is too far behind.
@@ -140,7 +196,21 @@ impl Loop {
         let first = &self.setup.speech.decides_since;
         if first.load(Ordering::Relaxed) == 0 {
             first.store(watermark.0, Ordering::Relaxed);
+            let before = self.setup.watch.status().partitions.iter().any(|partition| partition.read_before);
+            self.setup.speech.ran_before.store(before, Ordering::Relaxed);
         }
+        // Decided is what is recorded; acted on is what is recorded for good.
+        let decision = Decision { tick: watermark, deltas: self.setup.journal.position(), payload: tick };
+        if let Err(error) = self.setup.decisions.record(decision) {
+            tracing::error!(%error, "a decision was not recorded");
+        }
+        while let Ok(Some((_, decision))) = self.setup.decisions.accepted() {
+            self.act(&decision.payload);
+        }
+        self.setup.telemetry.emit(Evaluated { wall: clock::now(), watermark, took: clock::instant() - begun });
+    }
+
+    fn act(&self, tick: &Tick) {
         for transition in &tick.transitions {
             let (from, to) = (transition.from.name(), transition.to.name());
             tracing::info!(
@@ -159,13 +229,12 @@ impl Loop {
         for notification in &tick.notifications {
             self.setup.notifier.enqueue(crate::notice::render(notification, &self.setup.speech.context(notification)));
         }
-        self.setup.telemetry.emit(Evaluated { wall: clock::now(), watermark, took: clock::instant() - begun });
     }
 
     /// Once a second: what the pages say of the service.
-    fn tell(&self, status: &Status, flush: Option<&Flush>) {
+    fn tell(&mut self, status: &Status) {
         let Setup { readiness, telemetry, notifier, .. } = &self.setup;
-        let reasons = status.not_ready();
+        let reasons = self.unread(status);
         let waiting = if reasons.is_empty() && !self.ready {
             Some("the sources have been read, the numbers follow".to_owned())
         } else {
@@ -177,15 +246,26 @@ impl Loop {
         let undelivered = notifier.health();
         readiness.set_degraded("notify", (!undelivered.is_empty()).then(|| undelivered.join("; ")).as_deref());
         telemetry.emit(OutboxDepth(notifier.depth()));
+        let letters = self.setup.letters.counters();
+        telemetry.emit(crate::telemetry::events::DeadLetters {
+            written: letters.delivered.saturating_sub(self.letters.delivered),
+            failed: letters.lost.saturating_sub(self.letters.lost),
+        });
+        self.letters = letters;
         for partition in &status.partitions {
             let source = status.topics.get(partition.tp.source).map_or("?", String::as_str);
             let lag = Some(partition.lag());
             telemetry.emit(PartitionProgress { source, partition: partition.tp.partition, lag, stream_time: None });
         }
-        let Some(flush) = flush else { return };
-        for (source, heard) in self.setup.sources.iter().zip(&flush.heard) {
-            let silent = source.silent_after.filter(|after| self.ready && flush.wall - *heard > *after).map(|after| {
-                format!("topic `{}` has been silent since {heard}, longer than its silent_after of {after}", source.topic)
+        let now = clock::now();
+        for (index, source) in self.setup.sources.iter().enumerate() {
+            let of_source = self.places.iter().filter(|(place, _)| place.source == index);
+            let heard = of_source.map(|(_, place)| place.heard).max().unwrap_or(self.started);
+            let silent = source.silent_after.filter(|after| self.ready && now - heard > *after).map(|after| {
+                format!(
+                    "topic `{}` has been silent since {heard}, longer than its silent_after of {after}",
+                    source.topic
+                )
             });
             readiness.set_degraded(&format!("silent {}", source.topic), silent.as_deref());
         }

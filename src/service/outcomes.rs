@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use super::Speech;
 use crate::http::SharedReadiness;
 use crate::matrix::Contact;
@@ -9,19 +11,26 @@ use crate::notify::{Fate, Notifier, Outcome, tell_stand_ins};
 use crate::telemetry::Telemetry;
 use crate::telemetry::events::{Delivery, NotificationTried};
 
-/// Runs until the notifier is gone.
+/// Runs until it is told to stop, which counts what has come by then.
 pub async fn follow(
     notifier: Notifier,
     telemetry: Arc<Telemetry>,
     readiness: SharedReadiness,
     speech: Arc<Speech>,
     owner: Option<Contact>,
+    mut stop: oneshot::Receiver<()>,
 ) {
     let (Some(mut outcomes), Some(mut undeliverable)) = (notifier.outcomes(), notifier.undeliverable()) else {
         return;
     };
     loop {
         tokio::select! {
+            _ = &mut stop => {
+                while let Ok(outcome) = outcomes.try_recv() {
+                    count(&telemetry, &outcome);
+                }
+                return;
+            }
             outcome = outcomes.recv() => match outcome {
                 Some(outcome) => count(&telemetry, &outcome),
                 None => return,

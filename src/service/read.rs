@@ -4,47 +4,77 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
+use std::time::Duration;
 
 use crate::clock;
 use crate::config::Config;
 use crate::domain::{Millis, Timestamp};
-use crate::floor::{Batch, Counters, Floor, Taken};
+use crate::floor::{self, Counters, Floor, Taken};
+use crate::journal::memory::MemoryDeltas;
+use crate::journal::{Batch, Claim, Deltas, JournalError, Progress, SourcePartition};
 use crate::kafka::{DeadLetters, Handler, Letter, Record, TopicPartition};
 use crate::plan::Plan;
-use crate::telemetry::events::{Dropped, Outcome, PartitionProgress, PartitionRevoked, RecordRejected, RecordsRead};
 use crate::telemetry::Telemetry;
+use crate::telemetry::events::{Dropped, Outcome, PartitionProgress, PartitionRevoked, RecordRejected, RecordsRead};
 use crate::wire::{Decoded, Decoder, Reason};
 
-/// Flushes that may wait for the evaluator; then the reader waits, and with it the reading.
-pub const FLUSHES_AHEAD: usize = 64;
+/// Batches that may wait in the journal for the evaluator; then the reader waits, and with it the reading.
+pub const BATCHES_AHEAD: usize = 1_024;
+
+/// How long one try to add a batch waits for room.
+const ROOM_WITHIN: Duration = Duration::from_millis(500);
 
 const FLUSH_EVERY: Millis = Millis(100);
+
+/// How long the last commit waits for the refused records before it to be written.
+const LETTERS_WITHIN: Duration = Duration::from_secs(3);
 
 /// A producer's clock may be this far ahead of the broker's without holding its events back while catching up.
 const SKEW: Millis = Millis::SECOND;
 
-/// What all floors contributed since the last flush.
-pub struct Flush {
+/// What a batch of the journal carries: a floor's contributions, and how far it has come.
+pub struct Share {
+    pub batch: floor::Batch,
     /// When it was made.
     pub wall: Timestamp,
-    /// The instant that all floors have come to; `None` while one has not begun.
-    pub instant: Option<Timestamp>,
-    /// By number of floor.
-    pub batches: Vec<(u32, Batch)>,
-    /// When each source last gave a record, by the wall clock; counted from the start where it gave none.
-    pub heard: Vec<Timestamp>,
+    pub upto: Upto,
+    /// When the partition last gave a record, by the wall clock; counted from the start where it gave none.
+    pub heard: Timestamp,
+}
+
+/// The instant up to which a floor's contributions are complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upto {
+    /// Read to its end: the wall clock's now.
+    Now,
+    /// Still reading what lies behind: the time of its records, once there is one.
+    Record(Option<Timestamp>),
+    /// The partition is another instance's: nobody waits for it.
+    Left,
 }
 
 struct Place {
-    number: u32,
     floor: Floor,
-    /// The offset after the last record taken.
+    /// Under which it writes, once its first offset is known.
+    claim: Option<Claim>,
+    /// Up to where it has written, and the offset after the last record taken.
+    written: i64,
     next: Option<i64>,
     /// It has been read to its end; from then on its time is the wall clock's.
     live: bool,
     assigned: bool,
+    heard: Timestamp,
     seen: Counters,
+}
+
+impl Place {
+    fn upto(&self) -> Upto {
+        match (self.assigned, self.live) {
+            (false, _) => Upto::Left,
+            (true, true) => Upto::Now,
+            (true, false) => Upto::Record(self.floor.stream_time()),
+        }
+    }
 }
 
 pub struct Reader {
@@ -54,13 +84,12 @@ pub struct Reader {
     places: BTreeMap<TopicPartition, Place>,
     letters: Arc<DeadLetters>,
     telemetry: Arc<Telemetry>,
-    flushes: SyncSender<Flush>,
+    journal: MemoryDeltas<Share>,
     flushed: Timestamp,
     progress: Timestamp,
     now: Timestamp,
     /// Per source, by outcome, since the last flush.
     counts: Vec<[u64; 5]>,
-    heard: Vec<Timestamp>,
 }
 
 const OUTCOMES: [Outcome; 5] =
@@ -72,12 +101,10 @@ impl Reader {
         plan: Arc<Plan>,
         letters: Arc<DeadLetters>,
         telemetry: Arc<Telemetry>,
-        flushes: SyncSender<Flush>,
+        journal: MemoryDeltas<Share>,
     ) -> Self {
-        let decoder = |source: &crate::config::Source| Decoder {
-            format: source.format,
-            states: config.agent_states.clone(),
-        };
+        let decoder =
+            |source: &crate::config::Source| Decoder { format: source.format, states: config.agent_states.clone() };
         let now = clock::now();
         Reader {
             plan,
@@ -86,12 +113,11 @@ impl Reader {
             places: BTreeMap::new(),
             letters,
             telemetry,
-            flushes,
+            journal,
             flushed: now,
             progress: now,
             now,
             counts: vec![[0; 5]; config.sources.len()],
-            heard: vec![now; config.sources.len()],
         }
     }
 
@@ -119,26 +145,22 @@ impl Reader {
         let now = clock::now();
         self.flushed = now;
         self.now = now;
-        let mut instant = Some(now);
-        let mut batches = Vec::new();
-        for place in self.places.values_mut() {
+        for (tp, place) in &mut self.places {
             if place.live {
                 place.floor.advance(now);
-            } else if place.assigned {
-                // Still catching up: the numbers are of no later than what it has read.
-                instant = match (instant, place.floor.stream_time()) {
-                    (Some(instant), Some(time)) => Some(instant.min(time)),
-                    _ => None,
-                };
             }
-            let batch = place.floor.flush();
-            if !batch.keys.is_empty() {
-                batches.push((place.number, batch));
-            }
+            let (Some(claim), Some(next)) = (place.claim, place.next) else { continue };
+            let batch = Batch {
+                place: SourcePartition { source: tp.source, partition: tp.partition },
+                claim,
+                from: place.written,
+                to: next,
+                progress: Progress { caught_up: place.live.then_some(now), stream_time: place.floor.stream_time() },
+                payload: Share { batch: place.floor.flush(), wall: now, upto: place.upto(), heard: place.heard },
+            };
+            place.written = next;
+            append(&mut self.journal, batch);
         }
-        let flush = Flush { wall: now, instant, batches, heard: self.heard.clone() };
-        // The evaluator is gone only while the service stops.
-        let _ = self.flushes.send(flush);
         self.tell(now);
     }
 
@@ -179,16 +201,41 @@ impl Reader {
     }
 }
 
+impl Place {
+    /// Claims the partition in the journal, from the first offset that it takes on.
+    fn begin(&mut self, tp: TopicPartition, start: i64, journal: &mut MemoryDeltas<Share>) {
+        if self.claim.is_some() {
+            return;
+        }
+        // In memory there is one writer: its name need only differ from nobody's.
+        let claim = Claim(1);
+        let place = SourcePartition { source: tp.source, partition: tp.partition };
+        // The journal is closed only while the service stops.
+        if journal.claim(place, claim, Claim::NOBODY, start).is_ok() {
+            self.claim = Some(claim);
+            self.written = start;
+        }
+    }
+}
+
+/// Adds a batch, however long the evaluator takes: that is the back-pressure on the reading.
+fn append(journal: &mut MemoryDeltas<Share>, batch: Batch<Share>) {
+    let mut batch = batch;
+    while let Err((JournalError::Full, back)) = journal.append(batch, ROOM_WITHIN) {
+        batch = back;
+    }
+}
+
 impl Handler for Reader {
     fn record(&mut self, record: Record<'_>) {
         let tp = TopicPartition { source: record.source, partition: record.partition };
-        if let Some(heard) = self.heard.get_mut(record.source) {
-            *heard = self.now;
-        }
+        let now = self.now;
+        let Some(place) = self.places.get_mut(&tp) else { return };
+        place.heard = now;
+        place.begin(tp, record.offset, &mut self.journal);
+        place.next = Some(record.offset + 1);
         let Some(payload) = record.payload else { return };
         let Some(decoder) = self.decoders.get(record.source) else { return };
-        let Some(place) = self.places.get_mut(&tp) else { return };
-        place.next = Some(record.offset + 1);
         let outcome = match decoder.decode(payload) {
             Decoded::Event(event) => {
                 // Until it has caught up a partition lives in its records' time: the broker's, where that is earlier.
@@ -224,11 +271,13 @@ impl Handler for Reader {
 
     fn assigned(&mut self, partitions: &[TopicPartition]) {
         for tp in partitions {
-            let number = self.places.len() as u32;
+            let now = self.now;
             let place = self.places.entry(*tp).or_insert_with(|| Place {
-                number,
                 floor: Floor::new(self.plan.clone()),
+                claim: None,
+                written: 0,
                 next: None,
+                heard: now,
                 live: false,
                 assigned: true,
                 seen: Counters::default(),
@@ -247,9 +296,11 @@ impl Handler for Reader {
         }
     }
 
-    fn caught_up(&mut self, partition: TopicPartition, _offset: i64) {
+    fn caught_up(&mut self, partition: TopicPartition, offset: i64) {
         if let Some(place) = self.places.get_mut(&partition) {
             place.live = true;
+            place.begin(partition, offset, &mut self.journal);
+            place.next = place.next.max(Some(offset));
         }
     }
 
@@ -271,5 +322,7 @@ impl Handler for Reader {
 
     fn stopping(&mut self) {
         self.flush();
+        // What they belong to is committed only once they are written. Should they not be in time, the caller says so.
+        let _ = self.letters.flush(LETTERS_WITHIN);
     }
 }

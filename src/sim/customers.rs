@@ -49,26 +49,33 @@ impl Simulation {
         self.schedule_arrival(index);
         let share = self.settings.curve.share(self.now, &self.settings.zone);
         if self.random.chance(share) {
-            self.admit(index);
+            let replies = self.replies(index);
+            self.admit(index, replies);
         }
     }
 
     /// An avalanche comes on top of the ordinary arrivals, whatever the hour.
     pub(super) fn arrive_in_avalanche(&mut self) {
-        if !self.is_on(IncidentKind::Avalanche) {
-            return;
-        }
-        self.admit(world::COMPLAINTS);
+        let Some(age) = self.incident_age(IncidentKind::Avalanche) else { return };
+        // They are about the same: most are settled with one reply.
+        let alike = self.random.chance(world::AVALANCHE_ALIKE);
+        let replies = if alike { 1 } else { self.replies(world::COMPLAINTS) };
+        self.admit(world::COMPLAINTS, replies);
         let ordinary = place(world::COMPLAINTS).arrivals_per_hour * self.settings.scale;
-        let gap = self.random.exponential(3600.0 / (ordinary * (world::AVALANCHE_FACTOR - 1.0)));
+        let front = if age < world::AVALANCHE_FRONT { world::AVALANCHE_FRONT_FACTOR } else { 1.0 };
+        let gap = self.random.exponential(3600.0 / (ordinary * (world::AVALANCHE_FACTOR - 1.0) * front));
         self.schedule(gap, Action::ArriveInAvalanche);
     }
 
-    fn admit(&mut self, index: usize) {
+    /// How many replies an ordinary one takes.
+    fn replies(&mut self, index: usize) -> u32 {
+        self.random.exponential(place(index).channel().replies - 0.5).as_seconds().round() as u32
+    }
+
+    fn admit(&mut self, index: usize, replies: u32) {
         self.arrived += 1;
         let number = self.arrived;
         let channel = place(index).channel();
-        let replies = self.random.exponential(channel.replies - 0.5).as_seconds().round() as u32;
         let interaction = Interaction {
             place: index,
             phase: Phase::Triage,
@@ -141,7 +148,7 @@ impl Simulation {
     }
 
     /// Stands in the queue of its place from now on, and leaves if that takes longer than its patience.
-    fn wait(&mut self, number: u64, step: u32) {
+    pub(super) fn wait(&mut self, number: u64, step: u32) {
         let Some(step) = self.move_on(number, step, Phase::Waiting) else { return };
         let now = self.now;
         let Some(interaction) = self.interactions.get_mut(&number) else { return };
@@ -331,7 +338,9 @@ impl Simulation {
         interaction.replies_left = 1;
         interaction.moved = true;
         self.report(number, "interaction.reopened", Fields { by: Some("customer"), ..Fields::default() });
-        self.wait(number, step);
+        // Nobody takes it in the same moment: of one moment's events the reopening would be the last.
+        let routing = self.random.between(Millis(100), Millis(1_500));
+        self.schedule(routing, Action::Wait { number, step });
     }
 
     pub(super) fn rate(&mut self, number: u64, step: u32) {

@@ -49,6 +49,11 @@ pub(super) enum Action {
         number: u64,
         step: u32,
     },
+    /// Stands in its queue, which it was said to be in already.
+    Wait {
+        number: u64,
+        step: u32,
+    },
     LeaveEarly {
         number: u64,
         step: u32,
@@ -166,6 +171,7 @@ impl Simulation {
             Action::Arrive { place } => self.arrive(place),
             Action::ArriveInAvalanche => self.arrive_in_avalanche(),
             Action::Queue { number, step } => self.queue(number, step),
+            Action::Wait { number, step } => self.wait(number, step),
             Action::LeaveEarly { number, step } => self.leave_early(number, step),
             Action::Abandon { number, step } => self.abandon(number, step),
             Action::Reply { number, step } => self.reply(number, step),
@@ -187,11 +193,23 @@ impl Simulation {
         }
     }
 
-    /// Whether an incident of this kind is going on.
-    pub(super) fn is_on(&self, kind: IncidentKind) -> bool {
-        let Some(incident) = self.settings.incident else { return false };
-        let from = self.settings.start + incident.at;
-        incident.kind == kind && (from..from + incident.duration).contains(&self.now)
+    /// Lets something go wrong `after` the moment that has been reached, in place of what [`Settings::incident`] planned:
+    /// for whoever decides while it runs. Not while another incident goes on.
+    pub fn begin(&mut self, kind: IncidentKind, after: Millis, duration: Millis) {
+        let at = self.now + after;
+        self.settings.incident = Some(Incident { kind, at: at - self.settings.start, duration });
+        if kind == IncidentKind::Silence {
+            self.feed.be_silent(at, at + duration);
+        }
+        self.schedule(after, Action::IncidentStart);
+        self.schedule(after + duration, Action::IncidentEnd);
+    }
+
+    /// How long an incident of this kind has been going on; `None` if none is.
+    pub(super) fn incident_age(&self, kind: IncidentKind) -> Option<Millis> {
+        let incident = self.settings.incident.filter(|incident| incident.kind == kind)?;
+        let age = self.now - (self.settings.start + incident.at);
+        (Millis(0)..incident.duration).contains(&age).then_some(age)
     }
 
     fn incident(&mut self, begins: bool) {

@@ -38,6 +38,11 @@ impl Feed {
         Feed { disorder, random: Random(random), silence, underway: BinaryHeap::new(), parcels: 0 }
     }
 
+    /// Nothing is delivered in this span; what happens in it comes at its end.
+    pub fn be_silent(&mut self, from: Timestamp, until: Timestamp) {
+        self.silence = Some((from, until));
+    }
+
     pub fn put(&mut self, time: Timestamp, topic: Topic, key: &str, json: String) {
         let lateness = self.disorder.lateness;
         if self.random.chance(self.disorder.garbage) {

@@ -123,7 +123,7 @@ impl Simulation {
         let length = agent.length;
         let mut breaks = Vec::new();
         for (share, pause) in BREAKS {
-            let jitter = self.random.between(Millis(-30 * 60_000), Millis(30 * 60_000));
+            let jitter = self.random.between(Millis(-world::BREAK_SPREAD.0), world::BREAK_SPREAD);
             let due = began + Millis((length.0 as f64 * share) as i64) + jitter;
             if due > now {
                 breaks.push((due - now, pause.0 / Millis::MINUTE.0));

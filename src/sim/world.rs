@@ -116,10 +116,10 @@ pub const PLACES: [Place; 10] = [
     place("ventas", TWITTER, 35.0),
     place("soporte", WHATSAPP, 420.0),
     place("ventas", WHATSAPP, 220.0),
-    place("reclamos", EMAIL, 31.0),
-    place("soporte", EMAIL, 31.0),
-    place("soporte", VOICE, 142.0),
-    place("ventas", VOICE, 74.0),
+    place("reclamos", EMAIL, 33.0),
+    place("soporte", EMAIL, 33.0),
+    place("soporte", VOICE, 130.0),
+    place("ventas", VOICE, 66.0),
 ];
 
 impl Place {
@@ -196,6 +196,14 @@ impl Curve {
 pub const BREAKS: [(f64, Millis); 3] =
     [(0.25, Millis(15 * 60_000)), (0.5, Millis(30 * 60_000)), (0.75, Millis(15 * 60_000))];
 
+/// How far from there they begin, either way: planned so that few of a team are away together.
+pub const BREAK_SPREAD: Millis = Millis(55 * 60_000);
+
 pub const AGENT_HEARTBEAT: Millis = Millis(120_000);
 pub const FEED_HEARTBEAT: Millis = Millis(30_000);
 pub const AVALANCHE_FACTOR: f64 = 8.0;
+/// It has a steep front, as when a post goes round: that long it comes that many times faster still.
+pub const AVALANCHE_FRONT: Millis = Millis(30_000);
+pub const AVALANCHE_FRONT_FACTOR: f64 = 3.0;
+/// Share of its complaints that one reply settles.
+pub const AVALANCHE_ALIKE: f64 = 0.6;

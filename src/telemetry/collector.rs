@@ -63,10 +63,8 @@ impl SourceCollector {
         source.each_sum(&mut |key, sum, value| copied.sums.push((key.clone(), *sum, value)));
         source.each_wait_histogram(&mut |key, waits| copied.waits.push((key.clone(), waits.clone())));
         for (matrix, selector, key, level) in source.levels() {
-            let mut labels = vec![
-                ("matrix", matrix.name.to_string()),
-                ("indicator", selector.indicator.name.to_owned()),
-            ];
+            let mut labels =
+                vec![("matrix", matrix.name.to_string()), ("indicator", selector.indicator.name.to_owned())];
             labels.extend(series_labels(&plan, &key, selector.window, &selector.labels));
             // Rows of one case that share no hour are one series: the worst of them.
             let shown = copied.levels.entry(labels).or_insert(level);

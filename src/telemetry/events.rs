@@ -73,20 +73,16 @@ impl Event for RecordRejected<'_> {
     }
 }
 
-/// A rejected record was written to the dead-letter topic, or could not be.
-pub struct DeadLetter<'a> {
-    pub error: Option<&'a str>,
+/// What became of rejected records that went to the dead-letter topic. Why one was not kept is told by who writes them.
+pub struct DeadLetters {
+    pub written: u64,
+    pub failed: u64,
 }
 
-impl Event for DeadLetter<'_> {
+impl Event for DeadLetters {
     fn emit(self, metrics: &Metrics) {
-        let result = if self.error.is_none() { "written" } else { "failed" };
-        let counter = metrics.dead_letters.with_label_values(&[result]);
-        counter.inc();
-        if let (Some(error), count) = (self.error, counter.get())
-            && is_power_of_ten(count)
-        {
-            tracing::error!(error, count, "dead letter not written");
+        for (result, count) in [("written", self.written), ("failed", self.failed)] {
+            metrics.dead_letters.with_label_values(&[result]).inc_by(count);
         }
     }
 }

@@ -85,13 +85,15 @@ impl Metrics {
                 "Attempts to deliver a notification, by medium and result (sent, retried, failed).",
                 &["medium", "result"],
             )?,
-            outbox_depth: add.gauge("atalaya_outbox_depth", "Notifications decided and not yet delivered or given up.")?,
+            outbox_depth: add
+                .gauge("atalaya_outbox_depth", "Notifications decided and not yet delivered or given up.")?,
             reloads: add.counters(
                 "atalaya_reloads_total",
                 "Reloads of the configuration and matrices, by result.",
                 &["result"],
             )?,
-            reload_success: add.gauge("atalaya_reload_success", "1 if the last load of the matrices was taken, else 0.")?,
+            reload_success: add
+                .gauge("atalaya_reload_success", "1 if the last load of the matrices was taken, else 0.")?,
             reload_time: add.real("atalaya_reload_timestamp_seconds", "When matrices were last taken.")?,
             reload_hash: add.gauges(
                 "atalaya_reload_hash",
@@ -105,8 +107,10 @@ impl Metrics {
                 "atalaya_watermark_age_seconds",
                 "Wall clock minus the instant that the numbers are of; absent until there is one.",
             )?,
-            evaluation_age: add
-                .real("atalaya_evaluation_age_seconds", "Time since the last evaluation; absent until there was one.")?,
+            evaluation_age: add.real(
+                "atalaya_evaluation_age_seconds",
+                "Time since the last evaluation; absent until there was one.",
+            )?,
             source_lateness: {
                 let opts = Opts::new(
                     "atalaya_source_lateness_seconds",

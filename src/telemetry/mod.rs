@@ -54,10 +54,11 @@ impl Format {
                 }
                 let parameters: Vec<&str> = parts.collect();
                 // A version of OpenMetrics that is not spoken here is not asked for with success.
-                let spoken = parameters.iter().all(|p| {
-                    p.strip_prefix("version=").is_none_or(|version| ["1.0.0", "0.0.4"].contains(&version))
-                });
-                let quality = parameters.iter().find_map(|p| p.strip_prefix("q=")).map_or(Some(1.0), |q| q.parse().ok());
+                let spoken = parameters
+                    .iter()
+                    .all(|p| p.strip_prefix("version=").is_none_or(|version| ["1.0.0", "0.0.4"].contains(&version)));
+                let quality =
+                    parameters.iter().find_map(|p| p.strip_prefix("q=")).map_or(Some(1.0), |q| q.parse().ok());
                 quality.filter(|_| spoken)
             });
             ranges.fold(0.0f64, f64::max)

@@ -78,18 +78,79 @@ impl Table {
         table.wait_sum = 1234.5;
         let plain = Labels::default();
         let connected = Labels { state: Some(State::Available), ..plain };
-        let day = Labels { threshold: table.plan.threshold_index(Millis::DAY), treatment: Some(Treatment::Offered), ..plain };
+        let day =
+            Labels { threshold: table.plan.threshold_index(Millis::DAY), treatment: Some(Treatment::Offered), ..plain };
         let cases = [
-            ("asa", Some(1), plain, "reclamos", "facebook", Level::Critical, false, "< 30m", ">= 45m", 2822.0, 14.0,
-             "Mover agentes del canal chat a reclamos; avisar al gerente de turno"),
-            ("oldest_wait", None, plain, "reclamos", "facebook", Level::Warning, false, "< 1h", "1h .. 2h", 4031.0, 9.0,
-             "Tomar primero la conversación más antigua"),
-            ("service_level", Some(1), day, "reclamos", "whatsapp", Level::Warning, false, ">= 95%", "90% .. 95%", 0.914, 35.0,
-             "Revisar lo que quedó abierto desde ayer en WhatsApp"),
-            ("occupancy", Some(2), plain, "ventas", "voice", Level::Info, false, "0.75 .. 0.88", "< 0.60", 0.52, 5400.0,
-             "Ofrecer capacitación o descanso"),
-            ("agents", None, connected, "soporte", "voice", Level::Critical, true, ">= 1", "< 1", 0.0, 0.0,
-             "Llamar al líder: no hay nadie disponible"),
+            (
+                "asa",
+                Some(1),
+                plain,
+                "reclamos",
+                "facebook",
+                Level::Critical,
+                false,
+                "< 30m",
+                ">= 45m",
+                2822.0,
+                14.0,
+                "Mover agentes del canal chat a reclamos; avisar al gerente de turno",
+            ),
+            (
+                "oldest_wait",
+                None,
+                plain,
+                "reclamos",
+                "facebook",
+                Level::Warning,
+                false,
+                "< 1h",
+                "1h .. 2h",
+                4031.0,
+                9.0,
+                "Tomar primero la conversación más antigua",
+            ),
+            (
+                "service_level",
+                Some(1),
+                day,
+                "reclamos",
+                "whatsapp",
+                Level::Warning,
+                false,
+                ">= 95%",
+                "90% .. 95%",
+                0.914,
+                35.0,
+                "Revisar lo que quedó abierto desde ayer en WhatsApp",
+            ),
+            (
+                "occupancy",
+                Some(2),
+                plain,
+                "ventas",
+                "voice",
+                Level::Info,
+                false,
+                "0.75 .. 0.88",
+                "< 0.60",
+                0.52,
+                5400.0,
+                "Ofrecer capacitación o descanso",
+            ),
+            (
+                "agents",
+                None,
+                connected,
+                "soporte",
+                "voice",
+                Level::Critical,
+                true,
+                ">= 1",
+                "< 1",
+                0.0,
+                0.0,
+                "Llamar al líder: no hay nadie disponible",
+            ),
         ];
         for (index, case) in cases.into_iter().enumerate() {
             let (name, window, labels, queue, channel, level, closed_hours, goal, range, value, samples, action) = case;
@@ -115,7 +176,9 @@ impl Table {
             table.open.push(OpenCase { last: Arc::new(last), since, value: now, samples, closed_hours });
             table.levels.push((matrix.clone(), selector, key, level));
         }
-        for (queue, channel) in [("reclamos", "whatsapp"), ("soporte", "chat"), ("soporte", "voice"), ("ventas", "voice")] {
+        for (queue, channel) in
+            [("reclamos", "whatsapp"), ("soporte", "chat"), ("soporte", "voice"), ("ventas", "voice")]
+        {
             let asa = selector("asa", Some(1), plain);
             let matrix = matrix(asa, "< 30m", ">= 30m", Level::Warning, "");
             table.levels.push((matrix, asa, Key::pair(queue, channel), Level::Ok));

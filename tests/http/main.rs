@@ -1,4 +1,5 @@
 //! The servers over real sockets, with a table made by hand in place of the board.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod client;
 mod fixture;
@@ -63,7 +64,10 @@ fn filters_leave_in_what_they_name() {
     let server = Server::floor();
     let ask = |query: &str| records(&get(server.port, &format!("/api/v1/indicators?{query}")));
     let names = |records: &[Value]| -> BTreeSet<String> {
-        records.iter().map(|r| format!("{}/{}", r["indicator"].as_str().unwrap(), r["window"].as_str().unwrap_or("-"))).collect()
+        records
+            .iter()
+            .map(|r| format!("{}/{}", r["indicator"].as_str().unwrap(), r["window"].as_str().unwrap_or("-")))
+            .collect()
     };
 
     let some = ask("indicator=asa,waiting&window=15m&window=1h");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use atalaya::domain::Millis;
 use atalaya::matrix::Medium;
 use atalaya::telemetry::events::{
-    DeadLetter, Delivery, Dropped, Evaluated, EvaluatorRole, NotificationTried, OutboxDepth, Outcome,
+    DeadLetters, Delivery, Dropped, Evaluated, EvaluatorRole, NotificationTried, OutboxDepth, Outcome,
     PartitionProgress, PartitionRevoked, RecordRejected, RecordsRead, Reloaded,
 };
 use atalaya::wire;
@@ -26,8 +26,7 @@ fn live(server: &Server) {
     telemetry.emit(RecordsRead { source, outcome: Outcome::Applied, count: 1200 });
     telemetry.emit(RecordsRead { source, outcome: Outcome::Duplicate, count: 3 });
     telemetry.emit(RecordRejected { source, partition: 0, offset: 7, reason: wire::Reason::NotJson });
-    telemetry.emit(DeadLetter { error: None });
-    telemetry.emit(DeadLetter { error: Some("broker gone") });
+    telemetry.emit(DeadLetters { written: 1, failed: 1 });
     telemetry.emit(Dropped { limit: "keys", count: 2 });
     for partition in [0, 1] {
         let stream_time = Some(NOW - Millis::seconds(2));
@@ -59,37 +58,40 @@ fn the_prometheus_text_holds_indicators_sums_waits_and_levels() {
     live(&server);
     let answer = get(server.port, "/metrics");
     assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
-    assert_lines(&answer.body, &[
-        "# TYPE atalaya_asa_seconds gauge",
-        r#"atalaya_asa_seconds{queue="reclamos",channel="facebook",window="15m"} 2822"#,
-        r#"atalaya_agents{queue="soporte",channel="voice",state="available"} 0"#,
-        r#"atalaya_occupancy_ratio{queue="ventas",channel="voice",window="30m"} 0.52"#,
-        r#"atalaya_service_level_ratio{queue="reclamos",channel="whatsapp",window="15m",threshold="24h",treatment="offered"} 0.914"#,
-        "# TYPE atalaya_sum_wait_seconds_total counter",
-        "atalaya_sum_wait_seconds_total 1234.5",
-        r#"atalaya_sum_wait_seconds_total{queue="vip \"oro\" \\ 1",channel="email"} 1234.5"#,
-        r#"atalaya_sum_answered_total{channel="voice"} 37"#,
-        r#"atalaya_wait_seconds_bucket{queue="ventas",le="60"} 30"#,
-        r#"atalaya_wait_seconds_bucket{queue="ventas",le="+Inf"} 37"#,
-        r#"atalaya_wait_seconds_count{queue="ventas"} 37"#,
-        r#"atalaya_alert_level{matrix="redes",indicator="asa",queue="reclamos",channel="facebook",window="15m"} 3"#,
-        r#"atalaya_alert_level{matrix="redes",indicator="asa",queue="soporte",channel="chat",window="15m"} 0"#,
-        r#"atalaya_alert_level{matrix="redes",indicator="agents",queue="soporte",channel="voice",state="available"} 3"#,
-        r#"atalaya_events_total{outcome="applied",source="atalaya.interactions"} 1200"#,
-        r#"atalaya_events_total{outcome="rejected",reason="not_json",source="atalaya.interactions"} 1"#,
-        r#"atalaya_source_lag_records{partition="0",source="atalaya.interactions"} 4"#,
-        r#"atalaya_source_lateness_seconds{partition="0",source="atalaya.interactions"} 3"#,
-        "atalaya_watermark_age_seconds 2",
-        "atalaya_evaluation_age_seconds 1",
-        "atalaya_evaluation_duration_seconds_count 1",
-        r#"atalaya_notifications_total{medium="email",result="failed"} 1"#,
-        "atalaya_outbox_depth 2",
-        "atalaya_reload_success 0",
-        r#"atalaya_reload_hash{hash="a1b2"} 1"#,
-        r#"atalaya_dropped_total{limit="keys"} 2"#,
-        r#"atalaya_dead_letters_total{result="failed"} 1"#,
-        "atalaya_ready 0",
-    ]);
+    assert_lines(
+        &answer.body,
+        &[
+            "# TYPE atalaya_asa_seconds gauge",
+            r#"atalaya_asa_seconds{queue="reclamos",channel="facebook",window="15m"} 2822"#,
+            r#"atalaya_agents{queue="soporte",channel="voice",state="available"} 0"#,
+            r#"atalaya_occupancy_ratio{queue="ventas",channel="voice",window="30m"} 0.52"#,
+            r#"atalaya_service_level_ratio{queue="reclamos",channel="whatsapp",window="15m",threshold="24h",treatment="offered"} 0.914"#,
+            "# TYPE atalaya_sum_wait_seconds_total counter",
+            "atalaya_sum_wait_seconds_total 1234.5",
+            r#"atalaya_sum_wait_seconds_total{queue="vip \"oro\" \\ 1",channel="email"} 1234.5"#,
+            r#"atalaya_sum_answered_total{channel="voice"} 37"#,
+            r#"atalaya_wait_seconds_bucket{queue="ventas",le="60"} 30"#,
+            r#"atalaya_wait_seconds_bucket{queue="ventas",le="+Inf"} 37"#,
+            r#"atalaya_wait_seconds_count{queue="ventas"} 37"#,
+            r#"atalaya_alert_level{matrix="redes",indicator="asa",queue="reclamos",channel="facebook",window="15m"} 3"#,
+            r#"atalaya_alert_level{matrix="redes",indicator="asa",queue="soporte",channel="chat",window="15m"} 0"#,
+            r#"atalaya_alert_level{matrix="redes",indicator="agents",queue="soporte",channel="voice",state="available"} 3"#,
+            r#"atalaya_events_total{outcome="applied",source="atalaya.interactions"} 1200"#,
+            r#"atalaya_events_total{outcome="rejected",reason="not_json",source="atalaya.interactions"} 1"#,
+            r#"atalaya_source_lag_records{partition="0",source="atalaya.interactions"} 4"#,
+            r#"atalaya_source_lateness_seconds{partition="0",source="atalaya.interactions"} 3"#,
+            "atalaya_watermark_age_seconds 2",
+            "atalaya_evaluation_age_seconds 1",
+            "atalaya_evaluation_duration_seconds_count 1",
+            r#"atalaya_notifications_total{medium="email",result="failed"} 1"#,
+            "atalaya_outbox_depth 2",
+            "atalaya_reload_success 0",
+            r#"atalaya_reload_hash{hash="a1b2"} 1"#,
+            r#"atalaya_dropped_total{limit="keys"} 2"#,
+            r#"atalaya_dead_letters_total{result="failed"} 1"#,
+            "atalaya_ready 0",
+        ],
+    );
     // A roll-up leaves out its label, and a value without samples has no series.
     assert!(answer.body.lines().any(|l| l.starts_with("atalaya_asa_seconds{window=\"15m\"} ")));
     assert!(answer.body.lines().any(|l| l.starts_with("atalaya_waiting ")));
@@ -149,17 +151,20 @@ fn openmetrics_says_the_same_in_its_own_words() {
     let answer = request(server.port, "GET", "/metrics", OPENMETRICS);
     assert_eq!(answer.header("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
     assert!(answer.body.ends_with("\n# EOF\n"));
-    assert_lines(&answer.body, &[
-        "# TYPE atalaya_sum_wait_seconds counter",
-        "# UNIT atalaya_sum_wait_seconds seconds",
-        r#"atalaya_sum_wait_seconds_total{queue="vip \"oro\" \\ 1",channel="email"} 1234.5"#,
-        "# TYPE atalaya_wait_seconds histogram",
-        r#"atalaya_wait_seconds_bucket{queue="ventas",le="1800.0"} 36.0"#,
-        r#"atalaya_wait_seconds_bucket{queue="ventas",le="+Inf"} 37.0"#,
-        r#"atalaya_asa_seconds{queue="reclamos",channel="facebook",window="15m"} 2822.0"#,
-        "# UNIT atalaya_occupancy_ratio ratio",
-        "# TYPE atalaya_events counter",
-    ]);
+    assert_lines(
+        &answer.body,
+        &[
+            "# TYPE atalaya_sum_wait_seconds counter",
+            "# UNIT atalaya_sum_wait_seconds seconds",
+            r#"atalaya_sum_wait_seconds_total{queue="vip \"oro\" \\ 1",channel="email"} 1234.5"#,
+            "# TYPE atalaya_wait_seconds histogram",
+            r#"atalaya_wait_seconds_bucket{queue="ventas",le="1800.0"} 36.0"#,
+            r#"atalaya_wait_seconds_bucket{queue="ventas",le="+Inf"} 37.0"#,
+            r#"atalaya_asa_seconds{queue="reclamos",channel="facebook",window="15m"} 2822.0"#,
+            "# UNIT atalaya_occupancy_ratio ratio",
+            "# TYPE atalaya_events counter",
+        ],
+    );
     let plain = get(server.port, "/metrics").body;
     let samples = |text: &str| text.lines().filter(|line| line.starts_with("atalaya_")).count();
     assert_eq!(samples(&answer.body), samples(&plain));

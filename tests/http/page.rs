@@ -46,7 +46,8 @@ fn the_page_is_whole_and_lets_nothing_in() {
         assert_eq!(file.status, 200, "{name}");
         assert!(file.header("cache-control").unwrap().contains("immutable"));
         for outside in ["http:", "https:", "@import", "//cdn", "eval("] {
-            let found = file.body.matches(outside).count() - file.body.matches("http://www.w3.org/2000/svg").count().min(file.body.matches(outside).count());
+            let found = file.body.matches(outside).count()
+                - file.body.matches("http://www.w3.org/2000/svg").count().min(file.body.matches(outside).count());
             assert_eq!(found, 0, "{name} holds {outside}");
         }
     }
@@ -73,7 +74,10 @@ fn each_cell_has_the_level_of_its_case() {
     assert_eq!(facebook["asa_live"]["level"], Value::Null, "nobody watches it");
     // The case is about 24h; the cell shows the channel's first threshold, and says what the case looks at.
     let whatsapp = &row(&view, "reclamos", "whatsapp")["service_level"];
-    assert_eq!((&whatsapp["threshold"], &whatsapp["level"], &whatsapp["of"]), (&json!("30m"), &json!("warning"), &json!("≤ 24h")));
+    assert_eq!(
+        (&whatsapp["threshold"], &whatsapp["level"], &whatsapp["of"]),
+        (&json!("30m"), &json!("warning"), &json!("≤ 24h"))
+    );
     assert_eq!(row(&view, "ventas", "voice")["service_level"]["threshold"], "20s");
     // The case looks at 30m: the colour stands in every window.
     let occupancy = &row(&view, "ventas", "voice")["occupancy"];
@@ -104,9 +108,17 @@ fn browse(server: &Server, query: &str, name: &str, width: u32, height: u32) -> 
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
     std::fs::create_dir_all(&folder).unwrap();
     let arguments = [
-        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
-        "--virtual-time-budget=2500", "--dump-dom",
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--hide-scrollbars",
+        "--virtual-time-budget=2500",
+        "--dump-dom",
     ];
     let mut command = Command::new(chromium);
     command

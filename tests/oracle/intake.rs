@@ -1,7 +1,7 @@
 //! Which events count at all: identities seen before, events too late, events too far ahead; and the instants at which
 //! `backtest --every` prints.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::calendar::midnight_at_or_before;
 use super::decode::{Event, Snapshot, Step, What, decode, rank};
@@ -26,6 +26,8 @@ pub struct Intake {
     pub too_far_ahead: usize,
     pub duplicates: usize,
     current: BTreeMap<String, usize>,
+    /// The ids of the events that were taken, whosever they were.
+    seen: BTreeSet<String>,
 }
 
 impl Intake {
@@ -41,14 +43,25 @@ impl Intake {
 
     fn take(&mut self, event: Event, settings: &Settings) {
         // CHOICE: "more than a day beyond the last" is measured from the largest time so far; the first event of all
-        // has none before it. What was dead-lettered is not remembered as seen, and what was seen is for as long as its
-        // interaction or agent is.
+        // has none before it. What was dead-lettered is not remembered as seen.
         if self.now.is_some_and(|now| event.time > now + DAY) {
             self.too_far_ahead += 1;
             return;
         }
         let now = self.now.map_or(event.time, |now| now.max(event.time));
         self.now = Some(now);
+        if self.seen.contains(&event.id) {
+            self.duplicates += 1;
+            return;
+        }
+        let (id, refused) = (event.id.clone(), self.too_late);
+        self.place(event, now, settings);
+        if self.too_late == refused {
+            self.seen.insert(id);
+        }
+    }
+
+    fn place(&mut self, event: Event, now: i64, settings: &Settings) {
         // CHOICE: an event exactly `lateness` old is not too late, and its interaction is still held then.
         let late = event.time < now - settings.lateness;
         match event.what {
@@ -56,10 +69,6 @@ impl Intake {
             What::Agent(_) if late => self.too_late += 1,
             What::Agent(snapshot) => {
                 let list = self.agents.entry(snapshot.agent.clone()).or_default();
-                if list.iter().any(|(_, id, _)| *id == event.id) {
-                    self.duplicates += 1;
-                    return;
-                }
                 list.push((event.time, event.id, snapshot));
                 // CHOICE: of two snapshots of one time the one with the bytewise larger id holds.
                 list.sort_by(|a, b| (a.0, a.1.as_bytes()).cmp(&(b.0, b.1.as_bytes())));
@@ -69,7 +78,6 @@ impl Intake {
                 let known = self.current.get(&interaction).copied();
                 match known.filter(|life| is_remembered(&self.lives[*life], now, settings)) {
                     Some(life) if late && !is_held(&self.lives[life], now, settings) => self.too_late += 1,
-                    Some(life) if self.lives[life].iter().any(|h| h.id == happening.id) => self.duplicates += 1,
                     Some(life) => insert(&mut self.lives[life], happening),
                     None if late => self.too_late += 1,
                     None => {

@@ -178,10 +178,6 @@ pub fn facts(life: &[Happening], settings: &Settings) -> Facts {
         if matches!(happening.step, Step::Rated | Step::Evaluated) {
             continue;
         }
-        // Until a channel is known it is nowhere, and nothing of it counts, not even over all.
-        if walk.place.channel.is_none() && !names_channel(&happening.step) {
-            continue;
-        }
         walk.expire_until(happening.time);
         walk.work_until(happening.time);
         walk.step(happening.time, &happening.step);
@@ -190,10 +186,6 @@ pub fn facts(life: &[Happening], settings: &Settings) -> Facts {
     }
     walk.expire_until(i64::MAX);
     walk.facts
-}
-
-fn names_channel(step: &Step) -> bool {
-    matches!(step, Step::Arrived { .. } | Step::Queued { .. } | Step::Transferred { channel: Some(_), .. })
 }
 
 impl Walk<'_> {

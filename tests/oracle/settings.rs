@@ -107,6 +107,8 @@ impl Settings {
         let voice = name == "voice" || name == "phone";
         let chat = name == "chat" || name == "webchat";
         let thresholds: Vec<String> = match set["service_level"].as_array() {
+            // A channel that nobody named lists no threshold.
+            None if name.is_empty() => vec![],
             Some(list) => list.iter().map(|t| t.as_str().unwrap().to_owned()).collect(),
             None if voice => vec!["20s".into()],
             None if chat => vec!["60s".into()],

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use atalaya::config::{Kafka, Secret};
 use atalaya::kafka::topics::{self, Made, TopicSpec};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
@@ -38,6 +40,8 @@ pub struct Consumed {
     pub offset: i64,
     pub key: Option<Vec<u8>>,
     pub payload: Option<Vec<u8>>,
+    /// Kafka timestamp in epoch milliseconds.
+    pub timestamp: Option<i64>,
     pub headers: BTreeMap<String, String>,
 }
 
@@ -58,9 +62,11 @@ pub fn shared() -> Option<Arc<RealKafka>> {
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     for _ in 0..500 {
-        // Below the range from which outgoing connections take theirs; spread by process, since test files run at once.
+        // Below the range from which outgoing connections take theirs; spread by process, since test files run at once,
+        // and processes that start together have numbers that lie together.
         let step = NEXT.fetch_add(2, Ordering::Relaxed);
-        let port = 20_000 + (std::process::id() as u16 % 1_000) * 10 + step % 2_000;
+        let spread = std::process::id().wrapping_mul(2_654_435_761) >> 16;
+        let port = 20_000 + (spread as u16 % 6_000 * 2 + step) % 12_000;
         let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
         if free(port) && free(port + 1) {
             return port;
@@ -129,6 +135,15 @@ impl RealKafka {
         assert!(matches!(made, Made::Created | Made::Existed), "topic {name}: {made:?}");
     }
 
+    /// Raises a topic's number of partitions.
+    pub fn grow_topic(&self, name: &str, partitions: usize) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+        let grown = runtime.block_on(admin.create_partitions([&NewPartitions::new(name, partitions)], &options));
+        assert!(grown.is_ok_and(|results| results.iter().all(Result::is_ok)), "topic {name} did not grow");
+    }
+
     pub fn client(&self) -> ClientConfig {
         client(&self.bootstrap())
     }
@@ -175,6 +190,7 @@ impl RealKafka {
                 offset: message.offset(),
                 key: message.key().map(<[u8]>::to_vec),
                 payload: message.payload().map(<[u8]>::to_vec),
+                timestamp: message.timestamp().to_millis(),
                 headers: headers.unwrap_or_default(),
             });
         }

@@ -10,7 +10,6 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 
-use super::Simulate;
 use crate::commands::Failure;
 use crate::domain::Timestamp;
 
@@ -18,7 +17,7 @@ use crate::domain::Timestamp;
 const CONNECT: Duration = Duration::from_secs(5);
 const FINISH: Duration = Duration::from_secs(30);
 
-pub(super) struct Producer {
+pub(in crate::commands) struct Producer {
     client: BaseProducer<Deliveries>,
     brokers: String,
     sent: u32,
@@ -48,7 +47,7 @@ impl ProducerContext for Deliveries {
 
 impl Producer {
     /// Asks the brokers for their topics, so that one that is not there is told before anything is simulated.
-    pub async fn connect(brokers: &str, args: &Simulate) -> Result<Self, Failure> {
+    pub async fn connect(brokers: &str, properties: &[(String, String)]) -> Result<Self, Failure> {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", brokers)
@@ -60,7 +59,7 @@ impl Producer {
             .set("partitioner", "murmur2_random")
             .set("queue.buffering.max.messages", "200000")
             .set("message.timeout.ms", "60000");
-        for (name, value) in &args.kafka_properties {
+        for (name, value) in properties {
             config.set(name, value);
         }
         let client: BaseProducer<Deliveries> = config.create_with_context(Deliveries::default()).map_err(|error| {

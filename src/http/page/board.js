@@ -18,7 +18,7 @@ const WORDS = {
     empty: ['Compruebe que los productores escriben en los temas de sources, con eventos interaction.* y agent.state.', 'Mire en /metrics si atalaya_events_total crece, y con qué outcome y reason.', 'Mire en /readyz qué falta; o pruebe todo sin Kafka con: atalaya demo'],
     nothing: 'Ninguna fila coincide con lo buscado.', allWell: 'Ninguna fila está fuera de meta.',
     more: 'Se muestran {n} de {total} filas: busque por nombre para ver el resto.',
-    levels: { ok: 'en meta', info: 'aviso', warning: 'alerta', critical: 'crítico' },
+    levels: { ok: 'en meta', info: 'aviso', warning: 'advertencia', critical: 'crítico' },
     legend: 'sin marca: nadie lo vigila · –: sin muestras, que no es lo mismo que bien',
     closed: 'fuera de horario', samples: 'muestras', moreIncidents: 'y {n} más', noMail: 'Nada todavía.',
     of: 'el caso mira', definition: 'Definición', newIncident: 'Incidente', ended: 'Incidente cerrado',
@@ -62,7 +62,7 @@ const WORDS = {
     empty: ['Verifique que os produtores escrevem eventos interaction.* e agent.state nos tópicos de sources.', 'Veja em /metrics se atalaya_events_total cresce, e com que outcome e reason.', 'Veja em /readyz o que falta; ou experimente tudo sem Kafka com: atalaya demo'],
     nothing: 'Nenhuma linha coincide.', allWell: 'Nenhuma linha está fora da meta.',
     more: 'São mostradas {n} de {total} linhas: busque as demais pelo nome.',
-    levels: { ok: 'na meta', info: 'aviso', warning: 'alerta', critical: 'crítico' },
+    levels: { ok: 'na meta', info: 'aviso', warning: 'advertência', critical: 'crítico' },
     legend: 'sem marca: ninguém vigia · –: sem amostras, o que não é o mesmo que bem',
     closed: 'fora do horário', samples: 'amostras', moreIncidents: 'e mais {n}', noMail: 'Nada ainda.',
     of: 'o caso olha', definition: 'Definição', newIncident: 'Incidente', ended: 'Incidente encerrado',
@@ -135,10 +135,16 @@ function place(item) {
 function columnName(id) {
   return words.columns[id] || id;
 }
+// `>= 80%` as people write it: `≥ 80 %`.
+function bounds(written) {
+  return written.replace('>=', '≥').replace('<=', '≤').replace(/ ?\.\. ?/, ' – ').replace(/(\d) ?%/g, '$1 %');
+}
 function labels(alert) {
   const said = [alert.window];
   if (alert.threshold) said.push(`≤ ${alert.threshold}`);
-  for (const name of ['treatment', 'state', 'stage', 'clock']) said.push(alert[name]);
+  // What a row leaves out is not said.
+  if (alert.treatment !== 'offered') said.push(alert.treatment);
+  for (const name of ['state', 'stage', 'clock']) said.push(alert[name]);
   return said.filter(Boolean).join(', ');
 }
 
@@ -249,9 +255,10 @@ function fillIncident(card, parts, alert) {
   setText(parts.level, words.levels[alert.to] + (alert.closed_hours ? ` (${words.closed})` : ''));
   setText(parts.where, place(alert));
   setText(parts.what, `${columnName(alert.indicator)}${labels(alert) ? ` (${labels(alert)})` : ''} · ${alert.matrix}`);
-  setText(parts.since, `${words.since} ${duration((Date.parse(view.time) - Date.parse(alert.since)) / 1000)} (${clock(alert.since).slice(0, 5)})`);
+  setText(parts.since, `${words.since} ${duration((Date.parse(view.time) - Date.parse(alert.since)) / 1000)}`);
+  parts.since.title = clock(alert.since);
   setText(parts.value, alert.value_now === null ? words.noValue : figure(alert.value_now, alert.unit));
-  setText(parts.goal, alert.goal ? `${words.goal} ${alert.goal}` : '');
+  setText(parts.goal, alert.goal ? `${words.goal} ${bounds(alert.goal)}` : '');
   setText(parts.entry, `${words.atEntry} ${figure(alert.value, alert.unit)}`);
   const action = alert.action || words.noAction;
   if (parts.action.dataset.signature !== language + action) {
@@ -433,7 +440,7 @@ function explain(column, cell, row) {
   if (cell && cell.of) lines.push(`${words.of} ${cell.of}`);
   for (const alert of view.alerts) {
     if (alert.indicator === column.id && alert.queue === row.queue && alert.channel === row.channel) {
-      lines.push(`${SIGNS[alert.to]} ${labels(alert)} · ${figure(alert.value_now, alert.unit)} · ${words.goal} ${alert.goal} · ${alert.matrix}`);
+      lines.push(`${SIGNS[alert.to]} ${labels(alert)} · ${figure(alert.value_now, alert.unit)} · ${words.goal} ${alert.goal ? bounds(alert.goal) : '–'} · ${alert.matrix}`);
     }
   }
   return lines.join('\n');

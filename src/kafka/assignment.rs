@@ -1,0 +1,176 @@
+//! The worker's part in the group: partitions given, started, taken away, started anew.
+//!
+//! A partition that the group gives is not read before its offsets are known (`questions`), so giving and starting are
+//! two steps; meanwhile the group waits for us, alive.
+
+use rdkafka::consumer::{Consumer as _, RebalanceProtocol};
+use rdkafka::error::KafkaResult;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::consumer::TopicPartition;
+use super::problems::Kind;
+use super::questions::{Ask, Bounds};
+use super::worker::{Slot, Worker, each, slot};
+
+impl Worker {
+    fn known(&self, list: &[(String, i32)]) -> Vec<TopicPartition> {
+        let find = |(topic, partition): &(String, i32)| {
+            let source = self.topics.iter().position(|name| name == topic)?;
+            Some(TopicPartition { source, partition: *partition })
+        };
+        list.iter().filter_map(find).collect()
+    }
+
+    pub(super) fn list(&self, list: impl IntoIterator<Item = (TopicPartition, Offset)>) -> TopicPartitionList {
+        let mut tpl = TopicPartitionList::new();
+        for (tp, offset) in list {
+            if let Some(topic) = self.topics.get(tp.source) {
+                // Fails on offsets that cannot be represented only; such a partition starts where it was.
+                let _ = tpl.add_partition_offset(topic, tp.partition, offset);
+            }
+        }
+        tpl
+    }
+
+    pub(super) fn eager(&self) -> bool {
+        matches!(self.reader.consumer().rebalance_protocol(), RebalanceProtocol::Eager)
+    }
+
+    pub(super) fn assign(&mut self, list: &[(String, i32)]) {
+        let list = self.known(list);
+        self.counters.rebalances += 1;
+        self.assigned = true;
+        self.problems().answered();
+        self.problems().clear(Kind::Group, "");
+        if list.is_empty() {
+            self.tell_assigned(&TopicPartitionList::new());
+            return;
+        }
+        self.waiting.extend(list.iter().copied());
+        self.ask(Ask::Starts(list));
+    }
+
+    /// Answers the group's assignment.
+    fn tell_assigned(&mut self, tpl: &TopicPartitionList) {
+        let consumer = self.reader.consumer();
+        let result = if self.eager() { consumer.assign(tpl) } else { consumer.incremental_assign(tpl) };
+        if let Err(error) = result {
+            let text = format!("Partitions that the group gave us could not be taken: {error}.");
+            self.problems().raise(Kind::Other, "assignment", text);
+        }
+    }
+
+    pub(super) fn revoke(&mut self, list: &[(String, i32)]) {
+        let list = self.known(list);
+        self.counters.rebalances += 1;
+        self.ask(Ask::Forget(list.clone()));
+        let (waited, read): (Vec<_>, Vec<_>) = list.into_iter().partition(|tp| self.waiting.remove(tp));
+        self.resolved.retain(|bounds| !waited.contains(&bounds.tp) && !read.contains(&bounds.tp));
+        let read: Vec<_> = read.into_iter().filter(|tp| slot(&mut self.slots, *tp).is_some()).collect();
+        if !read.is_empty() {
+            self.commit(&|tp| read.contains(&tp));
+            self.handler.revoked(&read);
+        }
+        let consumer = self.reader.consumer();
+        let tpl = self.list(read.iter().map(|tp| (*tp, Offset::Invalid)));
+        let result = if self.eager() { consumer.unassign() } else { consumer.incremental_unassign(&tpl) };
+        if let Err(error) = result {
+            tracing::debug!(%error, "partitions could not be given back one by one; all are");
+            let _ = self.reader.consumer().unassign();
+        }
+        for tp in &read {
+            self.reader.release(*tp);
+            if let Some(place) =
+                self.slots.get_mut(tp.source).and_then(|row| row.get_mut(usize::try_from(tp.partition).ok()?))
+            {
+                *place = None;
+            }
+        }
+        self.watch();
+    }
+
+    /// Starts to read the partitions whose bounds are known.
+    pub(super) fn begin(&mut self) {
+        let bounds = std::mem::take(&mut self.resolved);
+        let mut starts = Vec::with_capacity(bounds.len());
+        for Bounds { tp, start, end, committed, .. } in bounds {
+            let Ok(index) = usize::try_from(tp.partition) else { continue };
+            // Where the handler goes on may lie outside the log by now: librdkafka says so, and `restart` follows.
+            let position = self.handler.resume_from(tp).unwrap_or(start).max(0);
+            let Some(row) = self.slots.get_mut(tp.source) else { continue };
+            if row.len() <= index {
+                row.resize_with(index + 1, || None);
+            }
+            let committed = committed.unwrap_or(0);
+            let slot = Slot {
+                position,
+                committed,
+                replayed_to: committed,
+                end,
+                end_at_start: end,
+                caught_up: None,
+                records: 0,
+                lost: false,
+            };
+            if let Some(place) = row.get_mut(index) {
+                *place = Some(slot);
+            }
+            if !self.reader.forward(tp) {
+                tracing::debug!(partition = tp.partition, "not forwarded: read through the consumer's own queue");
+            }
+            starts.push((tp, Offset::Offset(position)));
+        }
+        let tps: Vec<_> = starts.iter().map(|(tp, _)| *tp).collect();
+        self.handler.assigned(&tps);
+        let tpl = self.list(starts);
+        self.tell_assigned(&tpl);
+        self.watch();
+    }
+
+    /// A position that is gone: from the start of the log, said aloud.
+    pub(super) fn restart(&mut self, bounds: &Bounds) {
+        let Some(slot) = slot(&mut self.slots, bounds.tp).filter(|slot| slot.lost) else { return };
+        let (position, low, end) = (slot.position, bounds.low, bounds.end);
+        (slot.lost, slot.position, slot.committed, slot.replayed_to) = (false, low, 0, 0);
+        (slot.end, slot.end_at_start) = (end, slot.end_at_start.min(end));
+        if let Err(error) = self.assign_anew(bounds.tp) {
+            tracing::debug!(%error, "a partition could not be started anew; tried again");
+            let Some(slot) = super::worker::slot(&mut self.slots, bounds.tp) else { return };
+            (slot.lost, slot.position) = (true, position);
+            self.ask(Ask::Starts(vec![bounds.tp]));
+            return;
+        }
+        let Some(topic) = self.topics.get(bounds.tp.source) else { return };
+        let what = if position < low {
+            format!(
+                "the records from offset {position} to {low} were deleted before they were read; they are missing in every figure"
+            )
+        } else {
+            format!(
+                "it ends at offset {end}, before our position {position}: it was deleted and created anew, or truncated"
+            )
+        };
+        let text = format!(
+            "Topic `{topic}` partition {}: {what}. Reading goes on from its start, offset {low}. If retention was too short \
+             for the outage, raise `retention.ms` of the topic above 25 h.",
+            bounds.tp.partition
+        );
+        self.shared.problems.raise(Kind::OffsetsGone, &format!("{topic}-{}", bounds.tp.partition), text);
+    }
+
+    /// Starts to fetch at a partition's new position. A seek does not do: after `auto.offset.reset` = error the partition
+    /// is no longer fetched, and librdkafka refuses to seek in it.
+    fn assign_anew(&self, tp: TopicPartition) -> KafkaResult<()> {
+        let consumer = self.reader.consumer();
+        let position = |only: Option<TopicPartition>| {
+            let chosen = each(&self.slots).filter(|(tp, _)| only.is_none_or(|only| only == *tp));
+            self.list(chosen.map(|(tp, slot)| (tp, Offset::Offset(slot.position))))
+        };
+        if self.eager() {
+            return consumer.assign(&position(None));
+        }
+        let one = position(Some(tp));
+        consumer.incremental_unassign(&one)?;
+        consumer.incremental_assign(&one)
+    }
+}
