@@ -166,8 +166,15 @@ fn channel(node: &Node, labels: &mut Vec<(String, Millis)>, report: &mut Report)
 }
 
 fn limits(node: &Node, limits: &mut Limits, report: &mut Report) {
-    const KEYS: [&str; 6] =
-        ["keys", "open_interactions", "closed_interactions", "agents", "events_per_interaction", "held_ahead"];
+    const KEYS: [&str; 7] = [
+        "keys",
+        "open_interactions",
+        "closed_interactions",
+        "agents",
+        "events_per_interaction",
+        "identities",
+        "held_ahead",
+    ];
     let Some(fields) = Fields::new(node, "`limits`", &KEYS, report) else { return };
     let mut set = |key: &str, field: &mut usize| {
         if let Some(number) = fields.get(key).and_then(|node| whole(node, key, 1, report)) {
@@ -179,6 +186,7 @@ fn limits(node: &Node, limits: &mut Limits, report: &mut Report) {
     set("closed_interactions", &mut limits.closed_interactions);
     set("agents", &mut limits.agents);
     set("events_per_interaction", &mut limits.events_per_interaction);
+    set("identities", &mut limits.identities);
     set("held_ahead", &mut limits.held_ahead);
 }
 
