@@ -309,8 +309,8 @@ impl Fold {
         if transfer {
             self.end_contact(now, out);
         }
-        let (now_in, to) = (self.wait.map(|wait| context.names.at(wait.place)), context.names.at(place));
-        if now_in.is_some_and(|at| at.queue == to.queue && (at.channel.is_none() || at.channel == to.channel)) {
+        // The wait itself may have begun before its channel was known: it is where the interaction is.
+        if self.wait.is_some() && self.place == Some(place) {
             return;
         }
         self.end_wait(now, context, out);
