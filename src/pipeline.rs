@@ -132,8 +132,8 @@ impl Readings for BoardReadings<'_> {
         self.board.keys().cloned().collect()
     }
 
-    fn key_count(&self) -> usize {
-        self.board.len()
+    fn generation(&self) -> usize {
+        self.board.generation()
     }
 
     fn read(&mut self, key: &Key, selector: &Selector) -> Reading {

@@ -144,10 +144,11 @@ pub async fn run(
     tracing::info!("stopping: the sources are left, what was read is applied and committed");
     let stopping = tokio::task::spawn_blocking(move || {
         let stopped = consumer.stop(READER_STOPS_WITHIN);
-        // The reader's end of the channel is gone now, so the evaluator applies what is left and ends.
-        let joined = evaluation.join();
+        // The reader's end of the channel is gone now, so the evaluator applies what is left and ends; unless the reader
+        // was left behind, and holds it still.
+        let evaluated = stopped.is_err() || evaluation.join().is_ok();
         let flushed = letters.flush(READER_STOPS_WITHIN);
-        (stopped, joined.is_ok(), flushed)
+        (stopped, evaluated, flushed)
     });
     let (stopped, evaluated, flushed) =
         stopping.await.map_err(|error| Failure::Run(format!("the shutdown failed: {error}")))?;

@@ -298,7 +298,7 @@ fn two_instances_share_the_partitions_and_one_takes_over() {
     let mut second_config = broker.config("two");
     second_config.instance = Some("two-2".to_owned());
     let (first, first_log) = start(&broker.config("two"), &["two"], Start::Beginning);
-    eventually("the first has all", || first.status().partitions.len() == 4);
+    eventually("the first has all", || first.status().partitions.len() == 4 && first_log.count() == 40);
     let (second, second_log) = start(&second_config, &["two"], Start::Beginning);
     eventually("half each", || first.status().partitions.len() == 2 && second.status().partitions.len() == 2);
     assert_eq!(first_log.with(|log| log.revoked.len()), 2);

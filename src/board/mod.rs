@@ -33,6 +33,8 @@ pub struct Board {
     /// Keys that exist whatever was seen.
     pinned: BTreeSet<Key>,
     seen: usize,
+    /// Rises whenever a key begins or ceases to exist.
+    generation: usize,
 }
 
 impl Board {
@@ -46,6 +48,7 @@ impl Board {
             states: Vec::new(),
             pinned: BTreeSet::new(),
             seen: 0,
+            generation: 0,
         }
     }
 
@@ -76,6 +79,7 @@ impl Board {
             state.apply(source, delta);
             if before != state.is_seen() && !self.pinned.contains(&delta.key) {
                 self.seen = if before { self.seen - 1 } else { self.seen + 1 };
+                self.generation += 1;
             }
         }
     }
@@ -85,6 +89,7 @@ impl Board {
         let index = self.index(key);
         if self.pinned.insert(key.clone()) && !self.states[index].is_seen() {
             self.seen += 1;
+            self.generation += 1;
         }
     }
 
@@ -104,6 +109,11 @@ impl Board {
     /// Every key that exists, sorted.
     pub fn keys(&self) -> impl Iterator<Item = &Key> {
         self.keys.iter().filter(|(key, index)| self.exists(key, **index)).map(|(key, _)| key)
+    }
+
+    /// A number that changes whenever [`Board::keys`] does.
+    pub fn generation(&self) -> usize {
+        self.generation
     }
 
     /// How many keys exist.

@@ -85,7 +85,7 @@ impl<'a> View<'a> {
 
     /// The age of the oldest that runs now.
     pub fn oldest(&self, age: Age) -> Option<Millis> {
-        self.state.oldest(age).map(|start| self.now - start)
+        self.state.oldest(age).map(|start| (self.now - start).max(Millis::ZERO))
     }
 
     /// The summed age, at the window's end, of the waits that ran then.

@@ -1,4 +1,4 @@
-//! Events ahead of the floor's clock, kept until it passes them. Bounded: the furthest ahead gives way.
+//! Events ahead of the floor's clock, kept until it passes them. Bounded: beyond the bound the newest is refused.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,13 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// False where the limit keeps an event out: this one, or one further ahead that gives way to it.
+    /// False where the limit keeps the event out.
     pub fn push(&mut self, event: &Event<'_>, limit: usize) -> bool {
-        self.arrivals += 1;
-        self.events.insert((event.time, self.arrivals), event.to_static());
-        if self.events.len() > limit {
-            self.events.pop_last();
+        if self.events.len() >= limit {
             return false;
         }
+        self.arrivals += 1;
+        self.events.insert((event.time, self.arrivals), event.to_static());
         true
     }
 

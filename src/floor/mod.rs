@@ -91,6 +91,8 @@ struct Interaction {
 #[derive(Debug, Default)]
 struct Agent {
     snapshots: Vec<Snapshot>,
+    /// Late snapshots before this are not taken: those that they would correct were given up for the limit.
+    known_from: i64,
     /// The fold over all of them.
     fold: agent::Fold,
     due: i64,
@@ -306,7 +308,7 @@ impl Floor {
                 counters.over_agents += 1;
                 return Taken::NoEffect;
             }
-            Entry::Vacant(entry) => entry.insert(Agent { due: i64::MAX, ..Agent::default() }),
+            Entry::Vacant(entry) => entry.insert(Agent { due: i64::MAX, known_from: i64::MIN, ..Agent::default() }),
         };
         if agent.snapshots.iter().any(|snapshot| snapshot.id_hash == id_hash) {
             return Taken::Duplicate;
@@ -321,6 +323,21 @@ impl Floor {
         }
         let snapshot = Snapshot::of(id, time, id_hash, event, names);
         let at = agent.snapshots.partition_point(|other| other.order() < snapshot.order());
+        let full = agent.snapshots.len() >= plan.limits.events_per_interaction;
+        if time < agent.known_from || (full && at < agent.snapshots.len()) {
+            counters.over_events += 1;
+            return Taken::NoEffect;
+        }
+        // Beyond the limit the oldest gives way, and with it the correction of what lies before the next.
+        while let (true, [first, second, ..]) =
+            (agent.snapshots.len() >= plan.limits.events_per_interaction, agent.snapshots.as_mut_slice())
+        {
+            second.inherit(first);
+            agent.known_from = second.time;
+            agent.snapshots.remove(0);
+            counters.over_events += 1;
+        }
+        let at = at.min(agent.snapshots.len());
         let (old, new) = (&mut scratch.old, &mut scratch.new);
         old.clear();
         new.clear();

@@ -48,8 +48,8 @@ pub fn start(setup: Setup) -> Result<(JoinHandle<()>, tokio::sync::oneshot::Rece
         .spawn(move || {
             let started = clock::now();
             let letters = LetterCounters::default();
-            let (places, last) = (BTreeMap::new(), Timestamp::MIN);
-            let why = Loop { setup, started, letters, places, last, caught_up: None, ready: false }.run();
+            let (places, ticked, last) = (BTreeMap::new(), Timestamp::MIN, Timestamp::MIN);
+            let why = Loop { setup, started, letters, places, ticked, last, caught_up: None, ready: false }.run();
             // The service may be stopping by itself.
             let _ = tell.send(why);
         })
@@ -77,6 +77,8 @@ struct Loop {
     letters: LetterCounters,
     places: BTreeMap<SourcePartition, Place>,
     /// The last second that was evaluated.
+    ticked: Timestamp,
+    /// The last second that was told of.
     last: Timestamp,
     /// When the reader was first seen at where the sources ended at the start.
     caught_up: Option<Timestamp>,
@@ -97,14 +99,20 @@ impl Loop {
                 Err(_closed) => return self.reader_failed(),
             }
             self.become_ready();
+            // A second is evaluated as soon as the board has come to it.
+            let shown = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner).now();
+            let shown = shown.floor_to(Millis::SECOND);
+            if shown > self.ticked {
+                self.ticked = shown;
+                if self.ready && self.is_fresh(&self.setup.watch.status()) {
+                    self.tick();
+                }
+            }
             let second = clock::now().floor_to(Millis::SECOND);
             if second > self.last {
                 self.last = second;
                 let status = self.setup.watch.status();
                 self.tell(&status);
-                if self.ready && self.is_fresh(&status) {
-                    self.tick();
-                }
                 if let Some(Ended::Failed(why)) = status.ended {
                     return Some(why);
                 }
@@ -114,8 +122,9 @@ impl Loop {
 
     fn reader_failed(&self) -> Option<String> {
         match self.setup.watch.status().ended {
+            Some(Ended::Stopped) => None,
             Some(Ended::Failed(why)) => Some(why),
-            _ => None,
+            None => Some("the reader of the sources ended without a word; see the log".to_owned()),
         }
     }
 
@@ -165,8 +174,16 @@ impl Loop {
     fn unread(&self, status: &Status) -> Vec<String> {
         let mut reasons = status.unread();
         let nothing = !status.seen.contains(&true);
-        if nothing || clock::now() - self.started < TOPICS_WITHIN {
+        let early = clock::now() - self.started < TOPICS_WITHIN;
+        if nothing || early {
             reasons.extend(status.never_seen());
+        }
+        // The group's first answer to a member that joins is often no partition at all; the real one follows.
+        for (source, _) in status.seen.iter().enumerate().filter(|(_, seen)| early && **seen) {
+            if !status.partitions.iter().any(|partition| partition.tp.source == source) {
+                let topic = status.topics.get(source).map_or("?", String::as_str);
+                reasons.push(format!("no partition of topic `{topic}` has been given out yet"));
+            }
         }
         if nothing && reasons.is_empty() {
             reasons.push("the topics of the sources are being looked for".to_owned());
@@ -177,7 +194,17 @@ impl Loop {
     /// Decisions rest on numbers: none while a partition is too far behind.
     fn is_fresh(&self, status: &Status) -> bool {
         let now = clock::now();
-        let fresh = !status.partitions.is_empty()
+        // What the board shows counts, not what has been read: batches may still wait in the journal.
+        let recent = |instant: Timestamp| now - instant <= self.setup.max_lag;
+        let shown = self.attended().all(|place| {
+            recent(place.wall)
+                && match place.upto {
+                    Upto::Record(time) => time.is_some_and(recent),
+                    Upto::Now | Upto::Left => true,
+                }
+        });
+        let fresh = shown
+            && !status.partitions.is_empty()
             && status.fresh_until().is_some_and(|until| now - until <= self.setup.max_lag);
         let behind = format!(
             "the sources are read more than {} behind: nothing is decided until they are caught up",
@@ -257,6 +284,15 @@ impl Loop {
             let lag = Some(partition.lag());
             telemetry.emit(PartitionProgress { source, partition: partition.tp.partition, lag, stream_time: None });
         }
+        let left = self.places.values().filter(|place| place.upto == Upto::Left).count();
+        let shared = format!(
+            "{left} partitions are another instance's now: their figures stand still here; this version is meant to run alone"
+        );
+        readiness.set_degraded("group", (left > 0).then_some(shared.as_str()));
+        let dropped: u64 = self.setup.journal.dropped().iter().map(|(_, count)| count).sum();
+        let torn =
+            format!("{dropped} batches did not go on where the journal stood and were left out; restart to read anew");
+        readiness.set_degraded("journal", (dropped > 0).then_some(torn.as_str()));
         let now = clock::now();
         for (index, source) in self.setup.sources.iter().enumerate() {
             let of_source = self.places.iter().filter(|(place, _)| place.source == index);

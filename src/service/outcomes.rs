@@ -23,6 +23,7 @@ pub async fn follow(
     let (Some(mut outcomes), Some(mut undeliverable)) = (notifier.outcomes(), notifier.undeliverable()) else {
         return;
     };
+    let mut unreached = None;
     loop {
         tokio::select! {
             _ = &mut stop => {
@@ -32,7 +33,14 @@ pub async fn follow(
                 return;
             }
             outcome = outcomes.recv() => match outcome {
-                Some(outcome) => count(&telemetry, &outcome),
+                Some(outcome) => {
+                    count(&telemetry, &outcome);
+                    let to = &outcome.notification.to;
+                    if matches!(outcome.result, Fate::Sent { .. }) && unreached.as_ref() == Some(to) {
+                        unreached = None;
+                        readiness.set_degraded("undeliverable", None);
+                    }
+                }
                 None => return,
             },
             missed = undeliverable.recv() => match missed {
@@ -44,6 +52,7 @@ pub async fn follow(
                     );
                     tracing::error!(told, "{text}");
                     readiness.set_degraded("undeliverable", Some(&text));
+                    unreached = Some(missed.notification.to.clone());
                 }
                 None => return,
             },

@@ -29,6 +29,12 @@ const FLUSH_EVERY: Millis = Millis(100);
 /// How long the last commit waits for the refused records before it to be written.
 const LETTERS_WITHIN: Duration = Duration::from_secs(3);
 
+/// The same for every other commit; if they are not written by then, the next one comes soon.
+const LETTERS_BEFORE_COMMIT: Duration = Duration::from_millis(200);
+
+/// A partition that has not been read to its end for so long lives in its records' time again.
+const STALE_AFTER: Millis = Millis::MINUTE;
+
 /// A producer's clock may be this far ahead of the broker's without holding its events back while catching up.
 const SKEW: Millis = Millis::SECOND;
 
@@ -57,9 +63,14 @@ struct Place {
     floor: Floor,
     /// Under which it writes, once its first offset is known.
     claim: Option<Claim>,
-    /// Up to where it has written, and the offset after the last record taken.
+    /// Up to where it has written, and the place after the last record taken: offsets, moved on by `shift`.
     written: i64,
     next: Option<i64>,
+    /// How far the journal's positions lie beyond the offsets: more than nothing once a topic was cut or made anew and
+    /// its offsets began again, as positions only ever rise.
+    shift: i64,
+    /// When it was last read to its end.
+    confirmed: Timestamp,
     /// It has been read to its end; from then on its time is the wall clock's.
     live: bool,
     assigned: bool,
@@ -146,6 +157,8 @@ impl Reader {
         self.flushed = now;
         self.now = now;
         for (tp, place) in &mut self.places {
+            // Too far behind to live by the wall clock: what lies behind must not become too late by it.
+            place.live &= now - place.confirmed <= STALE_AFTER;
             if place.live {
                 place.floor.advance(now);
             }
@@ -232,8 +245,11 @@ impl Handler for Reader {
         let now = self.now;
         let Some(place) = self.places.get_mut(&tp) else { return };
         place.heard = now;
+        if let Some(next) = place.next {
+            place.shift = place.shift.max(next - record.offset);
+        }
         place.begin(tp, record.offset, &mut self.journal);
-        place.next = Some(record.offset + 1);
+        place.next = Some(record.offset + place.shift + 1);
         let Some(payload) = record.payload else { return };
         let Some(decoder) = self.decoders.get(record.source) else { return };
         let outcome = match decoder.decode(payload) {
@@ -277,6 +293,8 @@ impl Handler for Reader {
                 claim: None,
                 written: 0,
                 next: None,
+                shift: 0,
+                confirmed: now,
                 heard: now,
                 live: false,
                 assigned: true,
@@ -299,8 +317,9 @@ impl Handler for Reader {
     fn caught_up(&mut self, partition: TopicPartition, offset: i64) {
         if let Some(place) = self.places.get_mut(&partition) {
             place.live = true;
+            place.confirmed = self.now;
             place.begin(partition, offset, &mut self.journal);
-            place.next = place.next.max(Some(offset));
+            place.next = place.next.max(Some(offset + place.shift));
         }
     }
 
@@ -313,11 +332,12 @@ impl Handler for Reader {
     }
 
     fn resume_from(&mut self, partition: TopicPartition) -> Option<i64> {
-        self.places.get(&partition)?.next
+        let place = self.places.get(&partition)?;
+        Some(place.next? - place.shift)
     }
 
     fn may_commit(&mut self) -> bool {
-        self.letters.in_flight() == 0
+        self.letters.flush(LETTERS_BEFORE_COMMIT).is_ok()
     }
 
     fn stopping(&mut self) {

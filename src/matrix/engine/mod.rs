@@ -100,8 +100,9 @@ use track::Track;
 pub trait Readings {
     /// Every key that has been seen, pairs and roll-ups, sorted.
     fn keys(&self) -> Vec<Key>;
-    /// How many [`Readings::keys`] there are; asked every tick, so worth a cheaper answer than this one.
-    fn key_count(&self) -> usize {
+    /// A number that changes whenever [`Readings::keys`] does; asked every tick, so worth a cheap answer. Their number
+    /// serves where keys are only ever added.
+    fn generation(&self) -> usize {
         self.keys().len()
     }
     fn read(&mut self, key: &Key, selector: &Selector) -> Reading;
@@ -209,6 +210,8 @@ pub struct State {
     cases: Vec<Vec<Case>>,
     /// Keys that have been seen, sorted.
     known: Vec<Key>,
+    /// That [`Readings::generation`] told when `known` was made.
+    generation: Option<usize>,
     ticked: Option<Timestamp>,
 }
 
@@ -258,17 +261,21 @@ impl Engine {
         tick
     }
 
-    /// Makes the cases of keys seen for the first time. Keys are only ever added, so their number tells.
+    /// Makes the cases of keys seen for the first time.
     fn meet_new_keys(&mut self, readings: &dyn Readings) {
-        if readings.key_count() == self.state.known.len() {
+        let generation = readings.generation();
+        if self.state.generation == Some(generation) {
             return;
         }
+        self.state.generation = Some(generation);
         let keys = readings.keys();
         let new: Vec<Key> = keys.iter().filter(|key| self.state.known.binary_search(key).is_err()).cloned().collect();
         for (track, cases) in self.tracks.iter().zip(&mut self.state.cases) {
             track.add_cases(cases, &new, &self.plan);
         }
-        self.state.known = keys;
+        // One that ceased to exist is known still, and so is its case, should it come back.
+        self.state.known.extend(new);
+        self.state.known.sort_unstable();
     }
 
     pub fn open_cases(&self) -> Vec<OpenCase> {
