@@ -39,19 +39,19 @@ fn calm_floors() {
 
 #[test]
 fn floors_with_disorder_and_duplicates() {
-    try_all(1000..1040, Chaos::Disorder);
+    try_all(1000..1030, Chaos::Disorder);
 }
 
 #[test]
 fn floors_with_missing_and_repeated_events() {
-    try_all(2000..2040, Chaos::Broken);
+    try_all(2000..2035, Chaos::Broken);
 }
 
 /// The last instant of a run shows the same, whatever the order in which the events came, and however often.
 #[test]
 fn the_order_of_arrival_changes_nothing() {
     let mut compared = 0;
-    for seed in seeds(3000..3012) {
+    for seed in seeds(3000..3008) {
         let straight = case(seed, Chaos::Broken);
         // Within `lateness`: what is older than that when it comes is another matter.
         if span(&straight) >= straight.settings.lateness {
