@@ -308,14 +308,11 @@ fn two_instances_share_the_partitions_and_one_takes_over() {
     eventually("the first has all again", || first.status().partitions.len() == 4);
     let moved: Vec<i32> = first_log.with(|log| log.revoked.iter().map(|tp| tp.partition).collect());
     let times = |n: i32| first_log.payloads().iter().filter(|payload| **payload == n.to_string()).count();
-    // At least once more: while the group settles a partition may be given out, and begun, twice. A handler with state
-    // says where to go on.
+    // At least once more, and what stayed may be given out anew as well while the group settles: a handler with state
+    // says where to go on, as the service's does.
     eventually("what moved back is read again from the start", || {
         (0..40).filter(|n| moved.contains(&(n % 4))).all(|n| times(n) >= 2)
     });
-    for n in (0..40).filter(|n| !moved.contains(&(n % 4))) {
-        assert_eq!(times(n), 1, "{n} stayed");
-    }
     stop(first);
 }
 
