@@ -73,10 +73,12 @@ pub fn run(args: Backtest) -> Result<(), Failure> {
     };
     let mut replay = Replay::new(plan, setup.set.matrices);
     let mut told = Tally::default();
+    // Lines of one file come in their order: only several files are merged by their lines' times.
+    let merging = (files.len() > 1).then_some(&decoder);
     while out.broken.is_none() {
         // The file whose next line is the earliest; lines without a time come at once.
         for file in &mut files {
-            file.fill(&decoder)?;
+            file.fill(merging)?;
         }
         let next = files.iter_mut().filter(|file| file.next.is_some()).min_by_key(|file| file.time);
         let Some((file, line)) = next.and_then(|file| file.next.take().map(|line| (&file.name, line))) else { break };
@@ -191,7 +193,8 @@ impl Lines {
         Ok(Lines { name, reader, number: 0, next: None, time: Timestamp::MIN })
     }
 
-    fn fill(&mut self, decoder: &Decoder) -> Result<(), Failure> {
+    /// Reads the next line, and its time where a decoder is given.
+    fn fill(&mut self, merging: Option<&Decoder>) -> Result<(), Failure> {
         while self.next.is_none() {
             let mut bytes = Vec::new();
             let read = self.reader.read_until(b'\n', &mut bytes).map_err(|error| unreadable(&self.name, &error))?;
@@ -208,9 +211,9 @@ impl Lines {
             if bytes.is_empty() {
                 continue;
             }
-            self.time = match decoder.decode(&bytes) {
-                Decoded::Event(event) => event.time,
-                Decoded::Ignored | Decoded::Rejected(_) => Timestamp::MIN,
+            self.time = match merging.map(|decoder| decoder.decode(&bytes)) {
+                Some(Decoded::Event(event)) => event.time,
+                Some(Decoded::Ignored | Decoded::Rejected(_)) | None => Timestamp::MIN,
             };
             self.next = Some(Line { number: self.number, bytes });
         }

@@ -1,4 +1,4 @@
-//! Configuration and matrix files: text -> compiled, or every defect with file, line, column and a hint. SEAM.
+//! Configuration and matrix files: text -> compiled, or every defect with file, line, column and a hint.
 //!
 //! Text comes in as strings; who reads the files is `commands`. Errors are values that print themselves.
 //!
