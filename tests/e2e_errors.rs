@@ -250,7 +250,8 @@ fn a_mail_server_that_refuses_stops_nothing_else() {
     let (status, took) = program.terminate();
     eprintln!("SIGTERM with a mail that cannot be sent: {took:?}");
     assert_eq!(status.code(), Some(0));
-    assert!(took < Duration::from_secs(5), "{took:?}");
+    // What waits may be tried once more while the service drains, for ten seconds at most.
+    assert!(took < Duration::from_secs(20), "{took:?}");
     let log = program.log();
     assert!(log.contains("notification not sent") && log.contains(&place), "{log}");
     assert!(log.contains("notices are left unsent"), "{log}");
