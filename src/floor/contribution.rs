@@ -43,6 +43,25 @@ pub(super) struct Contribution {
     pub weight: i64,
 }
 
+/// Takes what a fold emits.
+pub(super) trait Sink {
+    /// A contribution dated at or after the event that is being folded; or before it, where the state that the last event
+    /// left foretold it already, in the same words.
+    fn put(&mut self, contribution: Contribution);
+    /// A contribution dated before the event that causes it, and not foretold: a correction.
+    fn revise(&mut self, contribution: Contribution);
+}
+
+impl Sink for List {
+    fn put(&mut self, contribution: Contribution) {
+        self.push(contribution);
+    }
+
+    fn revise(&mut self, contribution: Contribution) {
+        self.push(contribution);
+    }
+}
+
 pub(super) type List = SmallVec<[Contribution; 32]>;
 
 /// Calls `emit` with what turns `old` into `new`: the old that are not in `new` taken back, the new that are not in `old`.

@@ -249,8 +249,8 @@ impl Floor {
             }
         }
         let open = fold.is_open();
-        let forget = fold.forget_at(plan.lateness);
-        entry.held_until = fold.held_until(plan.lateness);
+        let forget = fold.forget_at(plan.lateness, context.names);
+        entry.held_until = fold.held_until(plan.lateness, context.names);
         fold.finish(&mut context, new);
         let pending = new.iter().map(|c| c.at).filter(|at| *at >= *clock).min();
         difference(old, new, |contribution| {
@@ -407,7 +407,7 @@ impl Floor {
         for moment in &entry.moments {
             fold.step(moment, &mut context, tail);
         }
-        let forget = fold.forget_at(plan.lateness);
+        let forget = fold.forget_at(plan.lateness, context.names);
         fold.finish(&mut context, tail);
         for contribution in tail.iter().filter(|c| (before..*clock).contains(&c.at)) {
             combiner.add(*contribution, names);
