@@ -148,9 +148,9 @@ impl Fold {
     }
 
     pub fn step(&mut self, moment: &Moment, context: &mut Context<'_>, out: &mut impl Sink) {
-        let now = moment.time;
+        let (now, kind) = (moment.time, moment.kind());
         self.heard = now;
-        if moment.kind == Kind::Remark {
+        if kind == Kind::Remark {
             return;
         }
         if self.life == Life::Open {
@@ -162,7 +162,7 @@ impl Fold {
         if self.life == Life::Expired {
             self.open(now, out);
         }
-        let placed = matches!(moment.kind, Kind::Arrived(_) | Kind::Queued(_) | Kind::Transferred(..));
+        let placed = matches!(kind, Kind::Arrived(_) | Kind::Queued(_) | Kind::Transferred(..));
         if self.life == Life::Unseen && !placed {
             // What came before is missing: it is open, and nobody knows where.
             self.born = now;
@@ -170,7 +170,7 @@ impl Fold {
             self.move_to(now, nowhere, context, out);
             self.open(now, out);
         }
-        match moment.kind {
+        match kind {
             Kind::Arrived(place) => self.arrive(now, place, context, out),
             Kind::Queued(place) => self.queue(now, place, false, context, out),
             Kind::Transferred(queue, channel) => {
@@ -183,7 +183,7 @@ impl Fold {
             Kind::CustomerMessage => self.customer_message(now, out),
             Kind::Parked | Kind::Resumed => {
                 if let Some(contact) = &mut self.contact {
-                    contact.parked = moment.kind == Kind::Parked;
+                    contact.parked = kind == Kind::Parked;
                     contact.settle(now);
                 }
             }

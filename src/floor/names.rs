@@ -6,6 +6,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 
 use super::contribution::{EVERY_KEY, PAIR_AND_CHANNEL};
+use super::moment::NAMES_MAX;
 use crate::domain::Key;
 use crate::plan::{ChannelPlan, Plan};
 
@@ -50,6 +51,8 @@ pub(super) struct Names {
     places: Vec<Place>,
     place_numbers: HashMap<(Option<u32>, Option<u32>), u32, FixedState>,
     keys: Vec<Key>,
+    /// By number of key: the places that count in it.
+    places_of: Vec<Vec<u32>>,
     key_numbers: HashMap<(Option<u32>, Option<u32>), u32, FixedState>,
     /// How many names or keys were put under `other`.
     pub overflowed: u64,
@@ -68,6 +71,7 @@ impl Names {
             places: Vec::new(),
             place_numbers: HashMap::default(),
             keys: Vec::new(),
+            places_of: Vec::new(),
             key_numbers: HashMap::default(),
             overflowed: 0,
         }
@@ -78,7 +82,7 @@ impl Names {
             return *number;
         }
         // Names are bounded like keys, so that a producer of ever new names cannot grow this without end.
-        if self.names.len() >= self.plan.limits.keys && text != OTHER {
+        if self.names.len() >= self.plan.limits.keys.min(NAMES_MAX) && text != OTHER {
             self.overflowed += 1;
             return self.name(OTHER);
         }
@@ -120,6 +124,11 @@ impl Names {
             Some(key(None, None)),
         ];
         let number = self.places.len() as u32;
+        for key in keys.iter().flatten() {
+            if let Some(places) = self.places_of.get_mut(*key as usize) {
+                places.push(number);
+            }
+        }
         let settings = channel.map_or(0, |channel| self.settings(channel));
         self.places.push(Place { queue, channel, keys, settings });
         self.place_numbers.insert((queue, channel), number);
@@ -139,6 +148,7 @@ impl Names {
         let key = Key { queue: text(queue), channel: text(channel) };
         let number = self.keys.len() as u32;
         self.keys.push(key);
+        self.places_of.push(Vec::new());
         self.key_numbers.insert((queue, channel), number);
         number
     }
@@ -151,6 +161,11 @@ impl Names {
             keys: [None; 4],
             settings: 0,
         })
+    }
+
+    /// The places that count in a key.
+    pub fn places_of(&self, key: u32) -> &[u32] {
+        self.places_of.get(key as usize).map_or(&[], |places| places)
     }
 
     pub fn key_name(&self, key: u32) -> Key {
