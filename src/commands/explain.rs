@@ -138,8 +138,9 @@ fn for_terminal(indicator: &'static Indicator) -> Result<String, Failure> {
         out.push_str(&wrap("  - ", 4, point));
     }
     for example in &text.examples {
-        let _ = writeln!(out, "\nExample\n");
-        for line in example.floor.text.lines().chain([""]).chain(example.figures.iter().copied()) {
+        let (why, events) = example.floor.parts();
+        let _ = write!(out, "\nExample\n\n{}\n", wrap("  ", 2, why));
+        for line in events.lines().chain([""]).chain(example.figures.iter().copied()) {
             out.push_str(format!("  {line}").trim_end());
             out.push('\n');
         }
@@ -234,7 +235,8 @@ fn page() -> Result<String, Failure> {
     }
     let _ = write!(page, "\n{FLOORS}");
     for floor in indicators::floors() {
-        let _ = write!(page, "\n### Floor: {}\n\n```text\n{}```\n", floor.name, floor.text);
+        let (why, events) = floor.parts();
+        let _ = write!(page, "\n### Floor: {}\n\n{why}\n\n```text\n{events}```\n", floor.name);
     }
     Ok(page)
 }

@@ -47,6 +47,14 @@ pub struct Floor {
     pub text: &'static str,
 }
 
+impl Floor {
+    /// What happens there, in words, and the events.
+    pub fn parts(&self) -> (&'static str, &'static str) {
+        let (why, events) = self.text.split_once('\n').unwrap_or((self.text, ""));
+        (why.strip_prefix("why: ").unwrap_or(why), events)
+    }
+}
+
 /// What several indicators have in common.
 #[derive(Debug, PartialEq)]
 pub struct Rule {
