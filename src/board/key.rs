@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use smallvec::SmallVec;
 
-use super::cells::Cells;
+use super::cells::{Cells, shifted};
 use super::windows::{COARSE, Edges};
 use crate::domain::{Millis, Timestamp};
 use crate::floor::cells::{Cell, EPOCH};
@@ -58,28 +58,22 @@ impl KeyState {
         }
     }
 
-    pub fn apply(&mut self, source: u32, delta: &KeyDelta) {
-        for pane in &delta.panes {
-            let start = pane.start.0;
-            for &(cell, value) in &pane.cells {
-                self.total(cell, value);
-                if cell.is_weight() {
-                    self.total(cell.moment(), value * (start - EPOCH));
-                }
-            }
+    pub fn apply(&mut self, source: u32, delta: &KeyDelta<'_>) {
+        for (start, cells) in delta.panes() {
+            let start = start.0;
+            self.add_to_totals(cells, start - EPOCH);
             if start > self.open.start {
                 self.end_pane(start);
             }
-            let cells = pane.cells.iter().copied();
             if start == self.open.start {
-                cells.for_each(|(cell, value)| self.open.cells.add(cell, value));
+                self.open.cells.add_sorted(cells.iter().copied());
             } else {
                 let mut late = Cells::default();
-                cells.for_each(|(cell, value)| late.add(cell, value));
+                late.add_sorted(cells.iter().copied());
                 self.put(Pane { start, cells: late });
             }
         }
-        for &(age, oldest) in &delta.oldest {
+        for &(age, oldest) in delta.oldest {
             self.oldest.retain(|(s, a, _)| (*s, *a) != (source, age));
             if let Some(start) = oldest {
                 self.oldest.push((source, age, start.0));
@@ -92,22 +86,26 @@ impl KeyState {
         self.nonzero > 0
     }
 
-    fn total(&mut self, cell: Cell, value: i64) {
-        if value == 0 {
-            return;
-        }
-        match self.totals.binary_search_by_key(&cell, |total| total.cell) {
-            Ok(index) => {
-                let total = &mut self.totals[index];
-                self.nonzero -= usize::from(total.value != 0);
-                total.value += value;
-                self.nonzero += usize::from(total.value != 0);
-                total.peak = total.peak.max(total.value);
+    /// Adds a pane's cells, sorted, whose moments count from `shift` ms after [`EPOCH`].
+    fn add_to_totals(&mut self, cells: &[(Cell, i64)], shift: i64) {
+        let mut from = 0;
+        for (cell, value) in shifted(cells, shift) {
+            let rest = self.totals.get(from..).unwrap_or(&[]);
+            let here = rest.first().is_some_and(|total| total.cell == cell);
+            from += if here { 0 } else { rest.partition_point(|total| total.cell < cell) };
+            match self.totals.get_mut(from).filter(|total| total.cell == cell) {
+                Some(total) => {
+                    self.nonzero -= usize::from(total.value != 0);
+                    total.value += value;
+                    self.nonzero += usize::from(total.value != 0);
+                    total.peak = total.peak.max(total.value);
+                }
+                None => {
+                    self.totals.insert(from, Total { cell, value, peak: value.max(0) });
+                    self.nonzero += 1;
+                }
             }
-            Err(index) => {
-                self.totals.insert(index, Total { cell, value, peak: value.max(0) });
-                self.nonzero += 1;
-            }
+            from += 1;
         }
     }
 

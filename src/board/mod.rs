@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::domain::{Key, Timestamp};
-use crate::floor::Batch;
 use crate::floor::cells::PANE;
+use crate::floor::{Batch, KeyDelta};
 use crate::plan::Plan;
 
 mod cells;
@@ -30,6 +30,8 @@ pub struct Board {
     /// Every key that anything was ever sent for; `seen` says which of them exist for those who ask.
     keys: BTreeMap<Key, usize>,
     states: Vec<KeyState>,
+    /// By source and number of key there: the key that had it last, and its state.
+    numbers: Vec<Vec<Option<(Key, usize)>>>,
     /// Keys that exist whatever was seen.
     pinned: BTreeSet<Key>,
     seen: usize,
@@ -46,6 +48,7 @@ impl Board {
             now,
             keys: BTreeMap::new(),
             states: Vec::new(),
+            numbers: Vec::new(),
             pinned: BTreeSet::new(),
             seen: 0,
             generation: 0,
@@ -71,13 +74,13 @@ impl Board {
     /// Adds what a floor contributed. `source` tells the floors apart.
     pub fn apply(&mut self, source: u32, batch: &Batch) {
         let open_from = self.open_from();
-        for delta in &batch.keys {
-            let index = self.index(&delta.key);
+        for delta in batch.keys() {
+            let index = self.index_of(source, &delta);
             let state = &mut self.states[index];
             let before = state.is_seen();
             state.slide(&self.edges, open_from);
-            state.apply(source, delta);
-            if before != state.is_seen() && !self.pinned.contains(&delta.key) {
+            state.apply(source, &delta);
+            if before != state.is_seen() && !self.pinned.contains(delta.key) {
                 self.seen = if before { self.seen - 1 } else { self.seen + 1 };
                 self.generation += 1;
             }
@@ -91,6 +94,27 @@ impl Board {
             self.seen += 1;
             self.generation += 1;
         }
+    }
+
+    /// The state of a key by the floor's own number of it, which saves comparing names.
+    fn index_of(&mut self, source: u32, delta: &KeyDelta<'_>) -> usize {
+        let (source, number) = (source as usize, delta.number as usize);
+        if let Some((key, index)) = self.numbers.get(source).and_then(|keys| keys.get(number)).and_then(Option::as_ref)
+            && key == delta.key
+        {
+            return *index;
+        }
+        let index = self.index(delta.key);
+        if self.numbers.len() <= source {
+            self.numbers.resize_with(source + 1, Vec::new);
+        }
+        if let Some(keys) = self.numbers.get_mut(source) {
+            keys.resize(keys.len().max(number + 1), None);
+            if let Some(known) = keys.get_mut(number) {
+                *known = Some((delta.key.clone(), index));
+            }
+        }
+        index
     }
 
     fn index(&mut self, key: &Key) -> usize {

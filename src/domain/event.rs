@@ -53,6 +53,18 @@ pub enum Outcome {
     Spam,
 }
 
+impl Outcome {
+    pub const ALL: [Outcome; 7] = [
+        Outcome::Resolved,
+        Outcome::Unresolved,
+        Outcome::Deflected,
+        Outcome::AutoAnswered,
+        Outcome::Observed,
+        Outcome::Callback,
+        Outcome::Spam,
+    ];
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReopenedBy {
     Customer,

@@ -101,6 +101,12 @@ const PER_THRESHOLD_SUMS: u32 = 0x100;
 const PER_THRESHOLD_LEVELS: u32 = 0x100;
 
 impl Cell {
+    /// The first of each kind. Those of one kind follow each other.
+    pub const SUMS: Cell = Cell(0);
+    pub const SERVED: Cell = Cell(PER_THRESHOLD_SUMS);
+    pub const LEVELS: Cell = Cell(LEVEL);
+    pub const BEYOND: Cell = Cell(LEVEL + PER_THRESHOLD_LEVELS);
+
     pub const fn sum(sum: Sum) -> Cell {
         Cell(sum as u32)
     }

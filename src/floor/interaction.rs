@@ -28,14 +28,12 @@
 //! messages end there, counted in nothing but `expired`. Any later event of life opens it again from that event on,
 //! without a wait of its own.
 
-use std::sync::Arc;
-
 use super::cells::{Beyond, Cell, EPOCH, Histogram, Level, Served, Sum, hdr};
-use super::contribution::{Age, Contribution, EVERY_KEY, List, PAIR_AND_CHANNEL, PAIR_AND_QUEUE, Target, What};
+use super::contribution::{Age, Contribution, EVERY_KEY, PAIR_AND_QUEUE, Sink, Target, What};
 use super::moment::{Kind, Moment};
-use super::names::Names;
+use super::names::{Measured, Names};
 use crate::domain::{Millis, Outcome, ReopenedBy};
-use crate::plan::{AnswerOn, ChannelPlan, Handling, Plan};
+use crate::plan::{AnswerOn, Handling, Plan};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 enum Life {
@@ -68,6 +66,23 @@ struct Contact {
     wrapup: Option<(i64, i64)>,
 }
 
+/// A closing with the outcome `resolved`.
+#[derive(Clone, Copy, Debug)]
+struct Resolution {
+    at: i64,
+    place: u32,
+    length: i64,
+}
+
+impl Resolution {
+    fn count(self, weight: i64, mut emit: impl FnMut(Contribution)) {
+        let target = Target::Place(self.place, EVERY_KEY);
+        for (sum, weight) in [(Sum::Resolutions, weight), (Sum::ResolutionTotal, weight * self.length)] {
+            emit(Contribution { at: self.at, target, what: What::Add(Cell::sum(sum)), weight });
+        }
+    }
+}
+
 impl Contact {
     /// Starts or stops the clock at `now` as the flags say.
     fn settle(&mut self, now: i64) {
@@ -84,12 +99,11 @@ impl Contact {
 }
 
 /// The state after some prefix of a time-line.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Fold {
     life: Life,
     /// Where it is, once a channel is known.
     place: Option<u32>,
-    channel: Option<Arc<ChannelPlan>>,
     /// When the customer opened it; the time of the first event that opened it, where the arrival is missing.
     born: i64,
     arrived: Option<i64>,
@@ -101,8 +115,8 @@ pub(super) struct Fold {
     unanswered: Option<i64>,
     replied: bool,
     contact: Option<Contact>,
-    /// Place and length of the resolution, while the last closing is one.
-    resolution: Option<(i64, u32, i64)>,
+    /// While the last closing is one.
+    resolution: Option<Resolution>,
     /// The last sign of life, and the last event of any kind.
     last: i64,
     heard: i64,
@@ -121,32 +135,34 @@ impl Fold {
 
     /// Until when it is held, if nothing more comes: while it is open, and `lateness` after its last event. A late event
     /// corrects it until then.
-    pub fn held_until(&self, lateness: Millis) -> i64 {
-        let open = if self.life == Life::Open { self.expiry() } else { i64::MIN };
+    pub fn held_until(&self, lateness: Millis, names: &Names) -> i64 {
+        let open = if self.life == Life::Open { self.expiry(names) } else { i64::MIN };
         open.max(self.heard + lateness.0 + 1)
     }
 
     /// When it may be forgotten, if nothing more comes: `lateness` after it expired or was heard of, so that a later event
     /// can open it again.
-    pub fn forget_at(&self, lateness: Millis) -> i64 {
-        let end = if self.life == Life::Open { self.expiry() } else { self.heard };
+    pub fn forget_at(&self, lateness: Millis, names: &Names) -> i64 {
+        let end = if self.life == Life::Open { self.expiry(names) } else { self.heard };
         end.max(self.heard) + lateness.0 + 1
     }
 
-    pub fn step(&mut self, moment: &Moment, context: &mut Context<'_>, out: &mut List) {
-        let now = moment.time;
+    pub fn step(&mut self, moment: &Moment, context: &mut Context<'_>, out: &mut impl Sink) {
+        let (now, kind) = (moment.time, moment.kind());
         self.heard = now;
-        if moment.kind == Kind::Remark {
+        if kind == Kind::Remark {
             return;
         }
-        if self.life == Life::Open && now >= self.expiry() {
-            let at = self.expiry();
-            self.expire(at, context, out);
+        if self.life == Life::Open {
+            let at = self.expiry(context.names);
+            if now >= at {
+                self.expire(at, context, out);
+            }
         }
         if self.life == Life::Expired {
             self.open(now, out);
         }
-        let placed = matches!(moment.kind, Kind::Arrived(_) | Kind::Queued(_) | Kind::Transferred(..));
+        let placed = matches!(kind, Kind::Arrived(_) | Kind::Queued(_) | Kind::Transferred(..));
         if self.life == Life::Unseen && !placed {
             // What came before is missing: it is open, and nobody knows where.
             self.born = now;
@@ -154,7 +170,7 @@ impl Fold {
             self.move_to(now, nowhere, context, out);
             self.open(now, out);
         }
-        match moment.kind {
+        match kind {
             Kind::Arrived(place) => self.arrive(now, place, context, out),
             Kind::Queued(place) => self.queue(now, place, false, context, out),
             Kind::Transferred(queue, channel) => {
@@ -167,7 +183,7 @@ impl Fold {
             Kind::CustomerMessage => self.customer_message(now, out),
             Kind::Parked | Kind::Resumed => {
                 if let Some(contact) = &mut self.contact {
-                    contact.parked = moment.kind == Kind::Parked;
+                    contact.parked = kind == Kind::Parked;
                     contact.settle(now);
                 }
             }
@@ -189,25 +205,21 @@ impl Fold {
     }
 
     /// Emits what follows from the state as it stands. The fold is spent then.
-    pub fn finish(mut self, context: &mut Context<'_>, out: &mut List) {
-        if let Some((at, place, length)) = self.resolution {
-            add(out, at, place, Cell::sum(Sum::Resolutions), 1);
-            add(out, at, place, Cell::sum(Sum::ResolutionTotal), length);
-        }
+    pub fn finish(mut self, context: &mut Context<'_>, out: &mut impl Sink) {
         if self.life == Life::Open {
-            let at = self.expiry();
+            let at = self.expiry(context.names);
             self.expire(at, context, out);
         }
     }
 
     /// The moment at which it expires if it stays silent.
-    fn expiry(&self) -> i64 {
-        let Some(channel) = &self.channel else { return i64::MAX / 4 };
+    fn expiry(&self, names: &Names) -> i64 {
+        let Some(channel) = self.place.map(|place| names.channel_of(place)) else { return i64::MAX / 4 };
         let owed = self.unanswered.is_some() || self.wait.is_some();
         self.last + if owed { channel.give_up.0 } else { channel.idle_close.0 }
     }
 
-    fn expire(&mut self, at: i64, context: &Context<'_>, out: &mut List) {
+    fn expire(&mut self, at: i64, context: &Context<'_>, out: &mut impl Sink) {
         self.end_wait(at, context, out);
         self.leave(at, context, out);
         if let Some(place) = self.place {
@@ -219,7 +231,7 @@ impl Fold {
     }
 
     /// Begins to be open at the place where it is.
-    fn open(&mut self, now: i64, out: &mut List) {
+    fn open(&mut self, now: i64, out: &mut impl Sink) {
         self.life = Life::Open;
         self.stay = now;
         if let Some(place) = self.place {
@@ -227,7 +239,7 @@ impl Fold {
         }
     }
 
-    fn move_to(&mut self, now: i64, place: u32, context: &mut Context<'_>, out: &mut List) {
+    fn move_to(&mut self, now: i64, place: u32, context: &mut Context<'_>, out: &mut impl Sink) {
         if self.place == Some(place) {
             return;
         }
@@ -237,7 +249,6 @@ impl Fold {
             self.leave(now, context, out);
         }
         self.place = Some(place);
-        self.channel = Some(context.names.channel_plan(context.names.at(place).channel));
         if open && stay_before.is_some() {
             self.open(now, out);
             if let Some(start) = unanswered {
@@ -247,7 +258,7 @@ impl Fold {
     }
 
     /// A customer's message from `start` stands unanswered from `now` on.
-    fn owe(&mut self, now: i64, start: i64, out: &mut List) {
+    fn owe(&mut self, now: i64, start: i64, out: &mut impl Sink) {
         self.unanswered = Some(start);
         if let Some(place) = self.place {
             step(out, now, place, Cell::level(Level::Unanswered), 1);
@@ -255,7 +266,7 @@ impl Fold {
         }
     }
 
-    fn settle_message(&mut self, now: i64, out: &mut List) {
+    fn settle_message(&mut self, now: i64, out: &mut impl Sink) {
         if let (Some(start), Some(place)) = (self.unanswered.take(), self.place) {
             step(out, now, place, Cell::level(Level::Unanswered), -1);
             age(out, now, place, Age::Unanswered, start, -1);
@@ -263,7 +274,7 @@ impl Fold {
     }
 
     /// Ends every level of being open at its place. Waits end by [`Fold::end_wait`] before.
-    fn leave(&mut self, now: i64, context: &Context<'_>, out: &mut List) {
+    fn leave(&mut self, now: i64, context: &Context<'_>, out: &mut impl Sink) {
         self.settle_message(now, out);
         let Some(place) = self.place else { return };
         step(out, now, place, Cell::level(Level::Open), -1);
@@ -273,12 +284,12 @@ impl Fold {
             age(out, self.stay, place, Age::Unqueued, self.born, 1);
             age(out, now, place, Age::Unqueued, self.born, -1);
         }
-        for (threshold, within, mask) in self.thresholds(place, context) {
+        for &Measured { threshold, within, mask } in context.names.thresholds_of(place) {
             span(out, self.stay.max(self.born + within), now, place, mask, Cell::beyond(threshold, Beyond::Open));
         }
     }
 
-    fn arrive(&mut self, now: i64, place: u32, context: &mut Context<'_>, out: &mut List) {
+    fn arrive(&mut self, now: i64, place: u32, context: &mut Context<'_>, out: &mut impl Sink) {
         if self.arrived.is_some() {
             return;
         }
@@ -305,20 +316,20 @@ impl Fold {
         self.unplaced_arrival = channel.filter(|_| context.names.at(place).queue.is_none());
     }
 
-    fn queue(&mut self, now: i64, place: u32, transfer: bool, context: &mut Context<'_>, out: &mut List) {
+    fn queue(&mut self, now: i64, place: u32, transfer: bool, context: &mut Context<'_>, out: &mut impl Sink) {
         if transfer {
-            self.end_contact(now, out);
+            self.end_contact(now, context.names, out);
         }
         // The wait itself may have begun before its channel was known: it is where the interaction is.
         if self.wait.is_some() && self.place == Some(place) {
             return;
         }
         self.end_wait(now, context, out);
-        self.end_contact(now, out);
+        self.end_contact(now, context.names, out);
         if let (Some(channel), Some(arrived)) = (self.unplaced_arrival.take(), self.arrived) {
             let place = context.names.place(context.names.at(place).queue, channel);
             let target = Target::Place(place, PAIR_AND_QUEUE);
-            out.push(Contribution { at: arrived, target, what: What::Add(Cell::sum(Sum::Arrivals)), weight: 1 });
+            out.revise(Contribution { at: arrived, target, what: What::Add(Cell::sum(Sum::Arrivals)), weight: 1 });
         }
         if self.life == Life::Unseen {
             self.born = now;
@@ -330,7 +341,7 @@ impl Fold {
         self.start_wait(now, place, out);
     }
 
-    fn start_wait(&mut self, now: i64, place: u32, out: &mut List) {
+    fn start_wait(&mut self, now: i64, place: u32, out: &mut impl Sink) {
         self.wait = Some(Wait { start: now, place });
         add(out, now, place, Cell::sum(Sum::Queued), 1);
         add(out, now, place, Cell::sum(Sum::WaitStarts), now - EPOCH);
@@ -339,39 +350,24 @@ impl Fold {
     }
 
     /// Ends the wait, whatever it ends in. Returns it.
-    fn end_wait(&mut self, now: i64, context: &Context<'_>, out: &mut List) -> Option<Wait> {
+    fn end_wait(&mut self, now: i64, context: &Context<'_>, out: &mut impl Sink) -> Option<Wait> {
         let wait = self.wait.take()?;
         add(out, now, wait.place, Cell::sum(Sum::WaitStarts), EPOCH - wait.start);
         step(out, now, wait.place, Cell::level(Level::Waiting), -1);
         age(out, now, wait.place, Age::Wait, wait.start, -1);
-        for (threshold, within, mask) in self.thresholds(wait.place, context) {
+        for &Measured { threshold, within, mask } in context.names.thresholds_of(wait.place) {
             span(out, wait.start + within, now, wait.place, mask, Cell::beyond(threshold, Beyond::Waiting));
         }
         Some(wait)
     }
 
-    /// The thresholds measured in its channel, and in which keys: one that only other channels list stays out of the
-    /// roll-ups over channels.
-    fn thresholds<'p>(&self, place: u32, context: &Context<'p>) -> impl Iterator<Item = (usize, i64, u8)> + use<'p> {
-        // What began before the channel was known is held against no threshold.
-        let channel = self.channel.clone().filter(|_| context.names.at(place).channel.is_some());
-        let plan = context.plan;
-        let count = channel.as_ref().map_or(0, |channel| channel.thresholds.len());
-        (0..count).filter_map(move |index| {
-            let channel = channel.as_ref()?;
-            let threshold = *channel.thresholds.get(index)?;
-            let mask = if channel.unlisted.contains(&threshold) { PAIR_AND_CHANNEL } else { EVERY_KEY };
-            Some((threshold, plan.thresholds.get(threshold)?.within.0, mask))
-        })
-    }
-
-    fn answer(&mut self, now: i64, context: &Context<'_>, out: &mut List) {
+    fn answer(&mut self, now: i64, context: &Context<'_>, out: &mut impl Sink) {
         let Some(wait) = self.end_wait(now, context, out) else { return };
         let length = now - wait.start;
         add(out, now, wait.place, Cell::sum(Sum::Answered), 1);
         add(out, now, wait.place, Cell::sum(Sum::WaitTotal), length);
         add(out, now, wait.place, Cell::bucket(Histogram::Wait, hdr::bucket(length)), 1);
-        for (threshold, within, mask) in self.thresholds(wait.place, context) {
+        for &Measured { threshold, within, mask } in context.names.thresholds_of(wait.place) {
             let mut count = |served| count(out, now, wait.place, mask, Cell::served(threshold, served));
             count(Served::Answered);
             if length <= within {
@@ -381,7 +377,7 @@ impl Fold {
     }
 
     /// The agent wrote (or, on voice, was connected): answers the messages that stand.
-    fn respond(&mut self, now: i64, out: &mut List) {
+    fn respond(&mut self, now: i64, out: &mut impl Sink) {
         let Some(place) = self.place else { return };
         if !self.replied {
             self.replied = true;
@@ -397,14 +393,14 @@ impl Fold {
         }
     }
 
-    fn answers_on(&self) -> AnswerOn {
-        self.channel.as_ref().map_or(AnswerOn::Replied, |channel| channel.answer_on)
+    fn answers_on(&self, names: &Names) -> AnswerOn {
+        self.place.map_or(AnswerOn::Replied, |place| names.channel_of(place).answer_on)
     }
 
-    fn assign(&mut self, now: i64, agent: u64, context: &mut Context<'_>, out: &mut List) {
+    fn assign(&mut self, now: i64, agent: u64, context: &mut Context<'_>, out: &mut impl Sink) {
         let (Life::Open, Some(place)) = (self.life, self.place) else { return };
         if self.contact.is_none_or(|contact| contact.agent != agent) {
-            self.end_contact(now, out);
+            self.end_contact(now, context.names, out);
             self.contact = Some(Contact {
                 agent,
                 place,
@@ -416,16 +412,16 @@ impl Fold {
                 wrapup: None,
             });
         }
-        if self.answers_on() == AnswerOn::Assigned {
+        if self.answers_on(context.names) == AnswerOn::Assigned {
             self.answer(now, context, out);
             self.respond(now, out);
         }
     }
 
-    fn reply(&mut self, now: i64, automatic: bool, context: &mut Context<'_>, out: &mut List) {
+    fn reply(&mut self, now: i64, automatic: bool, context: &mut Context<'_>, out: &mut impl Sink) {
         let Some(place) = self.place.filter(|_| !automatic && self.life != Life::Unseen) else { return };
         add(out, now, place, Cell::sum(Sum::Replies), 1);
-        if self.answers_on() == AnswerOn::Replied {
+        if self.answers_on(context.names) == AnswerOn::Replied {
             self.answer(now, context, out);
             if let Some(contact) = &mut self.contact {
                 contact.customers_turn = contact.wrapup.is_none();
@@ -438,7 +434,7 @@ impl Fold {
         }
     }
 
-    fn customer_message(&mut self, now: i64, out: &mut List) {
+    fn customer_message(&mut self, now: i64, out: &mut impl Sink) {
         if self.life != Life::Open {
             return;
         }
@@ -451,7 +447,7 @@ impl Fold {
         }
     }
 
-    fn abandon(&mut self, now: i64, context: &mut Context<'_>, out: &mut List) {
+    fn abandon(&mut self, now: i64, context: &mut Context<'_>, out: &mut impl Sink) {
         if self.life != Life::Open {
             return;
         }
@@ -460,7 +456,7 @@ impl Fold {
             let short = length <= context.plan.short_abandon.0;
             add(out, now, wait.place, Cell::sum(Sum::Abandoned), 1);
             add(out, now, wait.place, Cell::sum(Sum::ShortAbandoned), i64::from(short));
-            for (threshold, within, mask) in self.thresholds(wait.place, context) {
+            for &Measured { threshold, within, mask } in context.names.thresholds_of(wait.place) {
                 let mut count = |served| count(out, now, wait.place, mask, Cell::served(threshold, served));
                 count(Served::Abandoned);
                 if length <= within {
@@ -476,22 +472,27 @@ impl Fold {
         self.life = Life::Over;
     }
 
-    fn close(&mut self, now: i64, outcome: Outcome, context: &mut Context<'_>, out: &mut List) {
+    fn close(&mut self, now: i64, outcome: Outcome, context: &mut Context<'_>, out: &mut impl Sink) {
         let (Life::Open, Some(place)) = (self.life, self.place) else { return };
         add(out, now, place, Cell::sum(Sum::Closed), 1);
         if let Some(wait) = self.end_wait(now, context, out) {
             add(out, now, wait.place, Cell::sum(Sum::ClosedUnanswered), 1);
         }
-        self.end_contact(now, out);
+        self.end_contact(now, context.names, out);
         self.leave(now, context, out);
         self.life = Life::Over;
-        self.resolution = match (outcome, self.arrived) {
-            (Outcome::Resolved, Some(arrived)) => Some((now, place, now - arrived)),
-            _ => None,
-        };
+        // Its last closing counts: an earlier one does not any more.
+        if let Some(before) = self.resolution.take() {
+            before.count(-1, |contribution| out.revise(contribution));
+        }
+        if let (Outcome::Resolved, Some(arrived)) = (outcome, self.arrived) {
+            let resolution = Resolution { at: now, place, length: now - arrived };
+            resolution.count(1, |contribution| out.put(contribution));
+            self.resolution = Some(resolution);
+        }
     }
 
-    fn reopen(&mut self, now: i64, by: ReopenedBy, context: &Context<'_>, out: &mut List) {
+    fn reopen(&mut self, now: i64, by: ReopenedBy, context: &Context<'_>, out: &mut impl Sink) {
         let Some(place) = self.place else { return };
         if self.life == Life::Over {
             self.open(now, out);
@@ -500,7 +501,7 @@ impl Fold {
             return;
         }
         // Where it is open still, its closing is missing.
-        self.end_contact(now, out);
+        self.end_contact(now, context.names, out);
         if self.unanswered.is_none() {
             self.owe(now, now, out);
         }
@@ -509,11 +510,11 @@ impl Fold {
         }
     }
 
-    fn end_contact(&mut self, now: i64, out: &mut List) {
+    fn end_contact(&mut self, now: i64, names: &Names, out: &mut impl Sink) {
         let Some(mut contact) = self.contact.take() else { return };
         contact.parked = true;
         contact.settle(now);
-        let elapsed = self.channel.as_ref().is_some_and(|channel| channel.handling == Handling::Elapsed);
+        let elapsed = self.place.is_some_and(|place| names.channel_of(place).handling == Handling::Elapsed);
         let length = if elapsed { now - contact.start } else { contact.worked };
         add(out, now, contact.place, Cell::sum(Sum::Contacts), 1);
         add(out, now, contact.place, Cell::sum(Sum::HandleTotal), length);
@@ -526,30 +527,30 @@ impl Fold {
 }
 
 /// A place without a queue has no pair and no queue key: [`EVERY_KEY`] leaves them out by itself.
-fn add(out: &mut List, at: i64, place: u32, cell: Cell, weight: i64) {
+fn add(out: &mut impl Sink, at: i64, place: u32, cell: Cell, weight: i64) {
     if weight != 0 {
-        out.push(Contribution { at, target: Target::Place(place, EVERY_KEY), what: What::Add(cell), weight });
+        out.put(Contribution { at, target: Target::Place(place, EVERY_KEY), what: What::Add(cell), weight });
     }
 }
 
-fn step(out: &mut List, at: i64, place: u32, cell: Cell, weight: i64) {
-    out.push(Contribution { at, target: Target::Place(place, EVERY_KEY), what: What::Step(cell), weight });
+fn step(out: &mut impl Sink, at: i64, place: u32, cell: Cell, weight: i64) {
+    out.put(Contribution { at, target: Target::Place(place, EVERY_KEY), what: What::Step(cell), weight });
 }
 
 /// A level that holds during `[from, to)`, if that is not empty, in some keys of the place.
-fn span(out: &mut List, from: i64, to: i64, place: u32, mask: u8, cell: Cell) {
+fn span(out: &mut impl Sink, from: i64, to: i64, place: u32, mask: u8, cell: Cell) {
     if from < to {
         for (at, weight) in [(from, 1), (to, -1)] {
-            out.push(Contribution { at, target: Target::Place(place, mask), what: What::Step(cell), weight });
+            out.put(Contribution { at, target: Target::Place(place, mask), what: What::Step(cell), weight });
         }
     }
 }
 
 /// One more in a sum of some keys of the place.
-fn count(out: &mut List, at: i64, place: u32, mask: u8, cell: Cell) {
-    out.push(Contribution { at, target: Target::Place(place, mask), what: What::Add(cell), weight: 1 });
+fn count(out: &mut impl Sink, at: i64, place: u32, mask: u8, cell: Cell) {
+    out.put(Contribution { at, target: Target::Place(place, mask), what: What::Add(cell), weight: 1 });
 }
 
-fn age(out: &mut List, at: i64, place: u32, age: Age, start: i64, weight: i64) {
-    out.push(Contribution { at, target: Target::Place(place, EVERY_KEY), what: What::Age(age, start), weight });
+fn age(out: &mut impl Sink, at: i64, place: u32, age: Age, start: i64, weight: i64) {
+    out.put(Contribution { at, target: Target::Place(place, EVERY_KEY), what: What::Age(age, start), weight });
 }

@@ -1,0 +1,183 @@
+//! Ids of events, kept exactly in sixteen bytes where they are short, UUIDs or hashes in hexadecimal, as most are.
+//!
+//! They tell repeated events apart and order what is otherwise equal, bytewise as text. So nothing may be lost of them; the
+//! text of a longer one is kept beside the time-lines.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use foldhash::fast::FixedState;
+use xxhash_rust::xxh3::xxh3_128;
+
+/// Equal where the texts are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct EventId {
+    pub form: Form,
+    pub bits: u128,
+}
+
+/// What the bits are: this many bytes of text, or one of the other forms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Form(pub u8);
+
+impl Form {
+    const SHORT_MAX: u8 = 16;
+    /// `01234567-89ab-cdef-0123-456789abcdef`, in lower case.
+    const UUID: Form = Form(17);
+    /// 32 hexadecimal digits in lower case.
+    const HEX: Form = Form(18);
+    /// A hash; the text is in [`LongIds`].
+    pub const LONG: Form = Form(19);
+}
+
+const DASHES: [usize; 4] = [8, 13, 18, 23];
+
+impl EventId {
+    pub fn of(text: &str) -> EventId {
+        let bytes = text.as_bytes();
+        if bytes.len() <= usize::from(Form::SHORT_MAX) {
+            let mut padded = [0; 16];
+            for (to, from) in padded.iter_mut().zip(bytes) {
+                *to = *from;
+            }
+            return EventId { form: Form(bytes.len() as u8), bits: u128::from_be_bytes(padded) };
+        }
+        let (form, digits) = match bytes.len() {
+            36 if DASHES.iter().all(|at| bytes.get(*at) == Some(&b'-')) => (Form::UUID, hex(bytes, true)),
+            32 => (Form::HEX, hex(bytes, false)),
+            _ => (Form::LONG, None),
+        };
+        match digits {
+            Some(bits) => EventId { form, bits },
+            None => EventId { form: Form::LONG, bits: xxh3_128(bytes) },
+        }
+    }
+
+    /// The text itself, in `room` unless it is a long one.
+    fn text<'a>(&self, room: &'a mut [u8; 36], long: &'a LongIds) -> &'a [u8] {
+        let digits = |room: &mut [u8; 36], dashes: &[usize]| {
+            let mut nibbles = (0..32).rev().map(|n| (self.bits >> (n * 4)) as u8 & 15);
+            for (at, byte) in room.iter_mut().enumerate() {
+                let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+                *byte = if dashes.contains(&at) { b'-' } else { nibbles.next().map_or(b' ', digit) };
+            }
+        };
+        let length = match self.form {
+            Form::UUID => {
+                digits(room, &DASHES);
+                36
+            }
+            Form::HEX => {
+                digits(room, &[]);
+                32
+            }
+            Form::LONG => return long.text(self.bits),
+            Form(length) => {
+                for (to, from) in room.iter_mut().zip(self.bits.to_be_bytes()) {
+                    *to = from;
+                }
+                usize::from(length)
+            }
+        };
+        room.get(..length).unwrap_or(&[])
+    }
+
+    /// Bytewise, as text.
+    pub fn compare(&self, other: &EventId, long: &LongIds) -> Ordering {
+        let (mut one, mut two) = ([0; 36], [0; 36]);
+        self.text(&mut one, long).cmp(other.text(&mut two, long))
+    }
+}
+
+/// The number that hexadecimal digits in lower case mean, dashes passed over where they stand in a UUID.
+fn hex(bytes: &[u8], dashes: bool) -> Option<u128> {
+    let (mut bits, mut wrong) = (0u128, dashes && bytes.iter().filter(|byte| **byte == b'-').count() != DASHES.len());
+    for half in bytes.split(|byte| dashes && *byte == b'-') {
+        for chunk in half.chunks(16) {
+            let mut word = 0u64;
+            for byte in chunk {
+                let nibble = match byte {
+                    b'0'..=b'9' => byte - b'0',
+                    b'a'..=b'f' => byte - b'a' + 10,
+                    _ => 255,
+                };
+                wrong |= nibble > 15;
+                word = word << 4 | u64::from(nibble & 15);
+            }
+            bits = bits << (4 * chunk.len()) | u128::from(word);
+        }
+    }
+    (!wrong).then_some(bits)
+}
+
+/// The texts of the ids that do not fit, for as long as the events are held.
+#[derive(Debug, Default)]
+pub(super) struct LongIds(HashMap<u128, (Box<str>, usize), FixedState>);
+
+impl LongIds {
+    pub fn keep(&mut self, id: EventId, text: &str) {
+        if id.form == Form::LONG {
+            self.0.entry(id.bits).or_insert_with(|| (text.into(), 0)).1 += 1;
+        }
+    }
+
+    pub fn forget(&mut self, id: EventId) {
+        if id.form == Form::LONG
+            && let Some((_, times)) = self.0.get_mut(&id.bits)
+        {
+            *times -= 1;
+            if *times == 0 {
+                self.0.remove(&id.bits);
+            }
+        }
+    }
+
+    fn text(&self, bits: u128) -> &[u8] {
+        self.0.get(&bits).map_or(&[], |(text, _)| text.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_as_their_texts() {
+        let texts = [
+            "",
+            "\0",
+            "a",
+            "a\0",
+            "b",
+            "sixteen bytes at",
+            "seventeen bytes a",
+            "0f2b7a70-0a3c-4b1e-9f00-00a1b2c3d4e5",
+            "0f2b7a70-0a3c-4b1e-9f00-00a1b2c3d4e6",
+            "0F2B7A70-0A3C-4B1E-9F00-00A1B2C3D4E5",
+            "0f2b7a70-0a3c-4b1e-9f00-00a1b2c3d4eg",
+            "0f2b7a700a3c-4b1e-9f00-00a1b2c3d4e5-",
+            "0f2b7a70-0a3c-4b1e-9f00-00a1b2c3d-e5",
+            "0f2b7a700a3c4b1e9f0000a1b2c3d4e5",
+            "0f2b7a700a3c4b1e9f0000a1b2c3d4eX",
+            "ñandú",
+            "the id of a producer that likes its identifiers long and telling",
+        ];
+        let mut long = LongIds::default();
+        let ids = texts.map(|text| {
+            let id = EventId::of(text);
+            long.keep(id, text);
+            id
+        });
+        for (one, text) in ids.iter().zip(texts) {
+            assert_eq!(one.text(&mut [0; 36], &long), text.as_bytes());
+            for (two, other) in ids.iter().zip(texts) {
+                assert_eq!(one == two, text == other, "{text} {other}");
+                assert_eq!(one.compare(two, &long), text.cmp(other), "{text} {other}");
+            }
+        }
+        for id in ids {
+            long.forget(id);
+        }
+        assert!(long.0.is_empty());
+    }
+}
