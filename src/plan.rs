@@ -119,7 +119,7 @@ impl Default for Limits {
             closed_interactions: 2_000_000,
             agents: 100_000,
             events_per_interaction: 10_000,
-            identities: 1_000_000,
+            identities: 262_144,
             held_ahead: 100_000,
         }
     }

@@ -107,6 +107,16 @@ impl Cell {
     pub const LEVELS: Cell = Cell(LEVEL);
     pub const BEYOND: Cell = Cell(LEVEL + PER_THRESHOLD_LEVELS);
 
+    /// Which of the four kinds it is of, in that order, and the how manieth; `None` where it is of another or far behind.
+    #[inline]
+    pub const fn run(self) -> Option<(usize, usize)> {
+        let run = (self.0 >> 8 & 1) | (self.0 >> 27 & 2);
+        if self.0 & !(LEVEL | PER_THRESHOLD_SUMS | 63) != 0 {
+            return None;
+        }
+        Some((run as usize, (self.0 & 63) as usize))
+    }
+
     pub const fn sum(sum: Sum) -> Cell {
         Cell(sum as u32)
     }

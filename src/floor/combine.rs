@@ -1,13 +1,12 @@
 //! Contributions combined until the next flush: one number per key, pane and cell, however many events made it.
 
-use std::collections::BTreeMap;
-
 use smallvec::SmallVec;
 
 use super::batch::Batch;
 use super::cells::{Cell, PANE};
 use super::contribution::{Age, Contribution, EVERY_KEY, Target, What};
 use super::names::{Names, Place};
+use super::starts::Starts;
 use crate::domain::Timestamp;
 
 /// What is added to one pane: the cells that most events touch by their number, the rest as a list to be sorted once.
@@ -15,8 +14,8 @@ use crate::domain::Timestamp;
 struct Pane {
     start: i64,
     touched: [u64; 4],
-    dense: Box<[i64; DENSE]>,
     rest: Vec<(Cell, i64)>,
+    dense: [i64; DENSE],
 }
 
 const DENSE: usize = 256;
@@ -25,20 +24,18 @@ const RUNS: [Cell; 4] = [Cell::SUMS, Cell::SERVED, Cell::LEVELS, Cell::BEYOND];
 
 impl Pane {
     fn new(start: i64) -> Pane {
-        Pane { start, touched: [0; 4], dense: Box::new([0; DENSE]), rest: Vec::new() }
+        Pane { start, touched: [0; 4], rest: Vec::new(), dense: [0; DENSE] }
     }
 
     #[inline]
     fn add(&mut self, cell: Cell, value: i64) {
-        for (run, first) in RUNS.into_iter().enumerate() {
-            let within = cell.0.wrapping_sub(first.0);
-            if within < 64 {
+        match cell.run() {
+            Some((run, within)) if run < RUNS.len() && within < 64 => {
                 self.touched[run] |= 1 << within;
-                self.dense[run * 64 + within as usize] += value;
-                return;
+                self.dense[run * 64 + within] += value;
             }
+            _ => self.rest.push((cell, value)),
         }
-        self.rest.push((cell, value));
     }
 
     /// The cells of the runs that were touched, ascending.
@@ -157,17 +154,10 @@ impl Panes {
 /// Starts that run in one place: how many began at each instant. The least is the oldest.
 #[derive(Debug, Default)]
 struct Running {
-    starts: BTreeMap<i64, i64>,
+    starts: Starts,
     /// The oldest as it was last flushed.
     told: Option<i64>,
     changed: bool,
-}
-
-impl Running {
-    /// A start whose end came first stands below zero until it is known: it does not run.
-    fn oldest(&self) -> Option<i64> {
-        self.starts.iter().find(|(_, count)| **count > 0).map(|(start, _)| *start)
-    }
 }
 
 #[derive(Debug, Default)]
@@ -229,11 +219,7 @@ impl Combiner {
             self.running.resize_with(at + 1, Default::default);
         }
         let running = &mut self.running[at][age as usize];
-        let count = running.starts.entry(start).or_insert(0);
-        *count += weight;
-        if *count == 0 {
-            running.starts.remove(&start);
-        }
+        running.starts.add(start, weight);
         if !running.changed {
             running.changed = true;
             self.changed.push((place, age));
@@ -289,7 +275,7 @@ impl Combiner {
                 continue;
             };
             running.changed = false;
-            let oldest = running.oldest();
+            let oldest = running.starts.oldest();
             if std::mem::replace(&mut running.told, oldest) != oldest {
                 of_keys.extend(keys_of(names.at(place), EVERY_KEY).map(|key| (key, age)));
             }
@@ -305,7 +291,7 @@ impl Combiner {
     }
 }
 
-fn keys_of(place: Place, mask: u8) -> impl Iterator<Item = u32> {
+fn keys_of(place: &Place, mask: u8) -> impl Iterator<Item = u32> + use<> {
     place.keys.into_iter().enumerate().filter(move |(bit, _)| mask >> bit & 1 == 1).filter_map(|(_, key)| key)
 }
 

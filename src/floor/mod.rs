@@ -32,6 +32,7 @@ mod identities;
 mod interaction;
 mod moment;
 mod names;
+mod starts;
 mod store;
 
 pub use batch::{Batch, KeyDelta};
@@ -276,7 +277,7 @@ impl Floor {
         };
         if held.moments.len() == held.moments.capacity() {
             // Doubling would waste what is scarce where there are millions.
-            held.moments.reserve_exact(held.moments.len().clamp(2, 256) / 2);
+            held.moments.reserve_exact((held.moments.len() / 2).clamp(4, 64));
         }
         let mut context = Context { plan, names };
         let mut fold = Fold::default();

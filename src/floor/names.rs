@@ -153,14 +153,10 @@ impl Names {
         number
     }
 
-    pub fn at(&self, place: u32) -> Place {
+    pub fn at(&self, place: u32) -> &Place {
+        const NOWHERE: &Place = &Place { queue: None, channel: None, keys: [None; 4], settings: 0 };
         // Places are only ever made by `place`, and never removed.
-        self.places.get(place as usize).copied().unwrap_or(Place {
-            queue: None,
-            channel: None,
-            keys: [None; 4],
-            settings: 0,
-        })
+        self.places.get(place as usize).unwrap_or(NOWHERE)
     }
 
     /// The places that count in a key.
