@@ -8,7 +8,7 @@ mod scope;
 mod time;
 
 pub use event::{
-    AgentClass, AgentPlaces, AgentSnapshot, Body, Event, InteractionEvent, Outcome, PairEntry, ReopenedBy, State,
+    AgentClass, AgentPlaces, AgentSnapshot, Body, Event, InteractionEvent, Outcome, PairEntry, ReopenedBy, Stage, State,
 };
 pub use key::{Key, Rollup};
 pub use scope::{Globs, Scope};

@@ -9,7 +9,7 @@
 //!
 //! All three can be added, taken back and merged in any order.
 
-use crate::domain::{Millis, State};
+use crate::domain::{Millis, Stage, State};
 
 /// One integer of a pane. Sums sort before levels, levels before buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,9 +44,12 @@ pub enum Sum {
     WrapupTotal,
     /// Of the waits that run: Σ of their starts since [`EPOCH`]. Read as a total of all time, never of a window.
     WaitStarts,
-    /// First of seven: how many times each [`State`] was entered.
+    /// First of seven: how many times each [`State`] was entered. After them the samples of each [`Stage`], and their totals.
     Entries,
 }
+
+const STAGES: u32 = Sum::Entries as u32 + State::ALL.len() as u32;
+const STAGE_TOTALS: u32 = STAGES + Stage::ALL.len() as u32;
 
 /// Counts per service-level threshold, of the channels that list it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,9 +89,18 @@ pub enum Beyond {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Histogram {
     Wait,
+    Stage(Stage),
+}
+
+impl Histogram {
+    const fn number(self) -> u32 {
+        match self {
+            Histogram::Wait => 0,
+            Histogram::Stage(stage) => 2 + stage as u32,
+        }
+    }
 }
 
 /// Times in sums are counted from here, so that a million of them stay far from the end of an `i64`.
@@ -115,6 +127,15 @@ impl Cell {
         Cell(Sum::Entries as u32 + state as u32)
     }
 
+    /// How many samples of the stage.
+    pub const fn stage(stage: Stage) -> Cell {
+        Cell(STAGES + stage as u32)
+    }
+
+    pub const fn stage_total(stage: Stage) -> Cell {
+        Cell(STAGE_TOTALS + stage as u32)
+    }
+
     pub const fn served(threshold: usize, served: Served) -> Cell {
         Cell(PER_THRESHOLD_SUMS + threshold as u32 * 8 + served as u32)
     }
@@ -132,12 +153,12 @@ impl Cell {
     }
 
     pub const fn bucket(histogram: Histogram, bucket: u16) -> Cell {
-        Cell(BUCKET + ((histogram as u32) << 16) + bucket as u32)
+        Cell(BUCKET + (histogram.number() << 16) + bucket as u32)
     }
 
     /// The lowest and the one past the highest cell of a histogram.
     pub const fn buckets(histogram: Histogram) -> (Cell, Cell) {
-        let low = BUCKET + ((histogram as u32) << 16);
+        let low = BUCKET + (histogram.number() << 16);
         (Cell(low), Cell(low + 0x1_0000))
     }
 

@@ -13,9 +13,10 @@ use serde::Serialize;
 use crate::board::View;
 use crate::domain::{Key, Millis};
 
-pub use crate::domain::State;
+pub use crate::domain::{Stage, State};
 use crate::plan::{ChannelPlan, Plan};
 
+mod flow;
 mod handling;
 mod response;
 mod service;
@@ -101,6 +102,7 @@ pub struct Labels {
     pub threshold: Option<usize>,
     pub treatment: Option<Treatment>,
     pub state: Option<State>,
+    pub stage: Option<Stage>,
     pub clock: Clock,
 }
 
@@ -111,8 +113,9 @@ impl Labels {
             self.threshold.and_then(|index| plan.thresholds.get(index)).map(|t| ("threshold", t.label.as_ref()));
         let treatment = self.treatment.map(|t| ("treatment", t.name()));
         let state = self.state.map(|s| ("state", s.name()));
+        let stage = self.stage.map(|s| ("stage", s.name()));
         let clock = (self.clock != Clock::Elapsed).then(|| ("clock", self.clock.name()));
-        [threshold, treatment, state, clock].into_iter().flatten().collect()
+        [threshold, treatment, state, stage, clock].into_iter().flatten().collect()
     }
 }
 
@@ -190,7 +193,7 @@ fn oldest(view: &View<'_>, age: crate::floor::Age, running: i64) -> Reading {
 
 /// The families, in the order of the documentation.
 const FAMILIES: &[&[Indicator]] =
-    &[speed::FAMILY, service::FAMILY, volume::FAMILY, response::FAMILY, handling::FAMILY, staffing::FAMILY];
+    &[speed::FAMILY, service::FAMILY, volume::FAMILY, response::FAMILY, handling::FAMILY, flow::FAMILY, staffing::FAMILY];
 
 /// Every indicator, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Indicator> + Clone {
@@ -203,7 +206,7 @@ pub fn find(name: &str) -> Option<&'static Indicator> {
 
 impl Indicator {
     /// Every selection of this indicator that exists for a key: each window, each threshold in `thresholds` (those of
-    /// the key's channels), each treatment and state.
+    /// the key's channels), each treatment, state and stage.
     pub fn selectors<'a>(&'static self, plan: &'a Plan, thresholds: &'a [usize]) -> Vec<Selector> {
         let has = |label| self.labels.contains(&label);
         let one = [Labels::default()];
@@ -219,6 +222,10 @@ impl Indicator {
         }
         if has(Label::State) {
             let set = |l: &Labels| State::ALL.iter().map(|s| Labels { state: Some(*s), ..*l }).collect::<Vec<_>>();
+            labels = labels.iter().flat_map(set).collect();
+        }
+        if has(Label::Stage) {
+            let set = |l: &Labels| Stage::ALL.iter().map(|s| Labels { stage: Some(*s), ..*l }).collect::<Vec<_>>();
             labels = labels.iter().flat_map(set).collect();
         }
         let windows: Vec<Option<usize>> =

@@ -1,6 +1,6 @@
 //! The sums behind the ratios and means, as counters that PromQL can aggregate over any range.
 
-use super::{Label, Labels, State, Unit};
+use super::{Label, Labels, Stage, State, Unit};
 use crate::board::View;
 use crate::floor::cells::{Cell, Histogram, Level, Served, Sum};
 use crate::plan::Plan;
@@ -78,6 +78,11 @@ pub fn each_sum(view: &View<'_>, plan: &Plan, visit: &mut dyn FnMut(SumName, f64
         let labels = Labels { state: Some(*state), ..none };
         visit("state_time", Unit::Seconds, labels, view.integral_of_all_time(Cell::agents(*state)).as_seconds());
         visit("state_entries", Unit::Count, labels, view.counter(Cell::entries(*state)) as f64);
+    }
+    for stage in Stage::ALL {
+        let labels = Labels { stage: Some(*stage), ..none };
+        visit("stages", Unit::Count, labels, view.counter(Cell::stage(*stage)) as f64);
+        visit("stage_time", Unit::Seconds, labels, view.counter(Cell::stage_total(*stage)) as f64 / 1000.0);
     }
     debug_assert!(Label::ALL.len() == 5, "a new label needs its sums here");
 }

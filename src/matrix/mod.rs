@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use crate::domain::{Millis, Scope};
-use crate::indicators::{Clock, Indicator, State, Treatment};
+use crate::indicators::{Clock, Indicator, Stage, State, Treatment};
 use crate::plan::WindowKind;
 
 pub mod calendar;
@@ -96,6 +96,7 @@ pub struct Row {
     pub threshold: Option<Millis>,
     pub treatment: Option<Treatment>,
     pub state: Option<State>,
+    pub stage: Option<Stage>,
     pub clock: Clock,
     pub per: Per,
     /// The row's own scope, else the matrix's.

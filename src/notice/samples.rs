@@ -40,6 +40,7 @@ fn row(indicator: &str, unit: &[(&str, Option<f64>, Option<f64>, Level)], action
         threshold: None,
         treatment: None,
         state: None,
+        stage: None,
         clock: Clock::Elapsed,
         per: Per::Pair,
         scope: Scope::default(),

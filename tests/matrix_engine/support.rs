@@ -104,6 +104,7 @@ pub fn row(line: usize, text: &str) -> Row {
         threshold: None,
         treatment: None,
         state: None,
+        stage: None,
         clock: Clock::Elapsed,
         per: Per::Pair,
         scope: Scope::default(),

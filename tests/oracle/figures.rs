@@ -31,8 +31,8 @@ pub enum Near {
 
 pub type Figures = BTreeMap<Name, Figure>;
 
-/// What the first version must show; the rest of the list is compared as soon as the product prints it.
-pub const REQUIRED: [&str; 29] = [
+/// What must be shown.
+pub const REQUIRED: [&str; 42] = [
     "asa",
     "asa_live",
     "wait_p50",
@@ -62,10 +62,6 @@ pub const REQUIRED: [&str; 29] = [
     "utilization",
     "agents",
     "state_time",
-];
-
-/// Later ones that the oracle knows.
-pub const LATER: [&str; 13] = [
     "unqueued",
     "oldest_unqueued",
     "response_time",
@@ -409,12 +405,21 @@ impl Here<'_> {
     }
 
     fn stages(&mut self, window: &str, from: i64, until: i64) {
-        let stages = self.facts.stages.iter();
-        let here: Vec<_> = stages.filter(|s| from <= s.at && s.at < until && self.key.covers(&s.place)).collect();
-        let total: i64 = here.iter().map(|s| s.took).sum();
-        for stage in STAGES {
-            let mut sorted: Vec<i64> = here.iter().filter(|s| s.name == stage).map(|s| s.took).collect();
-            sorted.sort_unstable();
+        // One sample per interaction and stage: all that it spent under this key, dated at the last end there.
+        let samples = |stage: &str| -> Vec<i64> {
+            let mut all = Vec::new();
+            for stretches in &self.facts.stages {
+                let here = || stretches.iter().filter(|s| s.name == stage && self.key.covers(&s.place));
+                if here().map(|s| s.at).max().is_some_and(|last| from <= last && last < until) {
+                    all.push(here().map(|s| s.took).sum());
+                }
+            }
+            all.sort_unstable();
+            all
+        };
+        let samples = STAGES.map(|stage| (stage, samples(stage)));
+        let total: i64 = samples.iter().flat_map(|(_, took)| took).sum();
+        for (stage, sorted) in samples {
             let (label, n) = (format!("stage={stage}"), sorted.len() as f64);
             self.put("stage_time", window, &label, mean(&sorted), n, Near::Exact);
             self.put("stage_time_p90", window, &label, nearest_rank(&sorted, 90), n, Near::Percent);
