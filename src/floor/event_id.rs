@@ -1,12 +1,10 @@
 //! Ids of events, kept exactly in sixteen bytes where they are short, UUIDs or hashes in hexadecimal, as most are.
 //!
 //! They tell repeated events apart and order what is otherwise equal, bytewise as text. So nothing may be lost of them; the
-//! text of a longer one is kept beside the time-lines.
+//! text of a longer one is kept beside the time-line.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
 
-use foldhash::fast::FixedState;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// Equal where the texts are.
@@ -110,30 +108,31 @@ fn hex(bytes: &[u8], dashes: bool) -> Option<u128> {
     (!wrong).then_some(bits)
 }
 
-/// The texts of the ids that do not fit, for as long as the events are held.
-#[derive(Debug, Default)]
-pub(super) struct LongIds(HashMap<u128, (Box<str>, usize), FixedState>);
+/// The texts of the ids of one interaction that do not fit, each behind its length.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LongIds(Option<Box<Vec<u8>>>);
 
 impl LongIds {
     pub fn keep(&mut self, id: EventId, text: &str) {
         if id.form == Form::LONG {
-            self.0.entry(id.bits).or_insert_with(|| (text.into(), 0)).1 += 1;
+            let texts = self.0.get_or_insert_default();
+            texts.reserve_exact(text.len() + 4);
+            texts.extend_from_slice(&(text.len() as u32).to_le_bytes());
+            texts.extend_from_slice(text.as_bytes());
         }
     }
 
-    pub fn forget(&mut self, id: EventId) {
-        if id.form == Form::LONG
-            && let Some((_, times)) = self.0.get_mut(&id.bits)
-        {
-            *times -= 1;
-            if *times == 0 {
-                self.0.remove(&id.bits);
-            }
-        }
-    }
-
+    /// Looked for one by one: it is asked for only where two events are otherwise equal.
     fn text(&self, bits: u128) -> &[u8] {
-        self.0.get(&bits).map_or(&[], |(text, _)| text.as_bytes())
+        let mut rest = self.0.as_deref().map_or(&[][..], |texts| texts);
+        while let Some((length, after)) = rest.split_first_chunk::<4>() {
+            let Some((text, after)) = after.split_at_checked(u32::from_le_bytes(*length) as usize) else { break };
+            if xxh3_128(text) == bits {
+                return text;
+            }
+            rest = after;
+        }
+        &[]
     }
 }
 
@@ -175,9 +174,5 @@ mod tests {
                 assert_eq!(one.compare(two, &long), text.cmp(other), "{text} {other}");
             }
         }
-        for id in ids {
-            long.forget(id);
-        }
-        assert!(long.0.is_empty());
     }
 }

@@ -44,7 +44,7 @@ pub use names::OTHER;
 use agent::Snapshot;
 use combine::Combiner;
 use contribution::{Contribution, List, Nothing, Sink, difference};
-use event_id::{EventId, LongIds};
+use event_id::EventId;
 use held::Held;
 use identities::Identities;
 use interaction::{Context, Fold};
@@ -110,7 +110,6 @@ pub struct Floor {
     plan: Arc<Plan>,
     names: Names,
     interactions: Interactions,
-    long_ids: LongIds,
     agents: Vec<Agent>,
     agent_numbers: HashMap<u128, u32, FixedState>,
     combiner: Combiner,
@@ -198,7 +197,6 @@ impl Floor {
         Floor {
             names: Names::new(plan.clone()),
             interactions: Interactions::default(),
-            long_ids: LongIds::default(),
             agents: Vec::new(),
             agent_numbers: HashMap::default(),
             combiner: Combiner::default(),
@@ -264,7 +262,7 @@ impl Floor {
         }
         let event_id = EventId::of(id);
         let slot = known.unwrap_or_else(|| self.interactions.insert(whose));
-        let Floor { plan, names, interactions, long_ids, combiner, counters, stages, scratch, clock, .. } = self;
+        let Floor { plan, names, interactions, combiner, counters, stages, scratch, clock, .. } = self;
         let Some(held) = interactions.get_mut(slot) else { return Taken::NoEffect };
         if held.moments.iter().any(|moment| moment.id() == event_id) {
             return Taken::Duplicate;
@@ -273,11 +271,12 @@ impl Floor {
             counters.over_events += 1;
             return Taken::NoEffect;
         }
-        long_ids.keep(event_id, id);
+        held.long_ids.keep(event_id, id);
+        let ids = &held.long_ids;
         let moment = Moment::new(time, Kind::of(event, names), event_id);
         let at = match held.moments.last() {
-            Some(last) if last.compare(&moment, long_ids).is_gt() => {
-                held.moments.partition_point(|other| other.compare(&moment, long_ids).is_lt())
+            Some(last) if last.compare(&moment, ids).is_gt() => {
+                held.moments.partition_point(|other| other.compare(&moment, ids).is_lt())
             }
             _ => held.moments.len(),
         };
@@ -363,14 +362,8 @@ impl Floor {
         self.interactions.note_closed(slot, last, self.counters.open_interactions);
         while self.interactions.len() - self.counters.open_interactions > self.plan.limits.closed_interactions {
             let Some(slot) = self.interactions.first_closed() else { break };
-            self.forget(slot);
+            self.interactions.remove(slot);
             self.counters.forgotten_early += 1;
-        }
-    }
-
-    fn forget(&mut self, slot: u32) {
-        for moment in self.interactions.remove(slot) {
-            self.long_ids.forget(moment.id());
         }
     }
 
@@ -508,7 +501,7 @@ impl Floor {
             }
             None => {
                 self.counters.open_interactions -= usize::from(was_open);
-                self.forget(slot);
+                self.interactions.remove(slot);
             }
         }
     }

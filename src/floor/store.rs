@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use hashbrown::HashTable;
 
+use super::event_id::LongIds;
 use super::moment::Moment;
 
 /// What is kept of an interaction: what happened, and when it has to be looked at again. What that means is folded anew
@@ -13,6 +14,7 @@ pub(super) struct Interaction {
     pub whose: u128,
     /// Sorted. Empty only while the slot is free.
     pub moments: Vec<Moment>,
+    pub long_ids: LongIds,
     /// The earliest moment in the heap that is for it; `i64::MAX`: none.
     pub due: i64,
     /// Until when it was told what follows from the state that the last event left.
@@ -57,7 +59,14 @@ impl Interactions {
 
     /// Makes a slot for one that is not held.
     pub fn insert(&mut self, whose: u128) -> u32 {
-        let new = Interaction { whose, moments: Vec::with_capacity(4), due: i64::MAX, told: i64::MIN, open: false };
+        let new = Interaction {
+            whose,
+            moments: Vec::with_capacity(4),
+            long_ids: LongIds::default(),
+            due: i64::MAX,
+            told: i64::MIN,
+            open: false,
+        };
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None => (self.chunks.last().map_or(0, Vec::len) + self.chunks.len().saturating_sub(1) * CHUNK) as u32,
@@ -78,16 +87,15 @@ impl Interactions {
         slot
     }
 
-    /// Forgets one; what it held is given back.
-    pub fn remove(&mut self, slot: u32) -> Vec<Moment> {
-        let Some(held) = self.get_mut(slot) else { return Vec::new() };
-        let (whose, moments) = (held.whose, std::mem::take(&mut held.moments));
+    pub fn remove(&mut self, slot: u32) {
+        let Some(held) = self.get_mut(slot) else { return };
+        let whose = held.whose;
+        (held.moments, held.long_ids) = (Vec::new(), LongIds::default());
         (held.due, held.open) = (i64::MAX, false);
         if let Ok(entry) = self.index.find_entry(whose as u64, |known| *known == slot) {
             entry.remove();
             self.free.push(slot);
         }
-        moments
     }
 
     /// Notes that one is closed, `open` being the others.

@@ -131,7 +131,7 @@ pub fn render(source: &mut dyn Source, window: usize, find: &str, around: Around
         readiness: around.readiness,
         window: plan.windows.get(window).map_or("", |window| &window.label),
         windows: plan.windows.iter().map(|window| &*window.label).collect(),
-        columns: columns().map(|i| Column { id: i.name, unit: i.unit, instant: i.instant, about: i.about }).collect(),
+        columns: columns().map(|i| Column { id: i.name, unit: i.unit, instant: i.instant, about: i.about() }).collect(),
         rows_total: rows.len(),
         rows: rows
             .into_iter()

@@ -3,8 +3,8 @@
 //! An [`Indicator`] is a name, a unit, the labels it may carry and a pure function of a [`View`]: the sums, levels and
 //! histograms of one key in one window at one instant. Nothing here keeps state.
 //!
-//! To add one: write it in the file of its family (or a new one), and name it in that file's list; a new file is one
-//! line in [`FAMILIES`].
+//! To add one: an entry in the file of its family (a new file is one line in [`FAMILIES`]), and its words in
+//! `texts/NAME.md`, whose shape [`Text`] describes. What it is, it says there and only there.
 
 use std::fmt;
 
@@ -16,6 +16,13 @@ use crate::domain::{Key, Millis};
 pub use crate::domain::{Stage, State};
 use crate::plan::{ChannelPlan, Plan};
 
+/// The words of an indicator, by its name.
+macro_rules! text {
+    ($name:literal) => {
+        include_str!(concat!("texts/", $name, ".md"))
+    };
+}
+
 mod flow;
 mod handling;
 mod response;
@@ -23,9 +30,11 @@ mod service;
 mod speed;
 mod staffing;
 mod sums;
+mod text;
 mod volume;
 
 pub use sums::{SumName, WaitHistogram, each_sum, wait_histogram};
+pub use text::{Example, Floor, Rule, Text, floors, rules};
 
 /// The unit of a value: decides how goals and margins are written and what the metric's name ends in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -144,10 +153,8 @@ pub struct Indicator {
     /// Of this instant: it has no window.
     pub instant: bool,
     pub labels: &'static [Label],
-    /// One sentence, and the formula, in the words of the documentation.
-    pub about: &'static str,
-    /// Where the definition comes from.
-    pub source: &'static str,
+    /// What it means, as [`Text`] reads it.
+    pub text: &'static str,
     /// The value of a key in a window at an instant.
     pub read: fn(&View<'_>, &Labels) -> Reading,
 }
@@ -191,13 +198,23 @@ fn oldest(view: &View<'_>, age: crate::floor::Age, running: i64) -> Reading {
     Reading { value: view.oldest(age).map(Millis::as_seconds), samples: running.max(0) as f64 }
 }
 
+/// A title and the indicators under it.
+pub type Family = (&'static str, &'static [Indicator]);
+
 /// The families, in the order of the documentation.
-const FAMILIES: &[&[Indicator]] =
-    &[speed::FAMILY, service::FAMILY, volume::FAMILY, response::FAMILY, handling::FAMILY, flow::FAMILY, staffing::FAMILY];
+pub const FAMILIES: &[Family] = &[
+    ("Speed of answer", speed::FAMILY),
+    ("Service level and abandonment", service::FAMILY),
+    ("Volume and what is open", volume::FAMILY),
+    ("Response and resolution", response::FAMILY),
+    ("Handling", handling::FAMILY),
+    ("Flow", flow::FAMILY),
+    ("Staffing", staffing::FAMILY),
+];
 
 /// Every indicator, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Indicator> + Clone {
-    FAMILIES.iter().copied().flatten()
+    FAMILIES.iter().flat_map(|(_, indicators)| indicators.iter())
 }
 
 pub fn find(name: &str) -> Option<&'static Indicator> {
@@ -205,6 +222,11 @@ pub fn find(name: &str) -> Option<&'static Indicator> {
 }
 
 impl Indicator {
+    /// What it is, in one sentence.
+    pub fn about(&self) -> &'static str {
+        text::about(self.text)
+    }
+
     /// Every selection of this indicator that exists for a key: each window, each threshold in `thresholds` (those of
     /// the key's channels), each treatment, state and stage.
     pub fn selectors<'a>(&'static self, plan: &'a Plan, thresholds: &'a [usize]) -> Vec<Selector> {
@@ -259,7 +281,8 @@ mod tests {
         let names: Vec<&str> = all().map(|indicator| indicator.name).collect();
         for indicator in all() {
             assert_eq!(names.iter().filter(|name| **name == indicator.name).count(), 1, "{}", indicator.name);
-            assert!(indicator.about.ends_with('.') && !indicator.source.is_empty(), "{} is not told", indicator.name);
+            let text = Text::of(indicator).unwrap();
+            assert!(text.about.ends_with('.') && text.about == indicator.about(), "{}", indicator.name);
         }
     }
 }

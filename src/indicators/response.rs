@@ -4,31 +4,24 @@ use super::{Clock, Indicator, Label, Labels, Reading, Samples, Unit};
 use crate::board::View;
 use crate::floor::cells::Sum;
 
-const fn mean(name: &'static str, about: &'static str, read: fn(&View<'_>, &Labels) -> Reading) -> Indicator {
+const fn mean(name: &'static str, text: &'static str, read: fn(&View<'_>, &Labels) -> Reading) -> Indicator {
     Indicator {
         name,
         unit: Unit::Seconds,
         samples: Samples::Number,
         instant: false,
         labels: &[Label::Clock],
-        about,
-        source: "the usual definition of digital customer care",
+        text,
         read,
     }
 }
 
 pub(super) const FAMILY: &[Indicator] = &[
-    mean(
-        "first_response_time",
-        "Mean time from arrived to the interaction's first reply that is not automatic (on voice: its assignment).",
-        |view, labels| of(view, labels, Sum::FirstResponseTotal, Sum::FirstResponses),
-    ),
-    mean(
-        "response_time",
-        "Mean time from the first unanswered customer message (the arrival is the first) to the reply that answers it.",
-        |view, labels| of(view, labels, Sum::ResponseTotal, Sum::Responses),
-    ),
-    mean("resolution_time", "Mean time from arrived to the last closing, where that is resolved.", |view, labels| {
+    mean("first_response_time", text!("first_response_time"), |view, labels| {
+        of(view, labels, Sum::FirstResponseTotal, Sum::FirstResponses)
+    }),
+    mean("response_time", text!("response_time"), |view, labels| of(view, labels, Sum::ResponseTotal, Sum::Responses)),
+    mean("resolution_time", text!("resolution_time"), |view, labels| {
         of(view, labels, Sum::ResolutionTotal, Sum::Resolutions)
     }),
 ];

@@ -7,48 +7,26 @@ use crate::floor::cells::{Beyond, Cell, Served, Sum};
 const fn ratio(
     name: &'static str,
     labels: &'static [Label],
-    about: &'static str,
-    source: &'static str,
+    text: &'static str,
     read: fn(&View<'_>, &Labels) -> Reading,
 ) -> Indicator {
-    Indicator { name, unit: Unit::Ratio, samples: Samples::Number, instant: false, labels, about, source, read }
+    Indicator { name, unit: Unit::Ratio, samples: Samples::Number, instant: false, labels, text, read }
 }
 
 pub(super) const FAMILY: &[Indicator] = &[
-    ratio(
-        "service_level",
-        &[Label::Threshold, Label::Treatment, Label::Clock],
-        "Share answered within the threshold t. A answered, A_t of them within t, L abandoned, L_t of them within t, \
-         S short abandons: answered A_t/A; offered A_t/(A+L); abandons_met (A_t+L_t)/(A+L); \
-         abandons_ignored A_t/(A+L-L_t); short_excluded A_t/(A+L-S).",
-        "ICMI, the ways to treat abandoned contacts in the service level",
-        service_level,
-    ),
-    ratio(
-        "service_level_live",
-        &[Label::Threshold, Label::Clock],
-        "Share answered within the threshold t, with those who wait longer than t now below the line: A_t/(A+L+W). \
-         What a queue hides where nobody abandons.",
-        "Atalaya; the offered service level with open waits",
-        |view, labels| {
-            let Some(threshold) = labels.threshold.filter(|_| labels.clock == Clock::Elapsed) else {
-                return Reading::default();
-            };
-            let waiting = view.level_at_end(Cell::beyond(threshold, Beyond::Waiting));
-            let [answered, within, abandoned, ..] = served(view, threshold);
-            Reading::ratio(within, answered + abandoned + waiting)
-        },
-    ),
-    ratio(
-        "abandonment",
-        &[],
-        "Share of the offered who left before an answer, without short abandons: (L-S)/(A+L-S).",
-        "COPC, ICMI: abandonment rate less short abandons",
-        |view, _| {
-            let lost = view.sum(Sum::Abandoned) - view.sum(Sum::ShortAbandoned);
-            Reading::ratio(lost, view.sum(Sum::Answered) + lost)
-        },
-    ),
+    ratio("service_level", &[Label::Threshold, Label::Treatment, Label::Clock], text!("service_level"), service_level),
+    ratio("service_level_live", &[Label::Threshold, Label::Clock], text!("service_level_live"), |view, labels| {
+        let Some(threshold) = labels.threshold.filter(|_| labels.clock == Clock::Elapsed) else {
+            return Reading::default();
+        };
+        let waiting = view.level_at_end(Cell::beyond(threshold, Beyond::Waiting));
+        let [answered, within, abandoned, ..] = served(view, threshold);
+        Reading::ratio(within, answered + abandoned + waiting)
+    }),
+    ratio("abandonment", &[], text!("abandonment"), |view, _| {
+        let lost = view.sum(Sum::Abandoned) - view.sum(Sum::ShortAbandoned);
+        Reading::ratio(lost, view.sum(Sum::Answered) + lost)
+    }),
 ];
 
 fn served(view: &View<'_>, threshold: usize) -> [i64; 5] {

@@ -122,7 +122,7 @@ fn indicator_families(plan: &Plan, readings: &[(Key, Selector, f64)]) -> Vec<Met
     metrics
         .into_values()
         .map(|(indicator, metrics)| {
-            let help = if indicator.about.is_empty() { indicator.name } else { indicator.about };
+            let help = indicator.about();
             family(metric_name(indicator), help.to_owned(), MetricType::GAUGE, metrics)
         })
         .collect()
