@@ -11,9 +11,8 @@ use super::node::{Kind, Node};
 use super::ranges::{self, Around, Said};
 use super::reader::{Fields, Mark, Report, did_you_mean, duration, text, whole, word};
 use super::scopes::Scopes;
-use crate::domain::{Millis, Scope};
+use crate::domain::{Calendar, Millis, Scope, Shift};
 use crate::indicators::{self, Clock, Indicator, Label, Samples, Stage, State, Treatment};
-use crate::matrix::calendar::{Calendar, Shift};
 use crate::matrix::{Level, NoData, Per, Recover, Row};
 use crate::plan::WindowKind;
 

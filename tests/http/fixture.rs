@@ -2,10 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use atalaya::domain::{Key, Millis, Scope, Timestamp};
+use atalaya::domain::{Calendar, Key, Millis, Scope, Timestamp};
 use atalaya::http::{self, SharedReadiness, Site};
 use atalaya::indicators::{self, Clock, Label, Labels, Reading, Selector, Stage, State, Treatment, Unit};
-use atalaya::matrix::calendar::Calendar;
 use atalaya::matrix::engine::{OpenCase, Reason, Transition};
 use atalaya::matrix::{Bounds, Language, Level, Matrix, NoData, Per, Range, Recover, Row};
 use atalaya::pipeline::{SumName, WaitHistogram};

@@ -4,9 +4,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::Case;
-use crate::domain::{Key, Rollup, Timestamp};
+use crate::domain::{Key, Rollup, Stretch, Timestamp};
 use crate::indicators::{self, Label, Labels, Selector, State};
-use crate::matrix::calendar::Stretch;
 use crate::matrix::{Matrix, Per, Row, Sides};
 use crate::plan::{Plan, WindowKind};
 
