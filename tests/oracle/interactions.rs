@@ -314,10 +314,11 @@ impl Walk<'_> {
     fn wait_in(&mut self, at: i64, queue: &str, channel: Option<&str>) {
         let channel = channel.map(str::to_owned).or_else(|| self.place.channel.clone());
         let place = Place { queue: Some(queue.to_owned()), channel };
-        for arrival in &mut self.facts.arrivals {
-            arrival.place.queue.get_or_insert(queue.to_owned());
+        let mut triage = None;
+        for arrival in self.facts.arrivals.iter_mut().filter(|arrival| arrival.place.queue.is_none()) {
+            arrival.place.queue = Some(queue.to_owned());
+            triage = Some(arrival.clone());
         }
-        let triage = self.arrived.filter(|_| self.place.queue.is_none());
         if self.waiting.is_some() && place == self.place {
             // "To the same queue and channel before the answer keeps the clock": nor is it queued a second time.
             return;
@@ -326,9 +327,9 @@ impl Walk<'_> {
         // CHOICE: an agent's work on it ends with its leaving: each leg is a contact of its own, known at that moment.
         self.end_work(at);
         self.place = place;
-        if let (Some(from), Some(arrival)) = (triage, self.facts.arrivals.first()) {
+        if let Some(arrival) = triage {
             // "So does its `triage`": where the arrival counts.
-            self.stage("triage", arrival.place.clone(), at, at - from);
+            self.stage("triage", arrival.place, at, at - arrival.at);
         }
         self.start_wait(at);
     }
