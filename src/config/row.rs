@@ -246,12 +246,6 @@ fn labels(fields: &Fields<'_>, indicator: &Indicator, report: &mut Report) -> La
             Label::Clock => {
                 let words: Vec<_> = Clock::ALL.iter().map(|c| (c.name(), *c)).collect();
                 labels.clock = node.and_then(|node| word(node, key, &words, report)).unwrap_or_default();
-                if labels.clock == Clock::Open
-                    && let Some(node) = node
-                {
-                    let what = "`clock: open` is accepted and not measured by this version: the row has no value";
-                    report.warning(node.at, what, "leave it out to measure on the customer's clock");
-                }
             }
             Label::Stage => {
                 let words: Vec<_> = Stage::ALL.iter().map(|s| (s.name(), *s)).collect();

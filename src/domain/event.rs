@@ -182,6 +182,16 @@ impl State {
     }
 }
 
+/// On whose clock a duration runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Clock {
+    /// The customer's: every second counts.
+    #[default]
+    Elapsed,
+    /// The desk's: only the channel's hours count.
+    Open,
+}
+
 /// `stage`: a step of an interaction's way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -196,15 +206,8 @@ pub enum Stage {
 }
 
 impl Stage {
-    pub const ALL: &'static [Stage] = &[
-        Stage::Triage,
-        Stage::Queue,
-        Stage::Reply,
-        Stage::Handling,
-        Stage::Customer,
-        Stage::Parked,
-        Stage::Wrapup,
-    ];
+    pub const ALL: &'static [Stage] =
+        &[Stage::Triage, Stage::Queue, Stage::Reply, Stage::Handling, Stage::Customer, Stage::Parked, Stage::Wrapup];
 
     pub fn name(self) -> &'static str {
         match self {

@@ -11,7 +11,8 @@ mod time;
 
 pub use calendar::{Calendar, HORIZON, Shift, Stretch};
 pub use event::{
-    AgentClass, AgentPlaces, AgentSnapshot, Body, Event, InteractionEvent, Outcome, PairEntry, ReopenedBy, Stage, State,
+    AgentClass, AgentPlaces, AgentSnapshot, Body, Clock, Event, InteractionEvent, Outcome, PairEntry, ReopenedBy,
+    Stage, State,
 };
 pub use key::{Key, Rollup};
 pub use open_time::OpenTime;

@@ -261,7 +261,8 @@ mod tests {
                     let calendar = calendar(zone, &shifts, holidays);
                     let map = OpenTime::new(&calendar);
                     let midnight = change.checked_sub(jiff::Span::new().days(2)).unwrap().at(0, 0, 0, 0);
-                    let start = Timestamp(midnight.to_zoned(calendar.zone.clone()).unwrap().timestamp().as_millisecond());
+                    let start =
+                        Timestamp(midnight.to_zoned(calendar.zone.clone()).unwrap().timestamp().as_millisecond());
                     let mut open = Millis::ZERO;
                     for minute in 0..5 * 24 * 60 {
                         let now = start + Millis(minute * MINUTE);
@@ -280,7 +281,8 @@ mod tests {
     #[test]
     fn far_from_the_known_jumps_it_still_never_falls() {
         let map = OpenTime::new(&calendar("Europe/Madrid", &daily(480, 1200), &["2026-12-25"]));
-        let years = [Timestamp::MIN, at("1850-01-01T00:00:00Z"), at("1970-01-01T00:00:00Z"), at("2200-01-01T00:00:00Z")];
+        let years =
+            [Timestamp::MIN, at("1850-01-01T00:00:00Z"), at("1970-01-01T00:00:00Z"), at("2200-01-01T00:00:00Z")];
         for year in years {
             let days = (0..800).map(|day| map.at(year + Millis(day * DAY / 2)));
             assert!(days.collect::<Vec<_>>().is_sorted(), "{year}");

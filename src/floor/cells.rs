@@ -9,7 +9,7 @@
 //!
 //! All three can be added, taken back and merged in any order.
 
-use crate::domain::{Millis, Stage, State};
+use crate::domain::{Clock, Millis, Stage, State};
 
 /// One integer of a pane. Sums sort before levels, levels before buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,14 +90,14 @@ pub enum Beyond {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Histogram {
-    Wait,
+    Wait(Clock),
     Stage(Stage),
 }
 
 impl Histogram {
     const fn number(self) -> u32 {
         match self {
-            Histogram::Wait => 0,
+            Histogram::Wait(clock) => clock as u32,
             Histogram::Stage(stage) => 2 + stage as u32,
         }
     }
@@ -111,6 +111,9 @@ pub const PANE: Millis = Millis(10_000);
 
 const PER_THRESHOLD_SUMS: u32 = 0x100;
 const PER_THRESHOLD_LEVELS: u32 = 0x100;
+/// What a sum or a level lies apart from its twin on the desk's clock, and from those by map of open time.
+const OPEN: u32 = 0x0100_0000;
+const BY_MAP: u32 = 0x0200_0000;
 
 impl Cell {
     /// The first of each kind. Those of one kind follow each other.
@@ -150,6 +153,24 @@ impl Cell {
 
     pub const fn beyond(threshold: usize, beyond: Beyond) -> Cell {
         Cell(LEVEL + PER_THRESHOLD_LEVELS + (threshold as u32 * 2 + beyond as u32) * 2)
+    }
+
+    /// The same on a clock: sums of samples and of their lengths, and what depends on a threshold.
+    pub const fn on(self, clock: Clock) -> Cell {
+        match clock {
+            Clock::Elapsed => self,
+            Clock::Open => Cell(self.0 + OPEN),
+        }
+    }
+
+    /// How many wait in the channels of a map of open time, an index of [`crate::plan::Plan::open_times`].
+    pub const fn waiting_on(map: usize) -> Cell {
+        Cell(LEVEL + BY_MAP + map as u32 * 2)
+    }
+
+    /// Of the same waits: Σ of their starts in open time. Read as a total of all time, as [`Sum::WaitStarts`].
+    pub const fn wait_starts_on(map: usize) -> Cell {
+        Cell(BY_MAP + map as u32)
     }
 
     pub const fn bucket(histogram: Histogram, bucket: u16) -> Cell {

@@ -28,14 +28,15 @@
 //! messages end there, counted in nothing but `expired`. Any later event of life opens it again from that event on,
 //! without a wait of its own.
 
-use super::cells::{Beyond, Cell, EPOCH, Histogram, Level, Served, Sum, hdr};
+use super::cells::{Beyond, Cell, Level, Sum};
 use super::contact::Contact;
 use super::contribution::{Age, Contribution, EVERY_KEY, PAIR_AND_QUEUE, Sink, Target, What};
-use super::emit::{add, age, count, span, step};
+use super::emit::{add, age, span, step};
 use super::moment::{Kind, Moment};
 use super::names::{Measured, Names};
 use super::stages::Stages;
-use crate::domain::{Millis, Outcome, ReopenedBy, Stage};
+use super::wait::{Wait, Waited};
+use crate::domain::{Clock, Millis, OpenTime, Outcome, ReopenedBy, Stage, Timestamp};
 use crate::plan::{AnswerOn, Plan};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -47,27 +48,21 @@ enum Life {
     Expired,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Wait {
-    start: i64,
-    place: u32,
-    /// When an agent took it.
-    taken: Option<i64>,
-}
-
 /// A closing with the outcome `resolved`.
 #[derive(Clone, Copy, Debug)]
 struct Resolution {
     at: i64,
     place: u32,
-    length: i64,
+    arrived: i64,
 }
 
 impl Resolution {
-    fn count(self, weight: i64, mut emit: impl FnMut(Contribution)) {
+    fn count(self, weight: i64, context: &Context<'_>, mut emit: impl FnMut(Contribution)) {
         let target = Target::Place(self.place, EVERY_KEY);
-        for (sum, weight) in [(Sum::Resolutions, weight), (Sum::ResolutionTotal, weight * self.length)] {
-            emit(Contribution { at: self.at, target, what: What::Add(Cell::sum(sum)), weight });
+        for (clock, length) in context.lengths(self.place, self.arrived, self.at) {
+            for (sum, weight) in [(Sum::Resolutions, weight), (Sum::ResolutionTotal, weight * length)] {
+                emit(Contribution { at: self.at, target, what: What::Add(Cell::sum(sum).on(clock)), weight });
+            }
         }
     }
 }
@@ -108,6 +103,18 @@ pub(super) struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// The desk's clock in a place, by its number, where it is kept.
+    pub fn desk(&self, place: u32) -> Option<(usize, &OpenTime)> {
+        let map = self.names.channel_of(place).open?;
+        Some((map, self.plan.open_times.get(map)?))
+    }
+
+    /// How long it was from `from` to `to`, on each clock that is kept in a place.
+    pub fn lengths(&self, place: u32, from: i64, to: i64) -> impl Iterator<Item = (Clock, i64)> + use<> {
+        let open = self.desk(place).map(|(_, desk)| (Clock::Open, desk.between(Timestamp(from), Timestamp(to)).0));
+        [(Clock::Elapsed, to - from)].into_iter().chain(open)
+    }
+
     pub fn end_stage(&mut self, stage: Stage, place: u32, now: i64, length: i64, out: &mut impl Sink) {
         self.stages.end(stage, place, now, length, self.names, out);
     }
@@ -323,61 +330,44 @@ impl Fold {
         if self.life != Life::Open {
             self.open(now, out);
         }
-        self.start_wait(now, place, out);
+        self.start_wait(now, place, context, out);
     }
 
-    fn start_wait(&mut self, now: i64, place: u32, out: &mut impl Sink) {
-        self.wait = Some(Wait { start: now, place, taken: None });
+    fn start_wait(&mut self, now: i64, place: u32, context: &Context<'_>, out: &mut impl Sink) {
+        self.wait = Some(Wait::begin(now, place, context, out));
         self.customers_turn = None;
-        add(out, now, place, Cell::sum(Sum::Queued), 1);
-        add(out, now, place, Cell::sum(Sum::WaitStarts), now - EPOCH);
-        step(out, now, place, Cell::level(Level::Waiting), 1);
-        age(out, now, place, Age::Wait, now, 1);
     }
 
-    /// Ends the wait, whatever it ends in. Returns it.
-    fn end_wait(&mut self, now: i64, context: &Context<'_>, out: &mut impl Sink) -> Option<Wait> {
-        let wait = self.wait.take()?;
-        add(out, now, wait.place, Cell::sum(Sum::WaitStarts), EPOCH - wait.start);
-        step(out, now, wait.place, Cell::level(Level::Waiting), -1);
-        age(out, now, wait.place, Age::Wait, wait.start, -1);
-        for &Measured { threshold, within, mask } in context.names.thresholds_of(wait.place) {
-            span(out, wait.start + within, now, wait.place, mask, Cell::beyond(threshold, Beyond::Waiting));
-        }
-        Some(wait)
+    /// Ends the wait, whatever it ends in. Returns what it was.
+    fn end_wait(&mut self, now: i64, context: &Context<'_>, out: &mut impl Sink) -> Option<Waited> {
+        Some(self.wait.take()?.end(now, context, out))
     }
 
     fn answer(&mut self, now: i64, context: &Context<'_>, out: &mut impl Sink) {
-        let Some(wait) = self.end_wait(now, context, out) else { return };
-        let length = now - wait.start;
+        let Some(waited) = self.end_wait(now, context, out) else { return };
+        waited.answered(now, context, out);
         if let Some(contact) = &mut self.contact {
             contact.answered(now);
-        }
-        add(out, now, wait.place, Cell::sum(Sum::Answered), 1);
-        add(out, now, wait.place, Cell::sum(Sum::WaitTotal), length);
-        add(out, now, wait.place, Cell::bucket(Histogram::Wait, hdr::bucket(length)), 1);
-        for &Measured { threshold, within, mask } in context.names.thresholds_of(wait.place) {
-            let mut count = |served| count(out, now, wait.place, mask, Cell::served(threshold, served));
-            count(Served::Answered);
-            if length <= within {
-                count(Served::AnsweredWithin);
-            }
         }
     }
 
     /// The agent wrote (or, on voice, was connected): answers the messages that stand.
-    fn respond(&mut self, now: i64, out: &mut impl Sink) {
+    fn respond(&mut self, now: i64, context: &Context<'_>, out: &mut impl Sink) {
         let Some(place) = self.place else { return };
         if !self.replied {
             self.replied = true;
             if let Some(arrived) = self.arrived {
-                add(out, now, place, Cell::sum(Sum::FirstResponses), 1);
-                add(out, now, place, Cell::sum(Sum::FirstResponseTotal), now - arrived);
+                for (clock, length) in context.lengths(place, arrived, now) {
+                    add(out, now, place, Cell::sum(Sum::FirstResponses).on(clock), 1);
+                    add(out, now, place, Cell::sum(Sum::FirstResponseTotal).on(clock), length);
+                }
             }
         }
         if let Some(start) = self.unanswered {
-            add(out, now, place, Cell::sum(Sum::Responses), 1);
-            add(out, now, place, Cell::sum(Sum::ResponseTotal), now - start);
+            for (clock, length) in context.lengths(place, start, now) {
+                add(out, now, place, Cell::sum(Sum::Responses).on(clock), 1);
+                add(out, now, place, Cell::sum(Sum::ResponseTotal).on(clock), length);
+            }
             self.settle_message(now, out);
         }
     }
@@ -398,7 +388,7 @@ impl Fold {
         }
         if self.answers_on(context.names) == AnswerOn::Assigned {
             self.answer(now, context, out);
-            self.respond(now, out);
+            self.respond(now, context, out);
         }
     }
 
@@ -416,10 +406,10 @@ impl Fold {
             if let Some(contact) = &mut self.contact {
                 contact.customers_turn(now, true);
             }
-            self.respond(now, out);
+            self.respond(now, context, out);
         } else if self.replied {
             // Words during a call: its first reply was the assignment.
-            self.respond(now, out);
+            self.respond(now, context, out);
         }
     }
 
@@ -442,21 +432,8 @@ impl Fold {
         if self.life != Life::Open {
             return;
         }
-        if let Some(wait) = self.end_wait(now, context, out) {
-            let length = now - wait.start;
-            let short = length <= context.plan.short_abandon.0;
-            add(out, now, wait.place, Cell::sum(Sum::Abandoned), 1);
-            add(out, now, wait.place, Cell::sum(Sum::ShortAbandoned), i64::from(short));
-            for &Measured { threshold, within, mask } in context.names.thresholds_of(wait.place) {
-                let mut count = |served| count(out, now, wait.place, mask, Cell::served(threshold, served));
-                count(Served::Abandoned);
-                if length <= within {
-                    count(Served::AbandonedWithin);
-                }
-                if short {
-                    count(Served::ShortAbandoned);
-                }
-            }
+        if let Some(waited) = self.end_wait(now, context, out) {
+            waited.abandoned(now, context, out);
         }
         self.leave(now, context, out);
         self.drop_work();
@@ -466,8 +443,8 @@ impl Fold {
     fn close(&mut self, now: i64, outcome: Outcome, context: &mut Context<'_>, out: &mut impl Sink) {
         let (Life::Open, Some(place)) = (self.life, self.place) else { return };
         add(out, now, place, Cell::sum(Sum::Closed), 1);
-        if let Some(wait) = self.end_wait(now, context, out) {
-            add(out, now, wait.place, Cell::sum(Sum::ClosedUnanswered), 1);
+        if let Some(waited) = self.end_wait(now, context, out) {
+            add(out, now, waited.place, Cell::sum(Sum::ClosedUnanswered), 1);
         }
         self.end_contact(now, context, out);
         self.leave(now, context, out);
@@ -475,11 +452,11 @@ impl Fold {
         self.life = Life::Over;
         // Its last closing counts: an earlier one does not any more.
         if let Some(before) = self.resolution.take() {
-            before.count(-1, |contribution| out.revise(contribution));
+            before.count(-1, context, |contribution| out.revise(contribution));
         }
         if let (Outcome::Resolved, Some(arrived)) = (outcome, self.arrived) {
-            let resolution = Resolution { at: now, place, length: now - arrived };
-            resolution.count(1, |contribution| out.put(contribution));
+            let resolution = Resolution { at: now, place, arrived };
+            resolution.count(1, context, |contribution| out.put(contribution));
             self.resolution = Some(resolution);
         }
     }
@@ -498,7 +475,7 @@ impl Fold {
             self.owe(now, now, out);
         }
         if self.wait.is_none() && context.names.at(place).queue.is_some() {
-            self.start_wait(now, place, out);
+            self.start_wait(now, place, context, out);
         }
     }
 

@@ -36,6 +36,7 @@ mod moment;
 mod names;
 mod stages;
 mod store;
+mod wait;
 
 pub use batch::{Batch, KeyDelta};
 pub use contribution::Age;

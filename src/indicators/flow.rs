@@ -21,11 +21,7 @@ pub(super) const FAMILY: &[Indicator] = &[
         None => Reading::default(),
     }),
     stage("stage_time_p90", Unit::Seconds, Samples::Number, text!("stage_time_p90"), |view, labels| {
-        let read = labels.stage.and_then(|stage| view.quantile(Histogram::Stage(stage), 900));
-        read.map_or_else(Reading::default, |(value, samples)| Reading {
-            value: Some(value.as_seconds()),
-            samples: samples as f64,
-        })
+        labels.stage.map_or_else(Reading::default, |stage| Reading::quantile(view, Histogram::Stage(stage), 900))
     }),
     stage("stage_share", Unit::Ratio, Samples::Seconds, text!("stage_share"), |view, labels| {
         let Some(stage) = labels.stage else { return Reading::default() };
