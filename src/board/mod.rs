@@ -164,12 +164,12 @@ impl Board {
     }
 
     /// The figures of a key over a window (`None`: of this instant only). A key never seen has none.
-    pub fn view(&mut self, key: &Key, window: Option<usize>) -> Option<View<'_>> {
+    pub fn view<'a>(&'a mut self, key: &'a Key, window: Option<usize>) -> Option<View<'a>> {
         let index = *self.keys.get(key)?;
         let open_from = self.open_from();
         let state = self.states.get_mut(index)?;
         state.slide(&self.edges, open_from);
-        Some(View::new(&self.plan, state, &self.edges, self.now, window))
+        Some(View::new(self, key, self.states.get(index)?, window))
     }
 
     /// The start of the pane that the instant just before now lies in.

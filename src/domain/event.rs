@@ -182,6 +182,46 @@ impl State {
     }
 }
 
+/// On whose clock a duration runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Clock {
+    /// The customer's: every second counts.
+    #[default]
+    Elapsed,
+    /// The desk's: only the channel's hours count.
+    Open,
+}
+
+/// `stage`: a step of an interaction's way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Stage {
+    Triage,
+    Queue,
+    Reply,
+    Handling,
+    Customer,
+    Parked,
+    Wrapup,
+}
+
+impl Stage {
+    pub const ALL: &'static [Stage] =
+        &[Stage::Triage, Stage::Queue, Stage::Reply, Stage::Handling, Stage::Customer, Stage::Parked, Stage::Wrapup];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Triage => "triage",
+            Stage::Queue => "queue",
+            Stage::Reply => "reply",
+            Stage::Handling => "handling",
+            Stage::Customer => "customer",
+            Stage::Parked => "parked",
+            Stage::Wrapup => "wrapup",
+        }
+    }
+}
+
 impl From<AgentClass> for State {
     fn from(class: AgentClass) -> State {
         match class {

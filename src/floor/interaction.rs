@@ -28,12 +28,16 @@
 //! messages end there, counted in nothing but `expired`. Any later event of life opens it again from that event on,
 //! without a wait of its own.
 
-use super::cells::{Beyond, Cell, EPOCH, Histogram, Level, Served, Sum, hdr};
+use super::cells::{Beyond, Cell, Level, Sum};
+use super::contact::Contact;
 use super::contribution::{Age, Contribution, EVERY_KEY, PAIR_AND_QUEUE, Sink, Target, What};
+use super::emit::{add, age, span, step};
 use super::moment::{Kind, Moment};
 use super::names::{Measured, Names};
-use crate::domain::{Millis, Outcome, ReopenedBy};
-use crate::plan::{AnswerOn, Handling, Plan};
+use super::stages::Stages;
+use super::wait::{Wait, Waited};
+use crate::domain::{Clock, Millis, OpenTime, Outcome, ReopenedBy, Stage, Timestamp};
+use crate::plan::{AnswerOn, Plan};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 enum Life {
@@ -44,56 +48,21 @@ enum Life {
     Expired,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Wait {
-    start: i64,
-    place: u32,
-}
-
-/// One agent's work on it, from assignment to transfer or close.
-#[derive(Clone, Copy, Debug)]
-struct Contact {
-    agent: u64,
-    place: u32,
-    start: i64,
-    /// Work done up to `since`.
-    worked: i64,
-    /// When the running stretch of work began; `None` while parked or the customer's turn.
-    since: Option<i64>,
-    parked: bool,
-    customers_turn: bool,
-    /// When after-contact work began, and the work done until then.
-    wrapup: Option<(i64, i64)>,
-}
-
 /// A closing with the outcome `resolved`.
 #[derive(Clone, Copy, Debug)]
 struct Resolution {
     at: i64,
     place: u32,
-    length: i64,
+    arrived: i64,
 }
 
 impl Resolution {
-    fn count(self, weight: i64, mut emit: impl FnMut(Contribution)) {
+    fn count(self, weight: i64, context: &Context<'_>, mut emit: impl FnMut(Contribution)) {
         let target = Target::Place(self.place, EVERY_KEY);
-        for (sum, weight) in [(Sum::Resolutions, weight), (Sum::ResolutionTotal, weight * self.length)] {
-            emit(Contribution { at: self.at, target, what: What::Add(Cell::sum(sum)), weight });
-        }
-    }
-}
-
-impl Contact {
-    /// Starts or stops the clock at `now` as the flags say.
-    fn settle(&mut self, now: i64) {
-        let runs = !self.parked && !self.customers_turn;
-        match (self.since, runs) {
-            (Some(since), false) => {
-                self.worked += now - since;
-                self.since = None;
+        for (clock, length) in context.lengths(self.place, self.arrived, self.at) {
+            for (sum, weight) in [(Sum::Resolutions, weight), (Sum::ResolutionTotal, weight * length)] {
+                emit(Contribution { at: self.at, target, what: What::Add(Cell::sum(sum).on(clock)), weight });
             }
-            (None, true) => self.since = Some(now),
-            _ => {}
         }
     }
 }
@@ -115,6 +84,9 @@ pub(super) struct Fold {
     unanswered: Option<i64>,
     replied: bool,
     contact: Option<Contact>,
+    /// Since when it is parked, and since when it is the customer's turn.
+    parked: Option<i64>,
+    customers_turn: Option<i64>,
     /// While the last closing is one.
     resolution: Option<Resolution>,
     /// The last sign of life, and the last event of any kind.
@@ -126,9 +98,35 @@ pub(super) struct Fold {
 pub(super) struct Context<'a> {
     pub plan: &'a Plan,
     pub names: &'a mut Names,
+    /// Of the one interaction that is walked.
+    pub stages: &'a mut Stages,
+}
+
+impl Context<'_> {
+    /// The desk's clock in a place, by its number, where it is kept.
+    pub fn desk(&self, place: u32) -> Option<(usize, &OpenTime)> {
+        let map = self.names.channel_of(place).open?;
+        Some((map, self.plan.open_times.get(map)?))
+    }
+
+    /// How long it was from `from` to `to`, on each clock that is kept in a place.
+    pub fn lengths(&self, place: u32, from: i64, to: i64) -> impl Iterator<Item = (Clock, i64)> + use<> {
+        let open = self.desk(place).map(|(_, desk)| (Clock::Open, desk.between(Timestamp(from), Timestamp(to)).0));
+        [(Clock::Elapsed, to - from)].into_iter().chain(open)
+    }
+
+    pub fn end_stage(&mut self, stage: Stage, place: u32, now: i64, length: i64, out: &mut impl Sink) {
+        self.stages.end(stage, place, now, length, self.names, out);
+    }
 }
 
 impl Fold {
+    /// Before the first event. One interaction at a time is walked in a context.
+    pub fn begin(context: &mut Context<'_>) -> Self {
+        context.stages.clear();
+        Fold::default()
+    }
+
     pub fn is_open(&self) -> bool {
         self.life == Life::Open
     }
@@ -180,20 +178,13 @@ impl Fold {
             }
             Kind::Assigned(agent) => self.assign(now, agent, context, out),
             Kind::Replied { automatic } => self.reply(now, automatic, context, out),
-            Kind::CustomerMessage => self.customer_message(now, out),
-            Kind::Parked | Kind::Resumed => {
-                if let Some(contact) = &mut self.contact {
-                    contact.parked = kind == Kind::Parked;
-                    contact.settle(now);
-                }
-            }
+            Kind::CustomerMessage => self.customer_message(now, context, out),
+            Kind::Parked => self.park(now),
+            Kind::Resumed => self.take_up(now, context, out),
             Kind::Wrapup => {
                 if let Some(contact) = &mut self.contact {
-                    contact.parked = false;
-                    contact.customers_turn = false;
-                    contact.settle(now);
-                    let worked = contact.worked + contact.since.map_or(0, |since| now - since);
-                    contact.wrapup.get_or_insert((now, worked));
+                    contact.wrapup(now);
+                    self.take_up(now, context, out);
                 }
             }
             Kind::Abandoned => self.abandon(now, context, out),
@@ -225,8 +216,8 @@ impl Fold {
         if let Some(place) = self.place {
             add(out, at, place, Cell::sum(Sum::Expired), 1);
         }
-        self.contact = None;
         self.unanswered = None;
+        self.drop_work();
         self.life = Life::Expired;
     }
 
@@ -318,16 +309,17 @@ impl Fold {
 
     fn queue(&mut self, now: i64, place: u32, transfer: bool, context: &mut Context<'_>, out: &mut impl Sink) {
         if transfer {
-            self.end_contact(now, context.names, out);
+            self.end_contact(now, context, out);
         }
         // The wait itself may have begun before its channel was known: it is where the interaction is.
         if self.wait.is_some() && self.place == Some(place) {
             return;
         }
         self.end_wait(now, context, out);
-        self.end_contact(now, context.names, out);
+        self.end_contact(now, context, out);
         if let (Some(channel), Some(arrived)) = (self.unplaced_arrival.take(), self.arrived) {
             let place = context.names.place(context.names.at(place).queue, channel);
+            context.end_stage(Stage::Triage, place, now, now - arrived, out);
             let target = Target::Place(place, PAIR_AND_QUEUE);
             out.revise(Contribution { at: arrived, target, what: What::Add(Cell::sum(Sum::Arrivals)), weight: 1 });
         }
@@ -338,57 +330,44 @@ impl Fold {
         if self.life != Life::Open {
             self.open(now, out);
         }
-        self.start_wait(now, place, out);
+        self.start_wait(now, place, context, out);
     }
 
-    fn start_wait(&mut self, now: i64, place: u32, out: &mut impl Sink) {
-        self.wait = Some(Wait { start: now, place });
-        add(out, now, place, Cell::sum(Sum::Queued), 1);
-        add(out, now, place, Cell::sum(Sum::WaitStarts), now - EPOCH);
-        step(out, now, place, Cell::level(Level::Waiting), 1);
-        age(out, now, place, Age::Wait, now, 1);
+    fn start_wait(&mut self, now: i64, place: u32, context: &Context<'_>, out: &mut impl Sink) {
+        self.wait = Some(Wait::begin(now, place, context, out));
+        self.customers_turn = None;
     }
 
-    /// Ends the wait, whatever it ends in. Returns it.
-    fn end_wait(&mut self, now: i64, context: &Context<'_>, out: &mut impl Sink) -> Option<Wait> {
-        let wait = self.wait.take()?;
-        add(out, now, wait.place, Cell::sum(Sum::WaitStarts), EPOCH - wait.start);
-        step(out, now, wait.place, Cell::level(Level::Waiting), -1);
-        age(out, now, wait.place, Age::Wait, wait.start, -1);
-        for &Measured { threshold, within, mask } in context.names.thresholds_of(wait.place) {
-            span(out, wait.start + within, now, wait.place, mask, Cell::beyond(threshold, Beyond::Waiting));
-        }
-        Some(wait)
+    /// Ends the wait, whatever it ends in. Returns what it was.
+    fn end_wait(&mut self, now: i64, context: &Context<'_>, out: &mut impl Sink) -> Option<Waited> {
+        Some(self.wait.take()?.end(now, context, out))
     }
 
     fn answer(&mut self, now: i64, context: &Context<'_>, out: &mut impl Sink) {
-        let Some(wait) = self.end_wait(now, context, out) else { return };
-        let length = now - wait.start;
-        add(out, now, wait.place, Cell::sum(Sum::Answered), 1);
-        add(out, now, wait.place, Cell::sum(Sum::WaitTotal), length);
-        add(out, now, wait.place, Cell::bucket(Histogram::Wait, hdr::bucket(length)), 1);
-        for &Measured { threshold, within, mask } in context.names.thresholds_of(wait.place) {
-            let mut count = |served| count(out, now, wait.place, mask, Cell::served(threshold, served));
-            count(Served::Answered);
-            if length <= within {
-                count(Served::AnsweredWithin);
-            }
+        let Some(waited) = self.end_wait(now, context, out) else { return };
+        waited.answered(now, context, out);
+        if let Some(contact) = &mut self.contact {
+            contact.answered(now);
         }
     }
 
     /// The agent wrote (or, on voice, was connected): answers the messages that stand.
-    fn respond(&mut self, now: i64, out: &mut impl Sink) {
+    fn respond(&mut self, now: i64, context: &Context<'_>, out: &mut impl Sink) {
         let Some(place) = self.place else { return };
         if !self.replied {
             self.replied = true;
             if let Some(arrived) = self.arrived {
-                add(out, now, place, Cell::sum(Sum::FirstResponses), 1);
-                add(out, now, place, Cell::sum(Sum::FirstResponseTotal), now - arrived);
+                for (clock, length) in context.lengths(place, arrived, now) {
+                    add(out, now, place, Cell::sum(Sum::FirstResponses).on(clock), 1);
+                    add(out, now, place, Cell::sum(Sum::FirstResponseTotal).on(clock), length);
+                }
             }
         }
         if let Some(start) = self.unanswered {
-            add(out, now, place, Cell::sum(Sum::Responses), 1);
-            add(out, now, place, Cell::sum(Sum::ResponseTotal), now - start);
+            for (clock, length) in context.lengths(place, start, now) {
+                add(out, now, place, Cell::sum(Sum::Responses).on(clock), 1);
+                add(out, now, place, Cell::sum(Sum::ResponseTotal).on(clock), length);
+            }
             self.settle_message(now, out);
         }
     }
@@ -399,22 +378,17 @@ impl Fold {
 
     fn assign(&mut self, now: i64, agent: u64, context: &mut Context<'_>, out: &mut impl Sink) {
         let (Life::Open, Some(place)) = (self.life, self.place) else { return };
+        if let Some(wait) = self.wait.as_mut().filter(|wait| wait.taken.is_none()) {
+            wait.taken = Some(now);
+            context.end_stage(Stage::Queue, wait.place, now, now - wait.start, out);
+        }
         if self.contact.is_none_or(|contact| contact.agent != agent) {
-            self.end_contact(now, context.names, out);
-            self.contact = Some(Contact {
-                agent,
-                place,
-                start: now,
-                worked: 0,
-                since: Some(now),
-                parked: false,
-                customers_turn: false,
-                wrapup: None,
-            });
+            self.end_contact(now, context, out);
+            self.contact = Some(Contact::begin(now, agent, place, self.wait.is_some()));
         }
         if self.answers_on(context.names) == AnswerOn::Assigned {
             self.answer(now, context, out);
-            self.respond(now, out);
+            self.respond(now, context, out);
         }
     }
 
@@ -422,28 +396,35 @@ impl Fold {
         let Some(place) = self.place.filter(|_| !automatic && self.life != Life::Unseen) else { return };
         add(out, now, place, Cell::sum(Sum::Replies), 1);
         if self.answers_on(context.names) == AnswerOn::Replied {
-            self.answer(now, context, out);
-            if let Some(contact) = &mut self.contact {
-                contact.customers_turn = contact.wrapup.is_none();
-                contact.settle(now);
+            if let Some((place, taken)) = self.wait.and_then(|wait| Some((wait.place, wait.taken?))) {
+                context.end_stage(Stage::Reply, place, now, now - taken, out);
             }
-            self.respond(now, out);
+            self.answer(now, context, out);
+            if self.life == Life::Open {
+                self.customers_turn.get_or_insert(now);
+            }
+            if let Some(contact) = &mut self.contact {
+                contact.customers_turn(now, true);
+            }
+            self.respond(now, context, out);
         } else if self.replied {
             // Words during a call: its first reply was the assignment.
-            self.respond(now, out);
+            self.respond(now, context, out);
         }
     }
 
-    fn customer_message(&mut self, now: i64, out: &mut impl Sink) {
+    fn customer_message(&mut self, now: i64, context: &mut Context<'_>, out: &mut impl Sink) {
         if self.life != Life::Open {
             return;
         }
         if self.unanswered.is_none() {
             self.owe(now, now, out);
         }
+        if let (Some(since), Some(place)) = (self.customers_turn.take(), self.place) {
+            context.end_stage(Stage::Customer, place, now, now - since, out);
+        }
         if let Some(contact) = &mut self.contact {
-            contact.customers_turn = false;
-            contact.settle(now);
+            contact.customers_turn(now, false);
         }
     }
 
@@ -451,48 +432,36 @@ impl Fold {
         if self.life != Life::Open {
             return;
         }
-        if let Some(wait) = self.end_wait(now, context, out) {
-            let length = now - wait.start;
-            let short = length <= context.plan.short_abandon.0;
-            add(out, now, wait.place, Cell::sum(Sum::Abandoned), 1);
-            add(out, now, wait.place, Cell::sum(Sum::ShortAbandoned), i64::from(short));
-            for &Measured { threshold, within, mask } in context.names.thresholds_of(wait.place) {
-                let mut count = |served| count(out, now, wait.place, mask, Cell::served(threshold, served));
-                count(Served::Abandoned);
-                if length <= within {
-                    count(Served::AbandonedWithin);
-                }
-                if short {
-                    count(Served::ShortAbandoned);
-                }
-            }
+        if let Some(waited) = self.end_wait(now, context, out) {
+            waited.abandoned(now, context, out);
         }
         self.leave(now, context, out);
-        self.contact = None;
+        self.drop_work();
         self.life = Life::Over;
     }
 
     fn close(&mut self, now: i64, outcome: Outcome, context: &mut Context<'_>, out: &mut impl Sink) {
         let (Life::Open, Some(place)) = (self.life, self.place) else { return };
         add(out, now, place, Cell::sum(Sum::Closed), 1);
-        if let Some(wait) = self.end_wait(now, context, out) {
-            add(out, now, wait.place, Cell::sum(Sum::ClosedUnanswered), 1);
+        if let Some(waited) = self.end_wait(now, context, out) {
+            add(out, now, waited.place, Cell::sum(Sum::ClosedUnanswered), 1);
         }
-        self.end_contact(now, context.names, out);
+        self.end_contact(now, context, out);
         self.leave(now, context, out);
+        self.drop_work();
         self.life = Life::Over;
         // Its last closing counts: an earlier one does not any more.
         if let Some(before) = self.resolution.take() {
-            before.count(-1, |contribution| out.revise(contribution));
+            before.count(-1, context, |contribution| out.revise(contribution));
         }
         if let (Outcome::Resolved, Some(arrived)) = (outcome, self.arrived) {
-            let resolution = Resolution { at: now, place, length: now - arrived };
-            resolution.count(1, |contribution| out.put(contribution));
+            let resolution = Resolution { at: now, place, arrived };
+            resolution.count(1, context, |contribution| out.put(contribution));
             self.resolution = Some(resolution);
         }
     }
 
-    fn reopen(&mut self, now: i64, by: ReopenedBy, context: &Context<'_>, out: &mut impl Sink) {
+    fn reopen(&mut self, now: i64, by: ReopenedBy, context: &mut Context<'_>, out: &mut impl Sink) {
         let Some(place) = self.place else { return };
         if self.life == Life::Over {
             self.open(now, out);
@@ -501,56 +470,45 @@ impl Fold {
             return;
         }
         // Where it is open still, its closing is missing.
-        self.end_contact(now, context.names, out);
+        self.end_contact(now, context, out);
         if self.unanswered.is_none() {
             self.owe(now, now, out);
         }
         if self.wait.is_none() && context.names.at(place).queue.is_some() {
-            self.start_wait(now, place, out);
+            self.start_wait(now, place, context, out);
         }
     }
 
-    fn end_contact(&mut self, now: i64, names: &Names, out: &mut impl Sink) {
-        let Some(mut contact) = self.contact.take() else { return };
-        contact.parked = true;
-        contact.settle(now);
-        let elapsed = self.place.is_some_and(|place| names.channel_of(place).handling == Handling::Elapsed);
-        let length = if elapsed { now - contact.start } else { contact.worked };
-        add(out, now, contact.place, Cell::sum(Sum::Contacts), 1);
-        add(out, now, contact.place, Cell::sum(Sum::HandleTotal), length);
-        if let Some((wrapup, worked)) = contact.wrapup {
-            let length = if elapsed { now - wrapup } else { contact.worked - worked };
-            add(out, now, contact.place, Cell::sum(Sum::Wrapups), 1);
-            add(out, now, contact.place, Cell::sum(Sum::WrapupTotal), length);
+    /// What was begun and is broken off is no sample.
+    fn drop_work(&mut self) {
+        self.contact = None;
+        self.parked = None;
+        self.customers_turn = None;
+    }
+
+    fn park(&mut self, now: i64) {
+        if self.life != Life::Open {
+            return;
+        }
+        self.parked.get_or_insert(now);
+        if let Some(contact) = &mut self.contact {
+            contact.park(now, true);
         }
     }
-}
 
-/// A place without a queue has no pair and no queue key: [`EVERY_KEY`] leaves them out by itself.
-fn add(out: &mut impl Sink, at: i64, place: u32, cell: Cell, weight: i64) {
-    if weight != 0 {
-        out.put(Contribution { at, target: Target::Place(place, EVERY_KEY), what: What::Add(cell), weight });
-    }
-}
-
-fn step(out: &mut impl Sink, at: i64, place: u32, cell: Cell, weight: i64) {
-    out.put(Contribution { at, target: Target::Place(place, EVERY_KEY), what: What::Step(cell), weight });
-}
-
-/// A level that holds during `[from, to)`, if that is not empty, in some keys of the place.
-fn span(out: &mut impl Sink, from: i64, to: i64, place: u32, mask: u8, cell: Cell) {
-    if from < to {
-        for (at, weight) in [(from, 1), (to, -1)] {
-            out.put(Contribution { at, target: Target::Place(place, mask), what: What::Step(cell), weight });
+    fn take_up(&mut self, now: i64, context: &mut Context<'_>, out: &mut impl Sink) {
+        if let Some(contact) = &mut self.contact {
+            contact.park(now, false);
+        }
+        if let (Some(since), Some(place)) = (self.parked.take(), self.place) {
+            context.end_stage(Stage::Parked, place, now, now - since, out);
         }
     }
-}
 
-/// One more in a sum of some keys of the place.
-fn count(out: &mut impl Sink, at: i64, place: u32, mask: u8, cell: Cell) {
-    out.put(Contribution { at, target: Target::Place(place, mask), what: What::Add(cell), weight: 1 });
-}
-
-fn age(out: &mut impl Sink, at: i64, place: u32, age: Age, start: i64, weight: i64) {
-    out.put(Contribution { at, target: Target::Place(place, EVERY_KEY), what: What::Age(age, start), weight });
+    fn end_contact(&mut self, now: i64, context: &mut Context<'_>, out: &mut impl Sink) {
+        self.take_up(now, context, out);
+        if let Some(contact) = self.contact.take() {
+            contact.end(now, self.place, context, out);
+        }
+    }
 }

@@ -25,15 +25,19 @@ mod agent;
 mod batch;
 pub mod cells;
 mod combine;
+mod contact;
 mod contribution;
+mod emit;
 mod event_id;
 mod held;
 mod identities;
 mod interaction;
 mod moment;
 mod names;
+mod stages;
 mod starts;
 mod store;
+mod wait;
 
 pub use batch::{Batch, KeyDelta};
 pub use contribution::Age;
@@ -48,6 +52,7 @@ use identities::Identities;
 use interaction::{Context, Fold};
 use moment::{Kind, Moment};
 use names::Names;
+use stages::Stages;
 use store::Interactions;
 
 /// What became of an event.
@@ -117,6 +122,7 @@ pub struct Floor {
     clock: i64,
     stream_time: Option<i64>,
     counters: Counters,
+    stages: Stages,
     scratch: Scratch,
 }
 
@@ -202,6 +208,7 @@ impl Floor {
             clock: Timestamp::MIN.0,
             stream_time: None,
             counters: Counters::default(),
+            stages: Stages::default(),
             scratch: Scratch::default(),
             plan,
         }
@@ -257,7 +264,7 @@ impl Floor {
         }
         let event_id = EventId::of(id);
         let slot = known.unwrap_or_else(|| self.interactions.insert(whose));
-        let Floor { plan, names, interactions, combiner, counters, scratch, clock, .. } = self;
+        let Floor { plan, names, interactions, combiner, counters, stages, scratch, clock, .. } = self;
         let Some(held) = interactions.get_mut(slot) else { return Taken::NoEffect };
         if held.moments.iter().any(|moment| moment.id() == event_id) {
             return Taken::Duplicate;
@@ -279,8 +286,8 @@ impl Floor {
             // Doubling would waste what is scarce where there are millions.
             held.moments.reserve_exact((held.moments.len() / 2).clamp(4, 64));
         }
-        let mut context = Context { plan, names };
-        let mut fold = Fold::default();
+        let mut context = Context { plan, names, stages };
+        let mut fold = Fold::begin(&mut context);
         // A late arrival says of what came before it where and since when it was.
         let simple = at == held.moments.len() && (at == 0 || !matches!(moment.kind(), Kind::Arrived(_)));
         let mut tail = if simple {
@@ -305,7 +312,7 @@ impl Floor {
             }
             fold.finish(&mut context, old);
             held.moments.insert(at, moment);
-            fold = Fold::default();
+            fold = Fold::begin(&mut context);
             for other in &held.moments {
                 fold.step(other, &mut context, new);
             }
@@ -334,9 +341,9 @@ impl Floor {
 
     /// Until when a late event of it is taken.
     fn held_until(&mut self, slot: u32) -> i64 {
-        let Floor { plan, names, interactions, .. } = self;
-        let mut fold = Fold::default();
-        let mut context = Context { plan, names };
+        let Floor { plan, names, interactions, stages, .. } = self;
+        let mut context = Context { plan, names, stages };
+        let mut fold = Fold::begin(&mut context);
         for moment in interactions.get(slot).iter().flat_map(|held| &held.moments) {
             fold.step(moment, &mut context, &mut Nothing);
         }
@@ -470,10 +477,10 @@ impl Floor {
     }
 
     fn fall_due_interaction(&mut self, slot: u32, due: i64, before: i64) {
-        let Floor { plan, names, interactions, combiner, clock, .. } = self;
+        let Floor { plan, names, interactions, combiner, stages, clock, .. } = self;
         let Some(held) = interactions.get_mut(slot).filter(|held| held.due == due) else { return };
-        let mut context = Context { plan, names };
-        let mut fold = Fold::default();
+        let mut context = Context { plan, names, stages };
+        let mut fold = Fold::begin(&mut context);
         for moment in &held.moments {
             fold.step(moment, &mut context, &mut Nothing);
         }

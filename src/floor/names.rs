@@ -60,8 +60,8 @@ pub(super) struct Names {
 
 impl Names {
     pub fn new(plan: Arc<Plan>) -> Self {
-        // What has no known channel has the defaults of messaging, and is held against no threshold.
-        let unknown = Channel { plan: plan.channel(""), thresholds: Vec::new() };
+        // What has no known channel has the defaults of messaging, and is held against no threshold and no hours.
+        let unknown = Channel { plan: ChannelPlan { open: None, ..plan.channel("") }, thresholds: Vec::new() };
         Names {
             plan,
             numbers: HashMap::default(),

@@ -12,8 +12,10 @@ use serde::Serialize;
 
 use crate::board::View;
 use crate::domain::{Key, Millis};
+use crate::floor::Age;
+use crate::floor::cells::{Cell, Histogram, Sum};
 
-pub use crate::domain::State;
+pub use crate::domain::{Clock, Stage, State};
 use crate::plan::{ChannelPlan, Plan};
 
 /// The words of an indicator, by its name.
@@ -23,6 +25,7 @@ macro_rules! text {
     };
 }
 
+mod flow;
 mod handling;
 mod response;
 mod service;
@@ -75,14 +78,6 @@ pub enum Treatment {
     ShortExcluded,
 }
 
-/// On whose clock a duration runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub enum Clock {
-    #[default]
-    Elapsed,
-    Open,
-}
-
 macro_rules! names {
     ($type:ty { $($variant:ident = $name:literal),* $(,)? }) => {
         impl $type {
@@ -110,6 +105,7 @@ pub struct Labels {
     pub threshold: Option<usize>,
     pub treatment: Option<Treatment>,
     pub state: Option<State>,
+    pub stage: Option<Stage>,
     pub clock: Clock,
 }
 
@@ -120,8 +116,9 @@ impl Labels {
             self.threshold.and_then(|index| plan.thresholds.get(index)).map(|t| ("threshold", t.label.as_ref()));
         let treatment = self.treatment.map(|t| ("treatment", t.name()));
         let state = self.state.map(|s| ("state", s.name()));
+        let stage = self.stage.map(|s| ("stage", s.name()));
         let clock = (self.clock != Clock::Elapsed).then(|| ("clock", self.clock.name()));
-        [threshold, treatment, state, clock].into_iter().flatten().collect()
+        [threshold, treatment, state, stage, clock].into_iter().flatten().collect()
     }
 }
 
@@ -173,6 +170,14 @@ impl Reading {
         Reading { samples: below.as_seconds().max(0.0), ..Reading::ratio(above.0, below.0) }
     }
 
+    /// The value that `per_mille` of a histogram's samples did not exceed.
+    fn quantile(view: &View<'_>, histogram: Histogram, per_mille: i64) -> Reading {
+        match view.quantile(histogram, per_mille) {
+            Some((value, samples)) => Reading { value: Some(value.as_seconds()), samples: samples as f64 },
+            None => Reading::default(),
+        }
+    }
+
     fn count(count: i64) -> Reading {
         Reading { value: Some(count as f64), samples: count as f64 }
     }
@@ -190,9 +195,15 @@ impl fmt::Debug for Indicator {
     }
 }
 
-/// The age of the oldest of `running`; how many run are its samples.
-fn oldest(view: &View<'_>, age: crate::floor::Age, running: i64) -> Reading {
-    Reading { value: view.oldest(age).map(Millis::as_seconds), samples: running.max(0) as f64 }
+/// The age of the oldest on the labels' clock; how many run are its samples.
+fn oldest(view: &View<'_>, labels: &Labels, age: Age) -> Reading {
+    let (running, oldest) = view.oldest(age, labels.clock);
+    Reading { value: oldest.map(Millis::as_seconds), samples: running.max(0) as f64 }
+}
+
+/// A sum over the window, on the labels' clock.
+fn on(view: &View<'_>, labels: &Labels, sum: Sum) -> i64 {
+    view.cell(Cell::sum(sum).on(labels.clock))
 }
 
 /// A title and the indicators under it.
@@ -205,6 +216,7 @@ pub const FAMILIES: &[Family] = &[
     ("Volume and what is open", volume::FAMILY),
     ("Response and resolution", response::FAMILY),
     ("Handling", handling::FAMILY),
+    ("Flow", flow::FAMILY),
     ("Staffing", staffing::FAMILY),
 ];
 
@@ -224,8 +236,8 @@ impl Indicator {
     }
 
     /// Every selection of this indicator that exists for a key: each window, each threshold in `thresholds` (those of
-    /// the key's channels), each treatment and state.
-    pub fn selectors<'a>(&'static self, plan: &'a Plan, thresholds: &'a [usize]) -> Vec<Selector> {
+    /// the key's channels), each treatment, state and stage, and each of the `clocks` that its channels keep.
+    pub fn selectors<'a>(&'static self, plan: &'a Plan, thresholds: &'a [usize], clocks: &[Clock]) -> Vec<Selector> {
         let has = |label| self.labels.contains(&label);
         let one = [Labels::default()];
         let mut labels = one.to_vec();
@@ -242,6 +254,14 @@ impl Indicator {
             let set = |l: &Labels| State::ALL.iter().map(|s| Labels { state: Some(*s), ..*l }).collect::<Vec<_>>();
             labels = labels.iter().flat_map(set).collect();
         }
+        if has(Label::Stage) {
+            let set = |l: &Labels| Stage::ALL.iter().map(|s| Labels { stage: Some(*s), ..*l }).collect::<Vec<_>>();
+            labels = labels.iter().flat_map(set).collect();
+        }
+        if has(Label::Clock) {
+            let set = |l: &Labels| clocks.iter().map(|clock| Labels { clock: *clock, ..*l }).collect::<Vec<_>>();
+            labels = labels.iter().flat_map(set).collect();
+        }
         let windows: Vec<Option<usize>> =
             if self.instant { vec![None] } else { (0..plan.windows.len()).map(Some).collect() };
         let select = |window| labels.iter().map(move |labels| Selector { indicator: self, window, labels: *labels });
@@ -253,15 +273,18 @@ impl Indicator {
 pub fn selectors(plan: &Plan, board: &crate::board::Board, key: &Key) -> Vec<Selector> {
     // A roll-up over channels covers those that list a threshold.
     let one_channel = key.channel.is_some();
+    let channels = board.channels_of(key);
     let of = |channel: &std::sync::Arc<str>| {
         let ChannelPlan { thresholds, unlisted, .. } = plan.channel(channel);
         let measured = thresholds.into_iter().filter(|threshold| one_channel || !unlisted.contains(threshold));
         measured.collect::<Vec<_>>()
     };
-    let mut thresholds: Vec<usize> = board.channels_of(key).iter().flat_map(of).collect();
+    let mut thresholds: Vec<usize> = channels.iter().flat_map(of).collect();
     thresholds.sort_unstable();
     thresholds.dedup();
-    all().flat_map(|indicator| indicator.selectors(plan, &thresholds)).collect()
+    let open = channels.iter().any(|channel| plan.open_time_of(channel).is_some());
+    let clocks = if open { Clock::ALL } else { &[Clock::Elapsed] };
+    all().flat_map(|indicator| indicator.selectors(plan, &thresholds, clocks)).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! How long customers wait for words: first response, every response, resolution.
 
-use super::{Clock, Indicator, Label, Labels, Reading, Samples, Unit};
+use super::{Indicator, Label, Labels, Reading, Samples, Unit, on};
 use crate::board::View;
 use crate::floor::cells::Sum;
 
@@ -18,17 +18,12 @@ const fn mean(name: &'static str, text: &'static str, read: fn(&View<'_>, &Label
 
 pub(super) const FAMILY: &[Indicator] = &[
     mean("first_response_time", text!("first_response_time"), |view, labels| {
-        of(view, labels, Sum::FirstResponseTotal, Sum::FirstResponses)
+        Reading::mean(on(view, labels, Sum::FirstResponseTotal), on(view, labels, Sum::FirstResponses))
     }),
-    mean("response_time", text!("response_time"), |view, labels| of(view, labels, Sum::ResponseTotal, Sum::Responses)),
+    mean("response_time", text!("response_time"), |view, labels| {
+        Reading::mean(on(view, labels, Sum::ResponseTotal), on(view, labels, Sum::Responses))
+    }),
     mean("resolution_time", text!("resolution_time"), |view, labels| {
-        of(view, labels, Sum::ResolutionTotal, Sum::Resolutions)
+        Reading::mean(on(view, labels, Sum::ResolutionTotal), on(view, labels, Sum::Resolutions))
     }),
 ];
-
-fn of(view: &View<'_>, labels: &Labels, total: Sum, samples: Sum) -> Reading {
-    match labels.clock {
-        Clock::Elapsed => Reading::mean(view.sum(total), view.sum(samples)),
-        Clock::Open => Reading::default(),
-    }
-}

@@ -16,11 +16,9 @@ const fn ratio(
 pub(super) const FAMILY: &[Indicator] = &[
     ratio("service_level", &[Label::Threshold, Label::Treatment, Label::Clock], text!("service_level"), service_level),
     ratio("service_level_live", &[Label::Threshold, Label::Clock], text!("service_level_live"), |view, labels| {
-        let Some(threshold) = labels.threshold.filter(|_| labels.clock == Clock::Elapsed) else {
-            return Reading::default();
-        };
-        let waiting = view.level_at_end(Cell::beyond(threshold, Beyond::Waiting));
-        let [answered, within, abandoned, ..] = served(view, threshold);
+        let Some(threshold) = labels.threshold else { return Reading::default() };
+        let waiting = view.level_at_end(Cell::beyond(threshold, Beyond::Waiting).on(labels.clock));
+        let [answered, within, abandoned, ..] = served(view, threshold, labels.clock);
         Reading::ratio(within, answered + abandoned + waiting)
     }),
     ratio("abandonment", &[], text!("abandonment"), |view, _| {
@@ -29,16 +27,14 @@ pub(super) const FAMILY: &[Indicator] = &[
     }),
 ];
 
-fn served(view: &View<'_>, threshold: usize) -> [i64; 5] {
+fn served(view: &View<'_>, threshold: usize, clock: Clock) -> [i64; 5] {
     [Served::Answered, Served::AnsweredWithin, Served::Abandoned, Served::AbandonedWithin, Served::ShortAbandoned]
-        .map(|served| view.cell(Cell::served(threshold, served)))
+        .map(|served| view.cell(Cell::served(threshold, served).on(clock)))
 }
 
 fn service_level(view: &View<'_>, labels: &Labels) -> Reading {
-    let Some(threshold) = labels.threshold.filter(|_| labels.clock == Clock::Elapsed) else {
-        return Reading::default();
-    };
-    let [answered, within, abandoned, abandoned_within, short] = served(view, threshold);
+    let Some(threshold) = labels.threshold else { return Reading::default() };
+    let [answered, within, abandoned, abandoned_within, short] = served(view, threshold, labels.clock);
     match labels.treatment.unwrap_or_default() {
         Treatment::Answered => Reading::ratio(within, answered),
         Treatment::Offered => Reading::ratio(within, answered + abandoned),

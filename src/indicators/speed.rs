@@ -1,9 +1,9 @@
 //! How fast customers are answered: ASA, quantiles of the wait, and those who wait now.
 
-use super::{Clock, Indicator, Label, Labels, Reading, Samples, Unit};
+use super::{Indicator, Label, Labels, Reading, Samples, Unit, on};
 use crate::board::View;
 use crate::floor::Age;
-use crate::floor::cells::{Cell, Histogram, Level, Sum};
+use crate::floor::cells::{Histogram, Level, Sum};
 
 const CLOCK: &[Label] = &[Label::Clock];
 
@@ -13,13 +13,11 @@ const fn wait(name: &'static str, text: &'static str, read: fn(&View<'_>, &Label
 
 pub(super) const FAMILY: &[Indicator] = &[
     wait("asa", text!("asa"), |view, labels| {
-        elapsed(labels, || Reading::mean(view.sum(Sum::WaitTotal), view.sum(Sum::Answered)))
+        Reading::mean(on(view, labels, Sum::WaitTotal), on(view, labels, Sum::Answered))
     }),
     wait("asa_live", text!("asa_live"), |view, labels| {
-        elapsed(labels, || {
-            let total = view.sum(Sum::WaitTotal) + view.waiting_age().0;
-            Reading::mean(total, view.sum(Sum::Answered) + view.level_at_end(Cell::level(Level::Waiting)))
-        })
+        let (waiting, age) = view.waiting(labels.clock);
+        Reading::mean(on(view, labels, Sum::WaitTotal) + age.0, on(view, labels, Sum::Answered) + waiting)
     }),
     wait("wait_p50", text!("wait_p50"), |v, l| quantile(v, l, 500)),
     wait("wait_p90", text!("wait_p90"), |v, l| quantile(v, l, 900)),
@@ -37,20 +35,10 @@ pub(super) const FAMILY: &[Indicator] = &[
     },
     Indicator {
         instant: true,
-        ..wait("oldest_wait", text!("oldest_wait"), |view, labels| {
-            elapsed(labels, || super::oldest(view, Age::Wait, view.level(Level::Waiting)))
-        })
+        ..wait("oldest_wait", text!("oldest_wait"), |view, labels| super::oldest(view, labels, Age::Wait))
     },
 ];
 
 fn quantile(view: &View<'_>, labels: &Labels, per_mille: i64) -> Reading {
-    elapsed(labels, || match view.quantile(Histogram::Wait, per_mille) {
-        Some((value, samples)) => Reading { value: Some(value.as_seconds()), samples: samples as f64 },
-        None => Reading::default(),
-    })
-}
-
-/// The clock that is kept.
-fn elapsed(labels: &Labels, read: impl FnOnce() -> Reading) -> Reading {
-    if labels.clock == Clock::Elapsed { read() } else { Reading::default() }
+    Reading::quantile(view, Histogram::Wait(labels.clock), per_mille)
 }

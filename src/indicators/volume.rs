@@ -1,6 +1,6 @@
 //! How much there is: counts of the window, and what is open, unanswered or unqueued now.
 
-use super::{Clock, Indicator, Label, Labels, Reading, Samples, Unit};
+use super::{Indicator, Label, Labels, Reading, Samples, Unit};
 use crate::board::View;
 use crate::floor::Age;
 use crate::floor::cells::{Beyond, Cell, Level, Sum};
@@ -28,12 +28,10 @@ pub(super) const FAMILY: &[Indicator] = &[
     count("replies", text!("replies"), |v, _| of(v, Sum::Replies)),
     now("unanswered", text!("unanswered"), |view, _| Reading::count(view.level(Level::Unanswered))),
     oldest("oldest_unanswered", text!("oldest_unanswered"), |view, labels| {
-        age(view, labels, Age::Unanswered, Level::Unanswered)
+        super::oldest(view, labels, Age::Unanswered)
     }),
     now("unqueued", text!("unqueued"), |view, _| Reading::count(view.level(Level::Unqueued))),
-    oldest("oldest_unqueued", text!("oldest_unqueued"), |view, labels| {
-        age(view, labels, Age::Unqueued, Level::Unqueued)
-    }),
+    oldest("oldest_unqueued", text!("oldest_unqueued"), |view, labels| super::oldest(view, labels, Age::Unqueued)),
     now("backlog", text!("backlog"), |view, _| Reading::count(view.level(Level::Open))),
     Indicator {
         labels: &[Label::Threshold],
@@ -47,11 +45,4 @@ pub(super) const FAMILY: &[Indicator] = &[
 
 fn of(view: &View<'_>, sum: Sum) -> Reading {
     Reading::count(view.sum(sum))
-}
-
-fn age(view: &View<'_>, labels: &Labels, age: Age, level: Level) -> Reading {
-    if labels.clock != Clock::Elapsed {
-        return Reading::default();
-    }
-    super::oldest(view, age, view.level(level))
 }

@@ -6,9 +6,8 @@ use super::evidence::Evidence;
 use super::incident::{Incident, addresses};
 use super::track::Track;
 use super::{OpenCase, Readings, Reason, Tick, Transition};
-use crate::domain::{Key, Timestamp};
+use crate::domain::{Key, Stretch, Timestamp};
 use crate::indicators::{Indicator, Reading, Samples, Selector};
-use crate::matrix::calendar::Stretch;
 use crate::matrix::{Level, NoData, Recipient, Row};
 
 #[derive(Clone, Debug)]
