@@ -1,5 +1,7 @@
 //! The figures of one key in one window at one instant, as `indicators` reads them.
 
+use std::cell::OnceCell;
+
 use super::key::KeyState;
 use super::windows::{Edges, OPEN};
 use crate::domain::{Millis, Timestamp};
@@ -7,13 +9,17 @@ use crate::floor::Age;
 use crate::floor::cells::{Cell, EPOCH, Histogram, Level, Sum, hdr};
 use crate::plan::{Plan, WindowKind};
 
-#[derive(Clone, Copy)]
+/// The quantiles of waits that indicators are of: one pass finds them all, and who asks for one soon asks for the next.
+const QUANTILES: [i64; 5] = [500, 900, 950, 990, 1000];
+
 pub struct View<'a> {
     plan: &'a Plan,
     state: &'a KeyState,
     edges: &'a [Edges],
     now: Timestamp,
     window: Option<usize>,
+    /// [`QUANTILES`] of the waits and their number, once somebody has asked.
+    waits: OnceCell<Option<([Millis; 5], i64)>>,
 }
 
 impl<'a> View<'a> {
@@ -24,7 +30,12 @@ impl<'a> View<'a> {
         now: Timestamp,
         window: Option<usize>,
     ) -> Self {
-        View { plan, state, edges, now, window }
+        View { plan, state, edges, now, window, waits: OnceCell::new() }
+    }
+
+    /// The same key at the same instant, over another window.
+    pub fn over(&self, window: Option<usize>) -> View<'a> {
+        View::new(self.plan, self.state, self.edges, self.now, window)
     }
 
     pub fn now(&self) -> Timestamp {
@@ -102,18 +113,35 @@ impl<'a> View<'a> {
         Millis(self.level_at_end(Cell::level(Level::Waiting)) * (end - EPOCH) - (all - later))
     }
 
-    /// How many samples a histogram has in the window, and the value of nearest rank: the ceil(q n)-th smallest, for q
-    /// in thousandths. Within 0.4 %.
+    /// The value of nearest rank in the window, the ceil(q n)-th smallest, for q in thousandths, and how many samples the
+    /// histogram has there. Within 0.4 %.
     pub fn quantile(&self, histogram: Histogram, per_mille: i64) -> Option<(Millis, i64)> {
-        let (from, to) = Cell::buckets(histogram);
-        let counts = self.state.buckets(Some(self.window?), from, to);
-        let total: i64 = counts.iter().map(|(_, count)| count).sum();
-        let rank = ((total * per_mille + 999) / 1000).max(1);
-        let mut seen = 0;
-        counts.iter().find_map(|&(bucket, count)| {
-            seen += count;
-            (seen >= rank).then(|| (Millis(hdr::middle(bucket)), total))
-        })
+        let known = QUANTILES.iter().position(|known| *known == per_mille);
+        match (histogram, known) {
+            (Histogram::Wait, Some(index)) => {
+                let (values, total) = (*self.waits.get_or_init(|| self.quantiles(histogram, QUANTILES)))?;
+                Some((*values.get(index)?, total))
+            }
+            (Histogram::Wait, None) => self.quantiles(histogram, [per_mille]).map(|([value], total)| (value, total)),
+        }
+    }
+
+    /// The values of nearest rank for each q in thousandths, rising.
+    fn quantiles<const N: usize>(&self, histogram: Histogram, per_mille: [i64; N]) -> Option<([Millis; N], i64)> {
+        let (window, (from, to)) = (self.window?, Cell::buckets(histogram));
+        let total: i64 = self.state.buckets(window, from, to).map(|(_, count)| count).sum();
+        let mut buckets = self.state.buckets(window, from, to);
+        let (mut bucket, mut seen) = buckets.next()?;
+        let values = per_mille.map(|per_mille| {
+            let rank = ((total * per_mille + 999) / 1000).max(1);
+            while seen < rank
+                && let Some((next, count)) = buckets.next()
+            {
+                (bucket, seen) = (next, seen + count);
+            }
+            Millis(hdr::middle(bucket))
+        });
+        Some((values, total))
     }
 
     /// A sum of all time, at the largest value it ever had: a counter that never falls.
@@ -130,7 +158,7 @@ impl<'a> View<'a> {
     /// Counts of a histogram's buckets since the beginning: the middle of each, and how many.
     pub fn histogram(&self, histogram: Histogram) -> Vec<(Millis, i64)> {
         let (from, to) = Cell::buckets(histogram);
-        let counts = self.state.buckets(None, from, to);
-        counts.into_iter().map(|(bucket, count)| (Millis(hdr::middle(bucket)), count)).collect()
+        let counts = self.state.buckets_of_all_time(from, to);
+        counts.map(|(bucket, count)| (Millis(hdr::middle(bucket)), count)).collect()
     }
 }

@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::board::View;
+use crate::board::{Board, View};
 use crate::domain::{Key, Millis};
 
 pub use crate::domain::State;
@@ -229,7 +229,17 @@ impl Indicator {
 }
 
 /// Every selection that exists for a key.
-pub fn selectors(plan: &Plan, board: &crate::board::Board, key: &Key) -> Vec<Selector> {
+pub fn selectors(plan: &Plan, board: &Board, key: &Key) -> Vec<Selector> {
+    selectors_of(plan, &thresholds(plan, board, key))
+}
+
+/// Every selection that exists for a key of these thresholds.
+pub fn selectors_of(plan: &Plan, thresholds: &[usize]) -> Vec<Selector> {
+    all().flat_map(|indicator| indicator.selectors(plan, thresholds)).collect()
+}
+
+/// The thresholds that are measured for a key, rising.
+pub fn thresholds(plan: &Plan, board: &Board, key: &Key) -> Vec<usize> {
     // A roll-up over channels covers those that list a threshold.
     let one_channel = key.channel.is_some();
     let of = |channel: &std::sync::Arc<str>| {
@@ -240,7 +250,7 @@ pub fn selectors(plan: &Plan, board: &crate::board::Board, key: &Key) -> Vec<Sel
     let mut thresholds: Vec<usize> = board.channels_of(key).iter().flat_map(of).collect();
     thresholds.sort_unstable();
     thresholds.dedup();
-    all().flat_map(|indicator| indicator.selectors(plan, &thresholds)).collect()
+    thresholds
 }
 
 #[cfg(test)]
