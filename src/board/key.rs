@@ -205,28 +205,33 @@ impl KeyState {
         self.totals.binary_search_by_key(&cell, |total| total.cell).map_or(0, |index| self.totals[index].peak)
     }
 
-    /// Counts of the buckets in `[from, to)`, in order: over a window, or of all time.
-    pub fn buckets(&self, window: Option<usize>, from: Cell, to: Cell) -> Vec<(u16, i64)> {
-        let mut counts: Vec<(Cell, i64)> = match window {
-            Some(window) => {
-                let mut counts = self.sums.get(window).map_or(&[][..], |sum| sum.range(from, to)).to_vec();
-                if self.open_in(window) {
-                    for &(cell, count) in self.open.cells.range(from, to) {
-                        match counts.binary_search_by_key(&cell, |(cell, _)| *cell) {
-                            Ok(index) => counts[index].1 += count,
-                            Err(index) => counts.insert(index, (cell, count)),
-                        }
-                    }
-                }
-                counts
+    /// The buckets in `[from, to)` that have samples in a window, in order.
+    pub fn buckets(&self, window: usize, from: Cell, to: Cell) -> impl Iterator<Item = (u16, i64)> {
+        let mut kept = self.sums.get(window).map_or(&[][..], |sum| sum.range(from, to));
+        let mut open = if self.open_in(window) { self.open.cells.range(from, to) } else { &[] };
+        let both = std::iter::from_fn(move || match (kept.split_first(), open.split_first()) {
+            (Some((&(cell, count), rest)), Some((&(other, more), rest_open))) if cell == other => {
+                (kept, open) = (rest, rest_open);
+                Some((cell, count + more))
             }
-            None => {
-                let all = self.totals.iter().filter(|total| (from..to).contains(&total.cell));
-                all.map(|total| (total.cell, total.value)).collect()
+            (Some((&one, rest)), other) if other.is_none_or(|((cell, _), _)| one.0 < *cell) => {
+                kept = rest;
+                Some(one)
             }
-        };
-        counts.retain(|(_, count)| *count > 0);
-        counts.into_iter().map(|(cell, count)| (cell.bucket_index(), count)).collect()
+            (_, Some((&one, rest))) => {
+                open = rest;
+                Some(one)
+            }
+            (_, None) => None,
+        });
+        both.filter(|(_, count)| *count > 0).map(|(cell, count)| (cell.bucket_index(), count))
+    }
+
+    /// The buckets in `[from, to)` that have samples of all time, in order.
+    pub fn buckets_of_all_time(&self, from: Cell, to: Cell) -> impl Iterator<Item = (u16, i64)> {
+        let low = self.totals.partition_point(|total| total.cell < from);
+        let all = self.totals.iter().skip(low).take_while(move |total| total.cell < to);
+        all.filter(|total| total.value > 0).map(|total| (total.cell.bucket_index(), total.value))
     }
 
     pub fn oldest(&self, age: Age) -> Option<Timestamp> {
