@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
+
 pub mod core;
 pub mod load;
 
@@ -35,12 +37,25 @@ pub fn scaled(count: usize) -> usize {
     ((count as f64 * scale) as usize).max(1)
 }
 
-/// How long `work` takes on the wall clock, and what it gives.
+/// CPU time that this thread has used, of user and system: what others do on the machine is not in it.
+pub fn cpu_of_thread() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// CPU seconds that `work` takes on this thread, and what it gives.
+pub fn cpu_timed<T>(work: impl FnOnce() -> T) -> (f64, T) {
+    let begun = cpu_of_thread();
+    let result = work();
+    ((cpu_of_thread() - begun).as_secs_f64(), result)
+}
+
+/// Seconds that `work` takes on the wall clock, and what it gives.
 #[allow(clippy::disallowed_methods, reason = "a bench measures real time")]
-pub fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
+pub fn timed<T>(work: impl FnOnce() -> T) -> (f64, T) {
     let begun = Instant::now();
     let result = work();
-    (begun.elapsed(), result)
+    (begun.elapsed().as_secs_f64(), result)
 }
 
 pub fn median(values: &[f64]) -> f64 {
