@@ -25,10 +25,9 @@ pub fn measure(kafka: &RealKafka, topic: &Topic) {
             let state = tempfile::tempdir().expect("a folder");
             let mut java = Command::new("java");
             java.args(["-Xmx1g", "-cp"]).arg(format!("{0}/classes:{0}/lib/*", built.display()));
-            java.arg("atalaya.peers.Main").args([&kafka.bootstrap(), &topic.name, &format!("{variant}-{round}"), variant]);
+            java.args(["atalaya.peers.Main", &kafka.bootstrap(), &topic.name, &format!("{variant}-{round}"), variant]);
             java.args([warm.to_string(), events.to_string()]).arg(state.path());
-            let line = Helper::of(java).line();
-            rates.push(line.parse().expect("events per CPU-second"));
+            rates.push(Helper::of(java).line().parse().expect("events per CPU-second"));
         }
     }
     for ((variant, goal), rates) in VARIANTS.iter().zip(&of_peers) {
