@@ -20,7 +20,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use support::core::{decoder, usual_plan};
-use support::load::{place, uuid};
+use support::load::{event_uuid, place, uuid};
 use support::{cpu_timed, figure, figure_with_goal, median, quantile, scaled};
 
 const START: Timestamp = Timestamp(1_767_225_600_000);
@@ -79,7 +79,7 @@ impl Desk {
             (3, answered.0, format!(r#""type":"interaction.replied","agent":"agent-{agent}""#)),
             (4, answered.0, r#""type":"interaction.closed","outcome":"resolved""#.to_owned()),
         ] {
-            let (event, interaction) = (uuid(id * 5 + stage | 1 << 60), uuid(id));
+            let (event, interaction) = (event_uuid(id * 5 + stage), uuid(id));
             let line = format!(r#"{{"id":"{event}","interaction":"{interaction}","time":{time},{what}}}"#);
             let Decoded::Event(event) = self.decoder.decode(line.as_bytes()) else { panic!("no event: {line}") };
             self.floor.take(&event, Timestamp::MAX);
@@ -110,7 +110,8 @@ impl Desk {
 }
 
 fn matrix() -> config::MatrixSet {
-    let mut text = "version: 1\nname: bench\nowner: lead\ncontacts: { lead: { email: lead@acme.example } }\nrows:\n".to_owned();
+    let mut text =
+        "version: 1\nname: bench\nowner: lead\ncontacts: { lead: { email: lead@acme.example } }\nrows:\n".to_owned();
     for (indicator, window, ok, warning) in ROWS {
         let window = if window.is_empty() { String::new() } else { format!("window: {window}, ") };
         text.push_str(&format!(

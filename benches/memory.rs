@@ -18,7 +18,7 @@ use atalaya::plan::{Limits, Plan};
 use atalaya::wire::{Decoded, Decoder};
 
 use support::core::{Core, decoder, plan};
-use support::load::{place, uuid};
+use support::load::{event_uuid, place, uuid};
 use support::{figure, figure_with_goal};
 
 static ALLOCATED: AtomicIsize = AtomicIsize::new(0);
@@ -83,7 +83,7 @@ fn take(floor: &mut Floor, decoder: &Decoder, line: &str) {
 }
 
 fn event(id: u64, interaction: u64, time: i64, what: &str) -> String {
-    format!(r#"{{"id":"{}","interaction":"{}","time":{time},{what}}}"#, uuid(id | 1 << 60), uuid(interaction))
+    format!(r#"{{"id":"{}","interaction":"{}","time":{time},{what}}}"#, event_uuid(id), uuid(interaction))
 }
 
 // ---- keys ----

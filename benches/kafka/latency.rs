@@ -20,6 +20,8 @@ use crate::support::{figure, figure_with_goal, median, quantile, scaled, timed};
 
 const PER_SECOND: usize = 50_000;
 const PAIRS: usize = 100;
+/// Ids of probes are no other's.
+const PROBES: u64 = 1 << 62;
 /// Between two answers of `/metrics`.
 const PAUSE: Duration = Duration::from_millis(2);
 /// Before the figures are taken.
@@ -65,7 +67,7 @@ fn probe(kafka: &RealKafka, topic: &str, atalaya: &Atalaya, length: Duration) ->
                 if Instant::now() > until {
                     break;
                 }
-                let (id, time) = (uuid(number | 1 << 61), now());
+                let (id, time) = (uuid(PROBES + number), now());
                 let event = format!(
                     r#"{{"type":"interaction.arrived","id":"{id}","interaction":"{id}","time":{time},"queue":"probe","channel":"chat"}}"#
                 );
@@ -99,7 +101,8 @@ fn probe(kafka: &RealKafka, topic: &str, atalaya: &Atalaya, length: Duration) ->
 /// How many probes an answer counts.
 fn probes_in(metrics: &str) -> usize {
     let series = "atalaya_sum_arrivals_total{";
-    let is_ours = |line: &&str| line.starts_with(series) && line.contains("queue=\"probe\"") && line.contains("channel=");
+    let is_ours =
+        |line: &&str| line.starts_with(series) && line.contains("queue=\"probe\"") && line.contains("channel=");
     let value = metrics.lines().find(is_ours).and_then(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
     value.unwrap_or(0.0) as usize
 }

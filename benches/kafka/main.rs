@@ -7,11 +7,11 @@
 #![allow(clippy::disallowed_methods, reason = "a bench measures real time")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench fails by panicking")]
 
-#[path = "../support/mod.rs"]
-mod support;
 /// What the tests start real programs with.
 #[path = "../../tests/support/mod.rs"]
 mod real;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod bare;
 mod client;

@@ -10,6 +10,8 @@ use crate::support::{figure, figure_with_goal, median, ratio, scaled};
 
 const ROUNDS: usize = 3;
 const PAIRS: usize = 1_000;
+/// How many scrapes in a row tell what one costs.
+const SCRAPES: usize = 5;
 
 /// CPU seconds that a bare loop takes for a topic that is there.
 pub fn bare(kafka: &RealKafka, topic: &Topic, how: &str) -> f64 {
@@ -36,6 +38,7 @@ pub fn atalaya(kafka: &RealKafka, topic: &Topic, group: &str) -> f64 {
 /// A topic that is being written as fast as it goes: evaluated each second, scraped each second.
 pub fn live(kafka: &RealKafka) {
     let (mut bare_cpu, mut serde_cpu, mut atalaya_cpu) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut scrape_cpu, mut scraped) = (Vec::new(), 0);
     let events = scaled(1_500_000);
     for round in 0..ROUNDS {
         let topic = |side: &str| {
@@ -61,6 +64,9 @@ pub fn live(kafka: &RealKafka) {
         atalaya.scrape_until_applied(events);
         atalaya_cpu.push(atalaya.cpu() - before);
         producer.ended();
+        let before = atalaya.cpu();
+        scraped = (0..SCRAPES).map(|_| atalaya.metrics().len()).max().unwrap_or(0);
+        scrape_cpu.push((atalaya.cpu() - before) / SCRAPES as f64);
     }
     let rate = |cpu: &[f64]| events as f64 / median(cpu);
     figure("bare_loop_events_per_cpu_second", rate(&bare_cpu));
@@ -68,6 +74,8 @@ pub fn live(kafka: &RealKafka) {
     figure("atalaya_events_per_cpu_second", rate(&atalaya_cpu));
     figure_with_goal("share_of_bare_loop", ratio(&bare_cpu, &atalaya_cpu), 0.75);
     figure("share_of_bare_loop_with_serde", ratio(&serde_cpu, &atalaya_cpu));
+    figure("scrape_cpu_ms", median(&scrape_cpu) * 1000.0);
+    figure("scrape_bytes", scraped as f64);
 }
 
 /// A topic that was written before: what a restart reads.

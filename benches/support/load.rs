@@ -96,7 +96,7 @@ impl Load {
             (true, 0 | 1) => format!(r#","seconds":{}"#, interaction % 600),
             (true, _) => format!(r#",{place},"seconds":{}"#, interaction % 600),
         };
-        let (id, event) = (uuid(interaction as u64), uuid((interaction * STAGES + stage) as u64 | 1 << 60));
+        let (id, event) = (uuid(interaction as u64), event_uuid((interaction * STAGES + stage) as u64));
         let _ = write!(line, r#"{{"id":"{event}","time":{time},"interaction":"{id}",{what}{also}"#);
         if line.len() + 10 < self.bytes {
             line.push_str(r#","note":""#);
@@ -122,7 +122,19 @@ pub fn uuid(number: u64) -> String {
         z ^ (z >> 31)
     };
     let (a, b) = (mix(number.wrapping_add(0x9e37_79b9_7f4a_7c15)), mix(number));
-    format!("{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}", a >> 32, a >> 16 & 0xffff, a & 0xfff, b >> 52, b & 0xffff_ffff_ffff)
+    format!(
+        "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
+        a >> 32,
+        a >> 16 & 0xffff,
+        a & 0xfff,
+        b >> 52,
+        b & 0xffff_ffff_ffff
+    )
+}
+
+/// The same for an event, whose number may be that of an interaction.
+pub fn event_uuid(number: u64) -> String {
+    uuid(number + (1 << 60))
 }
 
 /// Which pair each further interaction is of.
