@@ -30,7 +30,7 @@ fn start_bare(kafka: &RealKafka, topic: &Topic, how: &str) -> Helper {
 /// CPU seconds that Atalaya takes for a topic that is there, from its start until it has caught up and shows it.
 pub fn atalaya(kafka: &RealKafka, topic: &Topic, group: &str) -> f64 {
     let mut atalaya = Atalaya::start(kafka, &topic.name, group, &[]);
-    atalaya.scrape_until_applied(topic.events);
+    atalaya.scrape_until_taken(topic.events);
     atalaya.wait_until_ready();
     atalaya.cpu()
 }
@@ -61,7 +61,7 @@ pub fn live(kafka: &RealKafka) {
         atalaya.wait_until_ready();
         let before = atalaya.cpu();
         let producer = write(kafka, &topic, PAIRS, "0");
-        atalaya.scrape_until_applied(events);
+        atalaya.scrape_until_taken(events);
         atalaya_cpu.push(atalaya.cpu() - before);
         producer.ended();
         let before = atalaya.cpu();
