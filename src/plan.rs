@@ -3,12 +3,13 @@
 //! A plan is made once from the configuration and the matrices (`config`), and never changes while it runs:
 //! two runs with equal plans and equal events show equal numbers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use crate::domain::{Globs, Millis};
+use crate::domain::{Calendar, Globs, Millis, OpenTime, Shift};
 
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -25,6 +26,10 @@ pub struct Plan {
     pub thresholds: Vec<Threshold>,
     /// What the configuration says of a channel; a channel it does not name has the defaults of its name.
     pub channels: BTreeMap<String, ChannelSettings>,
+    /// The maps of open time that the channels' hours make, each once. The first is always open: channels without hours.
+    pub open_times: Vec<Arc<OpenTime>>,
+    /// Channels of rows with `clock: open`: it is kept there whatever the configuration says.
+    pub open_scopes: Vec<Globs>,
     /// Thresholds that rows name, with the channels in their scopes: measured there whoever lists them.
     pub extra_thresholds: Vec<(Globs, Millis)>,
     pub limits: Limits,
@@ -62,6 +67,10 @@ pub struct ChannelSettings {
     pub idle_close: Option<Millis>,
     pub give_up: Option<Millis>,
     pub handling: Option<Handling>,
+    /// Index into [`Plan::open_times`].
+    pub hours: usize,
+    /// Whether durations are kept on the desk's clock too.
+    pub open_clock: bool,
 }
 
 /// The event that answers a wait.
@@ -94,6 +103,8 @@ pub struct ChannelPlan {
     pub idle_close: Millis,
     pub give_up: Millis,
     pub handling: Handling,
+    /// The desk's clock, an index into [`Plan::open_times`]; `None` where it is not kept.
+    pub open: Option<usize>,
 }
 
 /// Bounds of what producers can grow. Beyond one, the newest is counted under `other` or dropped, and counted so.
@@ -119,7 +130,7 @@ impl Default for Limits {
             closed_interactions: 2_000_000,
             agents: 100_000,
             events_per_interaction: 10_000,
-            identities: 1_000_000,
+            identities: 262_144,
             held_ahead: 100_000,
         }
     }
@@ -139,6 +150,8 @@ impl Default for Plan {
             windows: sliding.into_iter().chain(Window::named()).collect(),
             thresholds: Vec::new(),
             channels: BTreeMap::new(),
+            open_times: vec![Arc::new(OpenTime::new(&Calendar::always()))],
+            open_scopes: Vec::new(),
             extra_thresholds: Vec::new(),
             limits: Limits::default(),
         };
@@ -204,6 +217,27 @@ impl Plan {
         self.windows.iter().position(|window| window.kind == kind)
     }
 
+    /// The map of a channel's hours, made where no channel has the same. Call it after `zone`.
+    pub fn open_time(&mut self, shifts: Vec<Shift>, holidays: &BTreeSet<Date>) -> usize {
+        self.open_times.iter().position(|map| map.is_of(Some(&shifts))).unwrap_or_else(|| {
+            let calendar = Calendar { zone: self.zone.clone(), shifts: Some(shifts), holidays: holidays.clone() };
+            self.open_times.push(Arc::new(OpenTime::new(&calendar)));
+            self.open_times.len() - 1
+        })
+    }
+
+    /// Whether any channel may keep the desk's clock.
+    pub fn keeps_open_clock(&self) -> bool {
+        !self.open_scopes.is_empty() || self.channels.values().any(|set| set.open_clock)
+    }
+
+    /// The map of the desk's clock in a channel, where that clock is kept.
+    pub fn open_time_of(&self, channel: &str) -> Option<usize> {
+        let set = self.channels.get(channel);
+        let kept = set.is_some_and(|set| set.open_clock) || self.open_scopes.iter().any(|scope| scope.matches(channel));
+        kept.then(|| set.map_or(0, |set| set.hours))
+    }
+
     /// A channel with every default filled in.
     pub fn channel(&self, name: &str) -> ChannelPlan {
         let empty = ChannelSettings::default();
@@ -232,6 +266,7 @@ impl Plan {
             idle_close: or(set.idle_close, 4, 72),
             give_up: or(set.give_up, 24, 30 * 24),
             handling: set.handling.unwrap_or(Handling::Working),
+            open: self.open_time_of(name),
         }
     }
 

@@ -18,16 +18,6 @@ fn scenarios() -> Vec<Scenario> {
     all
 }
 
-fn meets(expectation: &Expectation, value: Option<f64>, samples: f64) -> bool {
-    let value_meets = match (expectation.value, value) {
-        (None, None) => true,
-        (Some(a), Some(b)) => (a - b).abs() <= expectation.within + 1e-9 * a.abs().max(1.0),
-        _ => false,
-    };
-    value_meets
-        && expectation.samples.is_none_or(|expected| (expected - samples).abs() < 1e-9 * expected.abs().max(1.0))
-}
-
 #[test]
 fn the_oracle_agrees() {
     let mut wrong = Vec::new();
@@ -37,7 +27,7 @@ fn the_oracle_agrees() {
             let all = figures(&lines, at, &scenario.settings);
             for expectation in scenario.expectations.iter().filter(|e| e.at == at) {
                 match all.get(&expectation.name) {
-                    Some(figure) if meets(expectation, figure.value, figure.samples) => {}
+                    Some(figure) if expectation.is_met(figure.value, figure.samples) => {}
                     other => wrong.push(report(&scenario, expectation, "oracle", other.map(|f| (f.value, f.samples)))),
                 }
             }
@@ -62,7 +52,7 @@ fn the_program_agrees_in_every_order() {
                         let records = run.printed.get(&at).cloned().unwrap_or_default();
                         for expectation in scenario.expectations.iter().filter(|e| e.at == at) {
                             match records.get(&expectation.name) {
-                                Some((value, samples)) if meets(expectation, *value, *samples) => {}
+                                Some((value, samples)) if expectation.is_met(*value, *samples) => {}
                                 None if expectation.value.is_none() => {}
                                 other => wrong.push(report(&scenario, expectation, how, other.copied())),
                             }

@@ -13,29 +13,25 @@ impl Cells {
         }
     }
 
-    pub fn add(&mut self, cell: Cell, value: i64) {
-        if value == 0 {
-            return;
-        }
-        match self.0.binary_search_by_key(&cell, |(cell, _)| *cell) {
-            Ok(index) => {
-                self.0[index].1 += value;
-                if self.0[index].1 == 0 {
-                    self.0.remove(index);
-                }
+    /// Adds cells that are sorted: each is looked for behind the one before.
+    pub fn add_sorted(&mut self, cells: impl Iterator<Item = (Cell, i64)>) {
+        let mut from = 0;
+        for (cell, value) in cells {
+            let rest = self.0.get(from..).unwrap_or(&[]);
+            let here = rest.first().is_some_and(|(known, _)| *known == cell);
+            from += if here { 0 } else { rest.partition_point(|(known, _)| *known < cell) };
+            match self.0.get_mut(from).filter(|(known, _)| *known == cell) {
+                Some((_, sum)) => *sum += value,
+                None => self.0.insert(from, (cell, value)),
             }
-            Err(index) => self.0.insert(index, (cell, value)),
+            from += 1;
         }
+        self.0.retain(|(_, value)| *value != 0);
     }
 
     /// Adds `sign` times a pane, whose moments (Σw·t) count from `shift` ms after the start that this vector counts from.
     pub fn add_pane(&mut self, pane: &Cells, shift: i64, sign: i64) {
-        for &(cell, value) in &pane.0 {
-            self.add(cell, value * sign);
-            if cell.is_weight() {
-                self.add(cell.moment(), value * shift * sign);
-            }
-        }
+        self.add_sorted(shifted(&pane.0, shift).map(|(cell, value)| (cell, value * sign)));
     }
 
     /// The cells in `[from, to)`.
@@ -48,4 +44,19 @@ impl Cells {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Sorted cells whose moments count from `shift` ms later than those given: a weight moves its moment, also one that was 0.
+pub(super) fn shifted(cells: &[(Cell, i64)], shift: i64) -> impl Iterator<Item = (Cell, i64)> {
+    let mut cells = cells.iter().copied().peekable();
+    let mut moment = None;
+    std::iter::from_fn(move || {
+        if let Some((cell, value)) = moment.take() {
+            let own = cells.next_if(|(next, _)| *next == cell).map_or(0, |(_, own)| own);
+            return Some((cell, own + value));
+        }
+        let (cell, value) = cells.next()?;
+        moment = cell.is_weight().then(|| (cell.moment(), value * shift));
+        Some((cell, value))
+    })
 }

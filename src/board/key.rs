@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use smallvec::SmallVec;
 
-use super::cells::Cells;
+use super::cells::{Cells, shifted};
 use super::windows::{COARSE, Edges};
 use crate::domain::{Millis, Timestamp};
 use crate::floor::cells::{Cell, EPOCH};
@@ -58,28 +58,22 @@ impl KeyState {
         }
     }
 
-    pub fn apply(&mut self, source: u32, delta: &KeyDelta) {
-        for pane in &delta.panes {
-            let start = pane.start.0;
-            for &(cell, value) in &pane.cells {
-                self.total(cell, value);
-                if cell.is_weight() {
-                    self.total(cell.moment(), value * (start - EPOCH));
-                }
-            }
+    pub fn apply(&mut self, source: u32, delta: &KeyDelta<'_>) {
+        for (start, cells) in delta.panes() {
+            let start = start.0;
+            self.add_to_totals(cells, start - EPOCH);
             if start > self.open.start {
                 self.end_pane(start);
             }
-            let cells = pane.cells.iter().copied();
             if start == self.open.start {
-                cells.for_each(|(cell, value)| self.open.cells.add(cell, value));
+                self.open.cells.add_sorted(cells.iter().copied());
             } else {
                 let mut late = Cells::default();
-                cells.for_each(|(cell, value)| late.add(cell, value));
+                late.add_sorted(cells.iter().copied());
                 self.put(Pane { start, cells: late });
             }
         }
-        for &(age, oldest) in &delta.oldest {
+        for &(age, oldest) in delta.oldest {
             self.oldest.retain(|(s, a, _)| (*s, *a) != (source, age));
             if let Some(start) = oldest {
                 self.oldest.push((source, age, start.0));
@@ -92,22 +86,26 @@ impl KeyState {
         self.nonzero > 0
     }
 
-    fn total(&mut self, cell: Cell, value: i64) {
-        if value == 0 {
-            return;
-        }
-        match self.totals.binary_search_by_key(&cell, |total| total.cell) {
-            Ok(index) => {
-                let total = &mut self.totals[index];
-                self.nonzero -= usize::from(total.value != 0);
-                total.value += value;
-                self.nonzero += usize::from(total.value != 0);
-                total.peak = total.peak.max(total.value);
+    /// Adds a pane's cells, sorted, whose moments count from `shift` ms after [`EPOCH`].
+    fn add_to_totals(&mut self, cells: &[(Cell, i64)], shift: i64) {
+        let mut from = 0;
+        for (cell, value) in shifted(cells, shift) {
+            let rest = self.totals.get(from..).unwrap_or(&[]);
+            let here = rest.first().is_some_and(|total| total.cell == cell);
+            from += if here { 0 } else { rest.partition_point(|total| total.cell < cell) };
+            match self.totals.get_mut(from).filter(|total| total.cell == cell) {
+                Some(total) => {
+                    self.nonzero -= usize::from(total.value != 0);
+                    total.value += value;
+                    self.nonzero += usize::from(total.value != 0);
+                    total.peak = total.peak.max(total.value);
+                }
+                None => {
+                    self.totals.insert(from, Total { cell, value, peak: value.max(0) });
+                    self.nonzero += 1;
+                }
             }
-            Err(index) => {
-                self.totals.insert(index, Total { cell, value, peak: value.max(0) });
-                self.nonzero += 1;
-            }
+            from += 1;
         }
     }
 
@@ -207,28 +205,33 @@ impl KeyState {
         self.totals.binary_search_by_key(&cell, |total| total.cell).map_or(0, |index| self.totals[index].peak)
     }
 
-    /// Counts of the buckets in `[from, to)`, in order: over a window, or of all time.
-    pub fn buckets(&self, window: Option<usize>, from: Cell, to: Cell) -> Vec<(u16, i64)> {
-        let mut counts: Vec<(Cell, i64)> = match window {
-            Some(window) => {
-                let mut counts = self.sums.get(window).map_or(&[][..], |sum| sum.range(from, to)).to_vec();
-                if self.open_in(window) {
-                    for &(cell, count) in self.open.cells.range(from, to) {
-                        match counts.binary_search_by_key(&cell, |(cell, _)| *cell) {
-                            Ok(index) => counts[index].1 += count,
-                            Err(index) => counts.insert(index, (cell, count)),
-                        }
-                    }
-                }
-                counts
+    /// The buckets in `[from, to)` that have samples in a window, in order.
+    pub fn buckets(&self, window: usize, from: Cell, to: Cell) -> impl Iterator<Item = (u16, i64)> {
+        let mut kept = self.sums.get(window).map_or(&[][..], |sum| sum.range(from, to));
+        let mut open = if self.open_in(window) { self.open.cells.range(from, to) } else { &[] };
+        let both = std::iter::from_fn(move || match (kept.split_first(), open.split_first()) {
+            (Some((&(cell, count), rest)), Some((&(other, more), rest_open))) if cell == other => {
+                (kept, open) = (rest, rest_open);
+                Some((cell, count + more))
             }
-            None => {
-                let all = self.totals.iter().filter(|total| (from..to).contains(&total.cell));
-                all.map(|total| (total.cell, total.value)).collect()
+            (Some((&one, rest)), other) if other.is_none_or(|((cell, _), _)| one.0 < *cell) => {
+                kept = rest;
+                Some(one)
             }
-        };
-        counts.retain(|(_, count)| *count > 0);
-        counts.into_iter().map(|(cell, count)| (cell.bucket_index(), count)).collect()
+            (_, Some((&one, rest))) => {
+                open = rest;
+                Some(one)
+            }
+            (_, None) => None,
+        });
+        both.filter(|(_, count)| *count > 0).map(|(cell, count)| (cell.bucket_index(), count))
+    }
+
+    /// The buckets in `[from, to)` that have samples of all time, in order.
+    pub fn buckets_of_all_time(&self, from: Cell, to: Cell) -> impl Iterator<Item = (u16, i64)> {
+        let low = self.totals.partition_point(|total| total.cell < from);
+        let all = self.totals.iter().skip(low).take_while(move |total| total.cell < to);
+        all.filter(|total| total.value > 0).map(|total| (total.cell.bucket_index(), total.value))
     }
 
     pub fn oldest(&self, age: Age) -> Option<Timestamp> {

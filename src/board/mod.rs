@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::domain::{Key, Timestamp};
-use crate::floor::Batch;
 use crate::floor::cells::PANE;
+use crate::floor::{Batch, KeyDelta};
 use crate::plan::Plan;
 
 mod cells;
@@ -22,6 +22,10 @@ pub use view::View;
 use key::KeyState;
 use windows::Edges;
 
+/// Where the figures of a key are on its board.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(usize);
+
 #[derive(Debug)]
 pub struct Board {
     plan: Arc<Plan>,
@@ -29,7 +33,11 @@ pub struct Board {
     edges: Vec<Edges>,
     /// Every key that anything was ever sent for; `seen` says which of them exist for those who ask.
     keys: BTreeMap<Key, usize>,
+    /// Of each of `states` its key.
+    names: Vec<Key>,
     states: Vec<KeyState>,
+    /// By source and number of key there: the key that had it last, and its state.
+    numbers: Vec<Vec<Option<(Key, usize)>>>,
     /// Keys that exist whatever was seen.
     pinned: BTreeSet<Key>,
     seen: usize,
@@ -45,7 +53,9 @@ impl Board {
             plan,
             now,
             keys: BTreeMap::new(),
+            names: Vec::new(),
             states: Vec::new(),
+            numbers: Vec::new(),
             pinned: BTreeSet::new(),
             seen: 0,
             generation: 0,
@@ -71,13 +81,13 @@ impl Board {
     /// Adds what a floor contributed. `source` tells the floors apart.
     pub fn apply(&mut self, source: u32, batch: &Batch) {
         let open_from = self.open_from();
-        for delta in &batch.keys {
-            let index = self.index(&delta.key);
+        for delta in batch.keys() {
+            let index = self.index_of(source, &delta);
             let state = &mut self.states[index];
             let before = state.is_seen();
             state.slide(&self.edges, open_from);
-            state.apply(source, delta);
-            if before != state.is_seen() && !self.pinned.contains(&delta.key) {
+            state.apply(source, &delta);
+            if before != state.is_seen() && !self.pinned.contains(delta.key) {
                 self.seen = if before { self.seen - 1 } else { self.seen + 1 };
                 self.generation += 1;
             }
@@ -93,11 +103,33 @@ impl Board {
         }
     }
 
+    /// The state of a key by the floor's own number of it, which saves comparing names.
+    fn index_of(&mut self, source: u32, delta: &KeyDelta<'_>) -> usize {
+        let (source, number) = (source as usize, delta.number as usize);
+        if let Some((key, index)) = self.numbers.get(source).and_then(|keys| keys.get(number)).and_then(Option::as_ref)
+            && key == delta.key
+        {
+            return *index;
+        }
+        let index = self.index(delta.key);
+        if self.numbers.len() <= source {
+            self.numbers.resize_with(source + 1, Vec::new);
+        }
+        if let Some(keys) = self.numbers.get_mut(source) {
+            keys.resize(keys.len().max(number + 1), None);
+            if let Some(known) = keys.get_mut(number) {
+                *known = Some((delta.key.clone(), index));
+            }
+        }
+        index
+    }
+
     fn index(&mut self, key: &Key) -> usize {
         if let Some(index) = self.keys.get(key) {
             return *index;
         }
         self.states.push(KeyState::new(&self.edges));
+        self.names.push(key.clone());
         self.keys.insert(key.clone(), self.states.len() - 1);
         self.states.len() - 1
     }
@@ -108,7 +140,7 @@ impl Board {
 
     /// Every key that exists, sorted.
     pub fn keys(&self) -> impl Iterator<Item = &Key> {
-        self.keys.iter().filter(|(key, index)| self.exists(key, **index)).map(|(key, _)| key)
+        self.places().map(|(key, _)| key)
     }
 
     /// A number that changes whenever [`Board::keys`] does.
@@ -130,22 +162,34 @@ impl Board {
         if let Some(own) = &key.channel {
             return vec![own.clone()];
         }
-        // Roll-ups over queues name every channel; they sort first.
-        let channels = self.keys.iter().take_while(|(other, _)| other.queue.is_none());
-        let in_key = |channel: &Arc<str>| {
-            let pair = Key { queue: key.queue.clone(), channel: Some(channel.clone()) };
-            self.keys.get(&pair).is_some_and(|index| self.exists(&pair, *index))
-        };
-        channels.filter_map(|(other, _)| other.channel.clone()).filter(in_key).collect()
+        // A roll-up over channels sorts before what it is rolled up from.
+        let here = self.keys.range(key..).take_while(|(other, _)| other.queue == key.queue);
+        let existing = here.filter(|(other, index)| self.exists(other, **index));
+        existing.filter_map(|(other, _)| other.channel.clone()).collect()
+    }
+
+    /// Where the figures of a key are, to ask for them without looking for its name. It stays there; a key that nothing
+    /// was ever sent for is nowhere.
+    pub fn place(&self, key: &Key) -> Option<Place> {
+        self.keys.get(key).map(|index| Place(*index))
+    }
+
+    /// Every key that exists, sorted, and where its figures are.
+    pub fn places(&self) -> impl Iterator<Item = (&Key, Place)> {
+        self.keys.iter().filter(|(key, index)| self.exists(key, **index)).map(|(key, index)| (key, Place(*index)))
     }
 
     /// The figures of a key over a window (`None`: of this instant only). A key never seen has none.
     pub fn view(&mut self, key: &Key, window: Option<usize>) -> Option<View<'_>> {
-        let index = *self.keys.get(key)?;
+        self.view_at(self.place(key)?, window)
+    }
+
+    /// As [`Board::view`].
+    pub fn view_at(&mut self, place: Place, window: Option<usize>) -> Option<View<'_>> {
         let open_from = self.open_from();
-        let state = self.states.get_mut(index)?;
+        let state = self.states.get_mut(place.0)?;
         state.slide(&self.edges, open_from);
-        Some(View::new(&self.plan, state, &self.edges, self.now, window))
+        Some(View::new(self, place.0, self.states.get(place.0)?, window))
     }
 
     /// The start of the pane that the instant just before now lies in.

@@ -1,34 +1,41 @@
 //! The figures of one key in one window at one instant, as `indicators` reads them.
 
+use std::cell::OnceCell;
+
+use super::Board;
 use super::key::KeyState;
 use super::windows::{Edges, OPEN};
-use crate::domain::{Millis, Timestamp};
+use crate::domain::{Clock, Key, Millis, OpenTime, Timestamp};
 use crate::floor::Age;
 use crate::floor::cells::{Cell, EPOCH, Histogram, Level, Sum, hdr};
-use crate::plan::{Plan, WindowKind};
+use crate::plan::WindowKind;
 
-#[derive(Clone, Copy)]
+/// The quantiles of waits that indicators are of: one pass finds them all, and who asks for one soon asks for the next.
+const QUANTILES: [i64; 5] = [500, 900, 950, 990, 1000];
+
 pub struct View<'a> {
-    plan: &'a Plan,
+    board: &'a Board,
+    /// Of the key on the board.
+    index: usize,
     state: &'a KeyState,
-    edges: &'a [Edges],
-    now: Timestamp,
     window: Option<usize>,
+    /// [`QUANTILES`] of the waits and their number, once somebody has asked.
+    waits: OnceCell<Option<([Millis; 5], i64)>>,
 }
 
 impl<'a> View<'a> {
-    pub(super) fn new(
-        plan: &'a Plan,
-        state: &'a KeyState,
-        edges: &'a [Edges],
-        now: Timestamp,
-        window: Option<usize>,
-    ) -> Self {
-        View { plan, state, edges, now, window }
+    /// `state` are the figures of the key at `index`.
+    pub(super) fn new(board: &'a Board, index: usize, state: &'a KeyState, window: Option<usize>) -> Self {
+        View { board, index, state, window, waits: OnceCell::new() }
+    }
+
+    /// The same key at the same instant, over another window.
+    pub fn over(&self, window: Option<usize>) -> View<'a> {
+        View::new(self.board, self.index, self.state, window)
     }
 
     pub fn now(&self) -> Timestamp {
-        self.now
+        self.board.now
     }
 
     /// A sum over the window.
@@ -53,7 +60,7 @@ impl<'a> View<'a> {
     /// The level's integral over the window: how many, times how long.
     pub fn integral(&self, level: Cell) -> Millis {
         let Some(window) = self.window else { return Millis::ZERO };
-        let Some(edges) = self.edges.get(window) else { return Millis::ZERO };
+        let Some(edges) = self.board.edges.get(window) else { return Millis::ZERO };
         let (w, wt) = self.state.steps(window, level);
         let (right, after) = self.right(edges, level);
         let before = self.state.total_of(level) - w - after;
@@ -64,7 +71,7 @@ impl<'a> View<'a> {
 
     /// How many there were at the window's end.
     pub fn level_at_end(&self, level: Cell) -> i64 {
-        let Some(edges) = self.window.and_then(|window| self.edges.get(window)) else { return self.level_cell(level) };
+        let Some(edges) = self.edges() else { return self.level_cell(level) };
         self.state.total_of(level) - self.right(edges, level).1
     }
 
@@ -77,43 +84,105 @@ impl<'a> View<'a> {
     /// to now is the last interval; from its end on runs the interval.
     fn right(&self, edges: &Edges, level: Cell) -> (i64, i64) {
         if edges.right == OPEN {
-            return (self.now.0, 0);
+            return (self.board.now.0, 0);
         }
-        let interval = self.plan.window_index(WindowKind::Interval);
+        let interval = self.board.plan.window_index(WindowKind::Interval);
         (edges.right, interval.map_or(0, |interval| self.state.steps(interval, level).0))
     }
 
-    /// The age of the oldest that runs now.
-    pub fn oldest(&self, age: Age) -> Option<Millis> {
-        self.state.oldest(age).map(|start| (self.now - start).max(Millis::ZERO))
+    fn edges(&self) -> Option<&'a Edges> {
+        self.window.and_then(|window| self.board.edges.get(window))
     }
 
-    /// The summed age, at the window's end, of the waits that ran then.
-    pub fn waiting_age(&self) -> Millis {
-        let starts = Cell::sum(Sum::WaitStarts);
+    /// Of what an age follows, how many run now, and the age of the oldest.
+    pub fn oldest(&self, age: Age, clock: Clock) -> (i64, Option<Millis>) {
+        let level = Cell::level(match age {
+            Age::Wait => Level::Waiting,
+            Age::Unanswered => Level::Unanswered,
+            Age::Unqueued => Level::Unqueued,
+        });
+        if clock == Clock::Elapsed {
+            let oldest = self.state.oldest(age).map(|start| (self.board.now - start).max(Millis::ZERO));
+            return (self.state.total_of(level), oldest);
+        }
+        let desks = self.desks();
+        // A map of time never falls: of each channel the one that began first is the oldest there.
+        let ages = desks
+            .iter()
+            .filter_map(|(desk, state)| Some(desk.between(state.oldest(age)?, self.board.now).max(Millis::ZERO)));
+        (desks.iter().map(|(_, state)| state.total_of(level)).sum(), ages.max())
+    }
+
+    /// The channels under the key that keep the desk's clock: that clock, and the figures of this key in the channel.
+    fn desks(&self) -> Vec<(&'a OpenTime, &'a KeyState)> {
+        let Board { plan, keys, names, states, .. } = self.board;
+        let desk = |channel: &str| plan.open_times.get(plan.open_time_of(channel)?);
+        let Some(key) = names.get(self.index) else { return Vec::new() };
+        if let Some(channel) = &key.channel {
+            return desk(channel).map(|desk| (&**desk, self.state)).into_iter().collect();
+        }
+        let channels = self.board.channels_of(key).into_iter().filter_map(|channel| {
+            let desk = desk(&channel)?;
+            let here = Key { queue: key.queue.clone(), channel: Some(channel) };
+            Some((&**desk, states.get(*keys.get(&here)?)?))
+        });
+        channels.collect()
+    }
+
+    /// How many wait at the window's end, and their summed age then.
+    pub fn waiting(&self, clock: Clock) -> (i64, Millis) {
+        if clock == Clock::Elapsed {
+            return self.waits(Cell::level(Level::Waiting), Cell::sum(Sum::WaitStarts), |at| at.0 - EPOCH);
+        }
+        let maps = self.board.plan.open_times.iter().enumerate();
+        let waits =
+            maps.map(|(map, desk)| self.waits(Cell::waiting_on(map), Cell::wait_starts_on(map), |at| desk.at(at).0));
+        waits.fold((0, Millis::ZERO), |(count, age), (more, their)| (count + more, age + their))
+    }
+
+    /// The same of the waits that a level counts, whose starts are summed on the clock that `time` reads.
+    fn waits(&self, level: Cell, starts: Cell, time: impl Fn(Timestamp) -> i64) -> (i64, Millis) {
+        let count = self.level_at_end(level);
         let all = self.state.total_of(starts);
-        let (end, later) = match self.window.and_then(|window| self.edges.get(window)) {
+        let (end, later) = match self.edges() {
             Some(edges) if edges.right != OPEN => {
-                let interval = self.plan.window_index(WindowKind::Interval);
-                (edges.right, interval.map_or(0, |interval| self.state.sum(interval, starts)))
+                let interval = self.board.plan.window_index(WindowKind::Interval);
+                (Timestamp(edges.right), interval.map_or(0, |interval| self.state.sum(interval, starts)))
             }
-            _ => (self.now.0, 0),
+            _ => (self.board.now, 0),
         };
-        Millis(self.level_at_end(Cell::level(Level::Waiting)) * (end - EPOCH) - (all - later))
+        (count, Millis(count * time(end) - (all - later)))
     }
 
-    /// How many samples a histogram has in the window, and the value of nearest rank: the ceil(q n)-th smallest, for q
-    /// in thousandths. Within 0.4 %.
+    /// The value of nearest rank in the window, the ceil(q n)-th smallest, for q in thousandths, and how many samples the
+    /// histogram has there. Within 0.4 %.
     pub fn quantile(&self, histogram: Histogram, per_mille: i64) -> Option<(Millis, i64)> {
-        let (from, to) = Cell::buckets(histogram);
-        let counts = self.state.buckets(Some(self.window?), from, to);
-        let total: i64 = counts.iter().map(|(_, count)| count).sum();
-        let rank = ((total * per_mille + 999) / 1000).max(1);
-        let mut seen = 0;
-        counts.iter().find_map(|&(bucket, count)| {
-            seen += count;
-            (seen >= rank).then(|| (Millis(hdr::middle(bucket)), total))
-        })
+        let known = QUANTILES.iter().position(|known| *known == per_mille);
+        match (histogram, known) {
+            (Histogram::Wait(Clock::Elapsed), Some(index)) => {
+                let (values, total) = (*self.waits.get_or_init(|| self.quantiles(histogram, QUANTILES)))?;
+                Some((*values.get(index)?, total))
+            }
+            _ => self.quantiles(histogram, [per_mille]).map(|([value], total)| (value, total)),
+        }
+    }
+
+    /// The values of nearest rank for each q in thousandths, rising.
+    fn quantiles<const N: usize>(&self, histogram: Histogram, per_mille: [i64; N]) -> Option<([Millis; N], i64)> {
+        let (window, (from, to)) = (self.window?, Cell::buckets(histogram));
+        let total: i64 = self.state.buckets(window, from, to).map(|(_, count)| count).sum();
+        let mut buckets = self.state.buckets(window, from, to);
+        let (mut bucket, mut seen) = buckets.next()?;
+        let values = per_mille.map(|per_mille| {
+            let rank = ((total * per_mille + 999) / 1000).max(1);
+            while seen < rank
+                && let Some((next, count)) = buckets.next()
+            {
+                (bucket, seen) = (next, seen + count);
+            }
+            Millis(hdr::middle(bucket))
+        });
+        Some((values, total))
     }
 
     /// A sum of all time, at the largest value it ever had: a counter that never falls.
@@ -124,13 +193,13 @@ impl<'a> View<'a> {
     /// The integral of a level since the beginning.
     pub fn integral_of_all_time(&self, level: Cell) -> Millis {
         let (w, wt) = (self.state.total_of(level), self.state.total_of(level.moment()));
-        Millis((i128::from(w) * i128::from(self.now.0 - EPOCH) - i128::from(wt)) as i64)
+        Millis((i128::from(w) * i128::from(self.board.now.0 - EPOCH) - i128::from(wt)) as i64)
     }
 
     /// Counts of a histogram's buckets since the beginning: the middle of each, and how many.
     pub fn histogram(&self, histogram: Histogram) -> Vec<(Millis, i64)> {
         let (from, to) = Cell::buckets(histogram);
-        let counts = self.state.buckets(None, from, to);
-        counts.into_iter().map(|(bucket, count)| (Millis(hdr::middle(bucket)), count)).collect()
+        let counts = self.state.buckets_of_all_time(from, to);
+        counts.map(|(bucket, count)| (Millis(hdr::middle(bucket)), count)).collect()
     }
 }

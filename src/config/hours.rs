@@ -4,7 +4,7 @@ use jiff::civil::{Date, Weekday};
 
 use super::node::{Entry, Kind, Node};
 use super::reader::{Report, did_you_mean, list, map, text};
-use crate::matrix::calendar::Shift;
+use crate::domain::Shift;
 
 const DAYS: [(&str, Weekday); 7] = [
     ("mon", Weekday::Monday),

@@ -15,7 +15,7 @@ use super::same_case;
 use super::scopes::{Scopes, is_literal};
 use super::template::Templates;
 use crate::domain::{Globs, Millis};
-use crate::indicators::Label;
+use crate::indicators::{Clock, Label};
 use crate::matrix::{Language, Matrix, Medium, Per, Recipient, Row};
 use crate::plan::{Plan, Window, WindowKind};
 
@@ -277,6 +277,9 @@ fn extend(plan: &mut Plan, rows: &[ReadRow], report: &mut Report) {
             plan.windows.insert(place, Window { label: label.clone(), kind: *kind });
         }
         let row = &read.row;
+        if row.clock == Clock::Open {
+            keep_open_clock(plan, &row.scope.channel);
+        }
         let (Some(within), Some((label, at))) = (row.threshold, &read.threshold) else {
             warn_of_default_threshold(read, plan, report);
             continue;
@@ -297,6 +300,15 @@ fn extend(plan: &mut Plan, rows: &[ReadRow], report: &mut Report) {
             );
             report.warning(*at, what, "list it under `channels` of the configuration to keep it in the histories");
         }
+    }
+}
+
+/// Has the desk's clock kept in the channels of a row, where it is not yet.
+fn keep_open_clock(plan: &mut Plan, channels: &Globs) {
+    let kept = is_named(channels) && channels.literals().all(|channel| plan.open_time_of(channel).is_some());
+    let asked = plan.open_scopes.iter().any(|scope| scope.patterns().eq(channels.patterns()));
+    if !kept && !asked {
+        plan.open_scopes.push(channels.clone());
     }
 }
 

@@ -30,6 +30,7 @@ pub mod template;
 pub use diagnostics::{Diagnostic, Severity};
 pub use load::{DEFAULTS, PREFIX, ReadFile, load};
 pub use matrices::{MatrixSet, matrices, matrices_alone};
+pub use reader::did_you_mean;
 
 /// The whole configuration, validated, every default filled in.
 #[derive(Clone, Debug)]

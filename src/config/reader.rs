@@ -215,7 +215,7 @@ fn shown(node: &Node) -> String {
 }
 
 /// `did you mean ...?` where a word is near, else all of them after `lead`.
-pub(super) fn did_you_mean<'w>(written: &str, words: impl Iterator<Item = &'w str> + Clone, lead: &str) -> String {
+pub fn did_you_mean<'w>(written: &str, words: impl Iterator<Item = &'w str> + Clone, lead: &str) -> String {
     let near = words.clone().map(|word| (distance(written, word), word)).min();
     match near {
         Some((d, word)) if d <= 1 + word.chars().count() / 4 => format!("did you mean `{word}`?"),

@@ -11,9 +11,8 @@ use super::node::{Kind, Node};
 use super::ranges::{self, Around, Said};
 use super::reader::{Fields, Mark, Report, did_you_mean, duration, text, whole, word};
 use super::scopes::Scopes;
-use crate::domain::{Millis, Scope};
-use crate::indicators::{self, Clock, Indicator, Label, Samples, State, Treatment};
-use crate::matrix::calendar::{Calendar, Shift};
+use crate::domain::{Calendar, Millis, Scope, Shift};
+use crate::indicators::{self, Clock, Indicator, Label, Samples, Stage, State, Treatment};
 use crate::matrix::{Level, NoData, Per, Recover, Row};
 use crate::plan::WindowKind;
 
@@ -122,6 +121,7 @@ pub(super) fn read(
         threshold: labels.threshold.as_ref().map(|(_, within, _)| *within),
         treatment: labels.treatment,
         state: labels.state,
+        stage: labels.stage,
         clock: labels.clock,
         per,
         scope,
@@ -211,6 +211,7 @@ struct Labels {
     threshold: Option<(Arc<str>, Millis, Mark)>,
     treatment: Option<Treatment>,
     state: Option<State>,
+    stage: Option<Stage>,
     clock: Clock,
 }
 
@@ -245,15 +246,11 @@ fn labels(fields: &Fields<'_>, indicator: &Indicator, report: &mut Report) -> La
             Label::Clock => {
                 let words: Vec<_> = Clock::ALL.iter().map(|c| (c.name(), *c)).collect();
                 labels.clock = node.and_then(|node| word(node, key, &words, report)).unwrap_or_default();
-                if labels.clock == Clock::Open
-                    && let Some(node) = node
-                {
-                    let what = "`clock: open` is accepted and not measured by this version: the row has no value";
-                    report.warning(node.at, what, "leave it out to measure on the customer's clock");
-                }
             }
-            // No indicator of this version has stages; the one that brings them reads them here.
-            Label::Stage => {}
+            Label::Stage => {
+                let words: Vec<_> = Stage::ALL.iter().map(|s| (s.name(), *s)).collect();
+                labels.stage = required(fields, key, &words, indicator, report);
+            }
         }
     }
     labels
@@ -263,19 +260,27 @@ fn labels(fields: &Fields<'_>, indicator: &Indicator, report: &mut Report) -> La
 fn state(fields: &Fields<'_>, indicator: &Indicator, report: &mut Report) -> Option<State> {
     let other = if indicator.instant { State::Elsewhere } else { State::Connected };
     let words: Vec<_> = State::ALL.iter().filter(|s| **s != other).map(|s| (s.name(), *s)).collect();
-    match fields.get("state") {
-        Some(node) => word(node, "state", &words, report),
-        None if indicator.instant => Some(State::Connected),
-        None => {
-            let at = fields.get("indicator").map_or(fields.at, |node| node.at);
-            report.error(
-                at,
-                format!("`{}` needs a `state`", indicator.name),
-                did_you_mean("", words.iter().map(|(w, _)| *w), "one of"),
-            );
-            None
-        }
+    if indicator.instant && fields.get("state").is_none() {
+        return Some(State::Connected);
     }
+    required(fields, "state", &words, indicator, report)
+}
+
+/// A label that has no default.
+fn required<T: Copy>(
+    fields: &Fields<'_>,
+    key: &str,
+    words: &[(&str, T)],
+    indicator: &Indicator,
+    report: &mut Report,
+) -> Option<T> {
+    if let Some(node) = fields.get(key) {
+        return word(node, key, words, report);
+    }
+    let at = fields.get("indicator").map_or(fields.at, |node| node.at);
+    let hint = did_you_mean("", words.iter().map(|(word, _)| *word), "one of");
+    report.error(at, format!("`{}` needs a `{key}`", indicator.name), hint);
+    None
 }
 
 /// The ranges in order; `None` where any of them could not be read, because then gaps would be reported that are none.

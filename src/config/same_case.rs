@@ -20,8 +20,8 @@ pub(super) fn check(rows: &[ReadRow], plan: &Plan, report: &mut Report) {
     for (index, read) in rows.iter().enumerate() {
         let row = &read.row;
         let key = format!(
-            "{} {:?} {:?} {:?} {:?} {:?}",
-            row.indicator.name, row.window, row.treatment, row.state, row.clock, row.per
+            "{} {:?} {:?} {:?} {:?} {:?} {:?}",
+            row.indicator.name, row.window, row.treatment, row.state, row.stage, row.clock, row.per
         );
         groups.entry(key).or_default().push(index);
     }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::civil::Date;
+
 use super::contacts;
 use super::load::ReadFile;
 use super::matrices::LANGUAGES;
@@ -44,12 +46,13 @@ pub(super) fn read(root: &Node, mut files: Option<ReadFile<'_>>, report: &mut Re
     let webhooks = fields.get("webhooks").map(|node| outside::webhooks(node, &mut files, report)).unwrap_or_default();
     let names: BTreeSet<&str> = webhooks.keys().map(String::as_str).collect();
     let owner = fields.get("owner").and_then(|node| contacts::contact(node, Some(&names), report));
+    let holidays = fields.get("holidays").map(|node| hours::holidays(node, report)).unwrap_or_default();
     Some(Config {
-        plan: plan(&fields, report),
+        plan: plan(&fields, &holidays, report),
         language: language.unwrap_or_default(),
         agent_states: fields.get("agent_states").map(|node| agent_states(node, report)).unwrap_or_default(),
         max_lag: length(&fields, "max_lag", Millis::SECOND, report).unwrap_or(Millis::MINUTE),
-        holidays: fields.get("holidays").map(|node| hours::holidays(node, report)).unwrap_or_default(),
+        holidays,
         kafka: outside::kafka(fields.get("kafka"), &mut files, report),
         sources: fields.get("sources").map(|node| sources(node, report)).unwrap_or_default(),
         matrices: fields.get("matrices").map(|node| texts(node, "matrices", report)).unwrap_or_default(),
@@ -70,7 +73,8 @@ pub(super) fn texts(node: &Node, key: &str, report: &mut Report) -> Vec<String> 
     list(node, report).iter().filter_map(|item| Some(text(item, key, report)?.to_string())).collect()
 }
 
-fn plan(fields: &Fields<'_>, report: &mut Report) -> Plan {
+fn plan(fields: &Fields<'_>, holidays: &[Date], report: &mut Report) -> Plan {
+    let holidays = &holidays.iter().copied().collect();
     let mut plan = Plan::default();
     if let Some(zone) = fields.get("time_zone").and_then(|node| hours::zone(node, report)) {
         plan.zone = zone;
@@ -94,7 +98,7 @@ fn plan(fields: &Fields<'_>, report: &mut Report) -> Plan {
     let mut labels = Vec::new();
     if let Some(node) = fields.get("channels") {
         for entry in map(node, "`channels`", report).unwrap_or_default() {
-            let settings = channel(&entry.value, &mut labels, report);
+            let settings = channel(&entry.value, &mut plan, holidays, &mut labels, report);
             plan.channels.insert(entry.key.to_string(), settings);
         }
     }
@@ -126,7 +130,13 @@ fn windows(node: &Node, report: &mut Report) -> Vec<Window> {
     windows
 }
 
-fn channel(node: &Node, labels: &mut Vec<(String, Millis)>, report: &mut Report) -> ChannelSettings {
+fn channel(
+    node: &Node,
+    plan: &mut Plan,
+    holidays: &BTreeSet<Date>,
+    labels: &mut Vec<(String, Millis)>,
+    report: &mut Report,
+) -> ChannelSettings {
     const KEYS: [&str; 7] = ["answer_on", "service_level", "hours", "clocks", "idle_close", "give_up", "handling"];
     let mut settings = ChannelSettings::default();
     let Some(fields) = Fields::new(node, "a channel", &KEYS, report) else { return settings };
@@ -150,16 +160,13 @@ fn channel(node: &Node, labels: &mut Vec<(String, Millis)>, report: &mut Report)
         }
         settings.service_level = Some(own).filter(|own| !own.is_empty());
     }
-    // Checked now, so that a file that is accepted today is still accepted by the version that uses them.
     if let Some(node) = fields.get("hours") {
-        hours::read(node, report);
+        settings.hours = plan.open_time(hours::read(node, report), holidays);
     }
     if let Some(node) = fields.get("clocks") {
         let words: Vec<_> = Clock::ALL.iter().map(|clock| (clock.name(), *clock)).collect();
         for item in list(node, report) {
-            if word(&item, "clocks", &words, report) == Some(Clock::Open) {
-                report.warning(item.at, "the `open` clock is accepted and not measured by this version", "");
-            }
+            settings.open_clock |= word(&item, "clocks", &words, report) == Some(Clock::Open);
         }
     }
     settings

@@ -53,6 +53,18 @@ pub enum Outcome {
     Spam,
 }
 
+impl Outcome {
+    pub const ALL: [Outcome; 7] = [
+        Outcome::Resolved,
+        Outcome::Unresolved,
+        Outcome::Deflected,
+        Outcome::AutoAnswered,
+        Outcome::Observed,
+        Outcome::Callback,
+        Outcome::Spam,
+    ];
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReopenedBy {
     Customer,
@@ -167,6 +179,46 @@ impl State {
 
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|state| state.name() == name)
+    }
+}
+
+/// On whose clock a duration runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Clock {
+    /// The customer's: every second counts.
+    #[default]
+    Elapsed,
+    /// The desk's: only the channel's hours count.
+    Open,
+}
+
+/// `stage`: a step of an interaction's way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Stage {
+    Triage,
+    Queue,
+    Reply,
+    Handling,
+    Customer,
+    Parked,
+    Wrapup,
+}
+
+impl Stage {
+    pub const ALL: &'static [Stage] =
+        &[Stage::Triage, Stage::Queue, Stage::Reply, Stage::Handling, Stage::Customer, Stage::Parked, Stage::Wrapup];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Triage => "triage",
+            Stage::Queue => "queue",
+            Stage::Reply => "reply",
+            Stage::Handling => "handling",
+            Stage::Customer => "customer",
+            Stage::Parked => "parked",
+            Stage::Wrapup => "wrapup",
+        }
     }
 }
 

@@ -9,7 +9,7 @@
 //!
 //! All three can be added, taken back and merged in any order.
 
-use crate::domain::{Millis, State};
+use crate::domain::{Clock, Millis, Stage, State};
 
 /// One integer of a pane. Sums sort before levels, levels before buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,9 +44,12 @@ pub enum Sum {
     WrapupTotal,
     /// Of the waits that run: Σ of their starts since [`EPOCH`]. Read as a total of all time, never of a window.
     WaitStarts,
-    /// First of seven: how many times each [`State`] was entered.
+    /// First of seven: how many times each [`State`] was entered. After them the samples of each [`Stage`], and their totals.
     Entries,
 }
+
+const STAGES: u32 = Sum::Entries as u32 + State::ALL.len() as u32;
+const STAGE_TOTALS: u32 = STAGES + Stage::ALL.len() as u32;
 
 /// Counts per service-level threshold, of the channels that list it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,9 +89,18 @@ pub enum Beyond {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Histogram {
-    Wait,
+    Wait(Clock),
+    Stage(Stage),
+}
+
+impl Histogram {
+    const fn number(self) -> u32 {
+        match self {
+            Histogram::Wait(clock) => clock as u32,
+            Histogram::Stage(stage) => 2 + stage as u32,
+        }
+    }
 }
 
 /// Times in sums are counted from here, so that a million of them stay far from the end of an `i64`.
@@ -99,14 +111,42 @@ pub const PANE: Millis = Millis(10_000);
 
 const PER_THRESHOLD_SUMS: u32 = 0x100;
 const PER_THRESHOLD_LEVELS: u32 = 0x100;
+/// What a sum or a level lies apart from its twin on the desk's clock, and from those by map of open time.
+const OPEN: u32 = 0x0100_0000;
+const BY_MAP: u32 = 0x0200_0000;
 
 impl Cell {
+    /// The first of each kind. Those of one kind follow each other.
+    pub const SUMS: Cell = Cell(0);
+    pub const SERVED: Cell = Cell(PER_THRESHOLD_SUMS);
+    pub const LEVELS: Cell = Cell(LEVEL);
+    pub const BEYOND: Cell = Cell(LEVEL + PER_THRESHOLD_LEVELS);
+
+    /// Which of the four kinds it is of, in that order, and the how manieth; `None` where it is of another or far behind.
+    #[inline]
+    pub const fn run(self) -> Option<(usize, usize)> {
+        let run = (self.0 >> 8 & 1) | (self.0 >> 27 & 2);
+        if self.0 & !(LEVEL | PER_THRESHOLD_SUMS | 63) != 0 {
+            return None;
+        }
+        Some((run as usize, (self.0 & 63) as usize))
+    }
+
     pub const fn sum(sum: Sum) -> Cell {
         Cell(sum as u32)
     }
 
     pub const fn entries(state: State) -> Cell {
         Cell(Sum::Entries as u32 + state as u32)
+    }
+
+    /// How many samples of the stage.
+    pub const fn stage(stage: Stage) -> Cell {
+        Cell(STAGES + stage as u32)
+    }
+
+    pub const fn stage_total(stage: Stage) -> Cell {
+        Cell(STAGE_TOTALS + stage as u32)
     }
 
     pub const fn served(threshold: usize, served: Served) -> Cell {
@@ -125,13 +165,31 @@ impl Cell {
         Cell(LEVEL + PER_THRESHOLD_LEVELS + (threshold as u32 * 2 + beyond as u32) * 2)
     }
 
+    /// The same on a clock: sums of samples and of their lengths, and what depends on a threshold.
+    pub const fn on(self, clock: Clock) -> Cell {
+        match clock {
+            Clock::Elapsed => self,
+            Clock::Open => Cell(self.0 + OPEN),
+        }
+    }
+
+    /// How many wait in the channels of a map of open time, an index of [`crate::plan::Plan::open_times`].
+    pub const fn waiting_on(map: usize) -> Cell {
+        Cell(LEVEL + BY_MAP + map as u32 * 2)
+    }
+
+    /// Of the same waits: Σ of their starts in open time. Read as a total of all time, as [`Sum::WaitStarts`].
+    pub const fn wait_starts_on(map: usize) -> Cell {
+        Cell(BY_MAP + map as u32)
+    }
+
     pub const fn bucket(histogram: Histogram, bucket: u16) -> Cell {
-        Cell(BUCKET + ((histogram as u32) << 16) + bucket as u32)
+        Cell(BUCKET + (histogram.number() << 16) + bucket as u32)
     }
 
     /// The lowest and the one past the highest cell of a histogram.
     pub const fn buckets(histogram: Histogram) -> (Cell, Cell) {
-        let low = BUCKET + ((histogram as u32) << 16);
+        let low = BUCKET + (histogram.number() << 16);
         (Cell(low), Cell(low + 0x1_0000))
     }
 

@@ -1,177 +1,308 @@
 //! Contributions combined until the next flush: one number per key, pane and cell, however many events made it.
 
-use std::collections::BTreeMap;
-
 use smallvec::SmallVec;
 
+use super::batch::Batch;
 use super::cells::{Cell, PANE};
 use super::contribution::{Age, Contribution, EVERY_KEY, Target, What};
-use super::names::Names;
-use crate::domain::{Key, Timestamp};
+use super::names::{Names, Place};
+use super::starts::Starts;
+use crate::domain::Timestamp;
 
-/// What a floor contributed since its last flush.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Batch {
-    pub keys: Vec<KeyDelta>,
+/// What is added to one pane: the cells that most events touch by their number, the rest as a list to be sorted once.
+#[derive(Debug)]
+struct Pane {
+    start: i64,
+    touched: [u64; 4],
+    rest: Vec<(Cell, i64)>,
+    dense: [i64; DENSE],
 }
 
-/// The contributions to one key.
-#[derive(Clone, Debug, PartialEq)]
-pub struct KeyDelta {
-    pub key: Key,
-    pub panes: Vec<PaneDelta>,
-    /// The oldest start that runs on this floor, of each age that changed; `None`: nothing runs.
-    pub oldest: Vec<(Age, Option<Timestamp>)>,
-}
+const DENSE: usize = 256;
+/// The cells of a pane that are kept by number: four runs of 64.
+const RUNS: [Cell; 4] = [Cell::SUMS, Cell::SERVED, Cell::LEVELS, Cell::BEYOND];
 
-/// The contributions to one key in the pane that begins at `start`; Σw·t of levels counts t from there.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PaneDelta {
-    pub start: Timestamp,
-    pub cells: Vec<(Cell, i64)>,
-}
+impl Pane {
+    fn new(start: i64) -> Pane {
+        Pane { start, touched: [0; 4], rest: Vec::new(), dense: [0; DENSE] }
+    }
 
-/// Cells of one pane, in no order.
-type Cells = SmallVec<[(Cell, i64); 8]>;
-type Panes = SmallVec<[(i64, Cells); 1]>;
+    #[inline]
+    fn add(&mut self, cell: Cell, value: i64) {
+        match cell.run() {
+            Some((run, within)) if run < RUNS.len() && within < 64 => {
+                self.touched[run] |= 1 << within;
+                self.dense[run * 64 + within] += value;
+            }
+            _ => self.rest.push((cell, value)),
+        }
+    }
 
-fn add(panes: &mut Panes, pane: i64, cell: Cell, value: i64) {
-    let index = panes.iter().rposition(|(start, _)| *start == pane).unwrap_or_else(|| {
-        panes.push((pane, Cells::new()));
-        panes.len() - 1
-    });
-    let Some((_, cells)) = panes.get_mut(index) else { return };
-    match cells.iter_mut().find(|(known, _)| *known == cell) {
-        Some((_, sum)) => *sum += value,
-        None => cells.push((cell, value)),
+    /// The cells of the runs that were touched, ascending.
+    fn each(&self, mut call: impl FnMut(usize, Cell, i64)) {
+        for (run, first) in RUNS.into_iter().enumerate() {
+            let mut bits = self.touched[run];
+            while bits != 0 {
+                let within = bits.trailing_zeros();
+                bits &= bits - 1;
+                let index = run * 64 + within as usize;
+                call(index, Cell(first.0 + within), self.dense[index]);
+            }
+        }
+    }
+
+    fn add_all(&mut self, other: &Pane) {
+        for run in 0..RUNS.len() {
+            self.touched[run] |= other.touched[run];
+        }
+        other.each(|index, _, value| self.dense[index] += value);
+        self.rest.extend_from_slice(&other.rest);
+    }
+
+    fn put_into(&mut self, batch: &mut Batch) {
+        if self.rest.is_empty() {
+            self.each(|_, cell, value| batch.add(cell, value));
+        } else {
+            let rest = &mut self.rest;
+            for (run, first) in RUNS.into_iter().enumerate() {
+                let mut bits = self.touched[run];
+                while bits != 0 {
+                    let within = bits.trailing_zeros();
+                    bits &= bits - 1;
+                    rest.push((Cell(first.0 + within), self.dense[run * 64 + within as usize]));
+                }
+            }
+            rest.sort_unstable_by_key(|(cell, _)| *cell);
+            for same in rest.chunk_by(|a, b| a.0 == b.0) {
+                if let Some((cell, _)) = same.first() {
+                    batch.add(*cell, same.iter().map(|(_, value)| value).sum());
+                }
+            }
+        }
+        batch.end_pane(self.start);
+    }
+
+    fn clear(&mut self, start: i64) {
+        for run in 0..RUNS.len() {
+            let mut bits = std::mem::take(&mut self.touched[run]);
+            while bits != 0 {
+                self.dense[run * 64 + bits.trailing_zeros() as usize] = 0;
+                bits &= bits - 1;
+            }
+        }
+        self.rest.clear();
+        self.start = start;
     }
 }
 
-/// Starts that run, by age kind: how many began at each instant. The least is the oldest.
+/// Panes by number of place or key, those in use; what is given back is used again.
+#[derive(Debug, Default)]
+struct Panes {
+    of: Vec<SmallVec<[u32; 2]>>,
+    touched: Vec<u32>,
+}
+
+/// Every pane, in use or free.
+#[derive(Debug, Default)]
+struct Pool {
+    panes: Vec<Pane>,
+    free: Vec<u32>,
+}
+
+impl Pool {
+    fn take(&mut self, start: i64) -> u32 {
+        match self.free.pop() {
+            Some(index) => {
+                self.panes[index as usize].clear(start);
+                index
+            }
+            None => {
+                self.panes.push(Pane::new(start));
+                self.panes.len() as u32 - 1
+            }
+        }
+    }
+
+    fn give_back(&mut self, index: u32) {
+        self.free.push(index);
+    }
+}
+
+impl Panes {
+    fn find(&mut self, number: u32, start: i64, pool: &mut Pool) -> u32 {
+        let at = number as usize;
+        if self.of.len() <= at {
+            self.of.resize_with(at + 1, SmallVec::new);
+        }
+        let panes = &mut self.of[at];
+        if let Some(index) = panes.iter().rev().find(|index| pool.panes[**index as usize].start == start) {
+            return *index;
+        }
+        if panes.is_empty() {
+            self.touched.push(number);
+        }
+        let index = pool.take(start);
+        panes.push(index);
+        index
+    }
+
+    fn drain(&mut self, number: u32) -> SmallVec<[u32; 2]> {
+        self.of.get_mut(number as usize).map(std::mem::take).unwrap_or_default()
+    }
+}
+
+/// Starts that run in one place: how many began at each instant. The least is the oldest.
 #[derive(Debug, Default)]
 struct Running {
-    starts: BTreeMap<i64, i64>,
+    starts: Starts,
+    /// The oldest as it was last flushed.
+    told: Option<i64>,
     changed: bool,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Combiner {
-    /// By number of place: what counts in every key of it. Spread over the keys once a flush, not once an event.
-    places: Vec<Panes>,
-    touched_places: Vec<u32>,
-    keys: Vec<Panes>,
-    touched_keys: Vec<u32>,
-    running: Vec<[Running; 3]>,
+    pool: Pool,
+    /// What counts in every key of a place. Spread over the keys once a flush, not once an event.
+    places: Panes,
+    /// What counts in some keys of a place only.
+    masked: Vec<(u32, u8, i64, Cell, i64)>,
+    keys: Panes,
+    running: Vec<[Running; Age::COUNT]>,
+    changed: Vec<(u32, Age)>,
+    /// The pane that was added to last: place, start and index. Most of what an event contributes goes to one.
+    last: Option<(u32, i64, u32)>,
 }
 
 impl Combiner {
-    pub fn add(&mut self, contribution: Contribution, names: &Names) {
+    #[inline]
+    pub fn add(&mut self, contribution: Contribution) {
         let Contribution { at, target, what, weight } = contribution;
-        let pane = at - at.rem_euclid(PANE.0);
-        match (target, what) {
-            (Target::Place(place, mask), What::Age(age, start)) => {
-                for key in keys_of(place, mask, names) {
-                    self.run(key, age, start, weight);
-                }
+        let (place, mask) = match target {
+            Target::Place(place, mask) => (place, mask),
+            Target::Key(key) => {
+                let start = at - at.rem_euclid(PANE.0);
+                let index = self.keys.find(key, start, &mut self.pool);
+                return put(&mut self.pool.panes[index as usize], at, what, weight);
             }
-            (Target::Key(key), What::Age(age, start)) => self.run(key, age, start, weight),
-            (Target::Place(place, EVERY_KEY), what) => {
-                let panes = slot(&mut self.places, &mut self.touched_places, place);
-                put(panes, pane, at, what, weight);
-            }
-            (Target::Place(place, mask), what) => {
-                for key in keys_of(place, mask, names) {
-                    put(slot(&mut self.keys, &mut self.touched_keys, key), pane, at, what, weight);
-                }
-            }
-            (Target::Key(key), what) => {
-                put(slot(&mut self.keys, &mut self.touched_keys, key), pane, at, what, weight);
-            }
-        }
-    }
-
-    fn run(&mut self, key: u32, age: Age, start: i64, weight: i64) {
-        // The key is in the flush even where nothing else of it changed.
-        slot(&mut self.keys, &mut self.touched_keys, key);
-        if self.running.len() <= key as usize {
-            self.running.resize_with(key as usize + 1, Default::default);
-        }
-        let Some(running) = self.running.get_mut(key as usize).and_then(|ages| ages.get_mut(age as usize)) else {
-            return;
         };
-        let count = running.starts.entry(start).or_insert(0);
-        *count += weight;
-        if *count == 0 {
-            running.starts.remove(&start);
+        if let What::Age(age, start) = what {
+            return self.run(place, age, start, weight);
         }
-        running.changed = true;
+        if mask != EVERY_KEY {
+            let start = at - at.rem_euclid(PANE.0);
+            return match what {
+                What::Add(cell) => self.masked.push((place, mask, start, cell, weight)),
+                What::Step(cell) => {
+                    self.masked.push((place, mask, start, cell, weight));
+                    self.masked.push((place, mask, start, cell.moment(), weight * (at - start)));
+                }
+                What::Age(..) => {}
+            };
+        }
+        let index = match self.last {
+            Some((last, start, index)) if last == place && (start..start + PANE.0).contains(&at) => index,
+            _ => {
+                let start = at - at.rem_euclid(PANE.0);
+                let index = self.places.find(place, start, &mut self.pool);
+                self.last = Some((place, start, index));
+                index
+            }
+        };
+        put(&mut self.pool.panes[index as usize], at, what, weight);
     }
 
+    /// Ages count in every key of a place.
+    fn run(&mut self, place: u32, age: Age, start: i64, weight: i64) {
+        let at = place as usize;
+        if self.running.len() <= at {
+            self.running.resize_with(at + 1, Default::default);
+        }
+        let running = &mut self.running[at][age as usize];
+        running.starts.add(start, weight);
+        if !running.changed {
+            running.changed = true;
+            self.changed.push((place, age));
+        }
+    }
+
+    /// Everything since the last flush.
     pub fn flush(&mut self, names: &Names) -> Batch {
-        for place in std::mem::take(&mut self.touched_places) {
-            let Some(panes) = self.places.get_mut(place as usize).map(std::mem::take) else { continue };
-            for key in keys_of(place, EVERY_KEY, names) {
-                let to = slot(&mut self.keys, &mut self.touched_keys, key);
-                for (pane, cells) in &panes {
-                    for (cell, value) in cells {
-                        add(to, *pane, *cell, *value);
+        let Combiner { pool, places, masked, keys, last, .. } = self;
+        *last = None;
+        for place in std::mem::take(&mut places.touched) {
+            for from in places.drain(place) {
+                for key in keys_of(names.at(place), EVERY_KEY) {
+                    let to = keys.find(key, pool.panes[from as usize].start, pool);
+                    if let Ok([from, to]) = pool.panes.get_disjoint_mut([from as usize, to as usize]) {
+                        to.add_all(from);
                     }
                 }
+                pool.give_back(from);
             }
         }
+        for (place, mask, start, cell, value) in masked.drain(..) {
+            for key in keys_of(names.at(place), mask) {
+                let to = keys.find(key, start, pool);
+                pool.panes[to as usize].add(cell, value);
+            }
+        }
+        let mut registers = self.registers(names);
+        let mut numbers = std::mem::take(&mut self.keys.touched);
+        numbers.extend(registers.iter().map(|(key, ..)| *key));
+        numbers.sort_unstable();
+        numbers.dedup();
         let mut batch = Batch::default();
-        let mut touched = std::mem::take(&mut self.touched_keys);
-        touched.sort_unstable();
-        touched.dedup();
-        for key in touched {
-            let panes = self.keys.get_mut(key as usize).map(std::mem::take).unwrap_or_default();
-            let mut delta = KeyDelta { key: names.key_name(key), panes: Vec::new(), oldest: Vec::new() };
-            for (start, mut cells) in panes {
-                cells.retain(|(_, value)| *value != 0);
-                if !cells.is_empty() {
-                    delta.panes.push(PaneDelta { start: Timestamp(start), cells: cells.into_vec() });
-                }
+        let mut registers = registers.drain(..).peekable();
+        for key in numbers {
+            for index in self.keys.drain(key) {
+                self.pool.panes[index as usize].put_into(&mut batch);
+                self.pool.give_back(index);
             }
-            for (age, running) in [Age::Wait, Age::Unanswered, Age::Unqueued]
-                .into_iter()
-                .zip(self.running.get_mut(key as usize).into_iter().flatten())
-            {
-                if std::mem::take(&mut running.changed) {
-                    // A start whose end came first stands below zero until it is known: it does not run.
-                    let oldest =
-                        running.starts.iter().find(|(_, count)| **count > 0).map(|(start, _)| Timestamp(*start));
-                    delta.oldest.push((age, oldest));
-                }
+            while let Some((_, age, oldest)) = registers.next_if(|(of, ..)| *of == key) {
+                batch.add_oldest(age, oldest);
             }
-            batch.keys.push(delta);
+            batch.end_key(key, || names.key_name(key));
         }
         batch
     }
-}
 
-fn keys_of(place: u32, mask: u8, names: &Names) -> impl Iterator<Item = u32> + use<> {
-    names.at(place).keys.into_iter().enumerate().filter(move |(bit, _)| mask >> bit & 1 == 1).filter_map(|(_, key)| key)
-}
-
-/// The panes of `number`, marked as touched.
-fn slot<'a>(all: &'a mut Vec<Panes>, touched: &mut Vec<u32>, number: u32) -> &'a mut Panes {
-    let index = number as usize;
-    if all.len() <= index {
-        all.resize_with(index + 1, Panes::new);
+    /// The oldest start of every key and age in which it changed, sorted by key.
+    fn registers(&mut self, names: &Names) -> Vec<(u32, Age, Option<Timestamp>)> {
+        let mut of_keys: Vec<(u32, Age)> = Vec::new();
+        for (place, age) in std::mem::take(&mut self.changed) {
+            let Some(running) = self.running.get_mut(place as usize).map(|ages| &mut ages[age as usize]) else {
+                continue;
+            };
+            running.changed = false;
+            let oldest = running.starts.oldest();
+            if std::mem::replace(&mut running.told, oldest) != oldest {
+                of_keys.extend(keys_of(names.at(place), EVERY_KEY).map(|key| (key, age)));
+            }
+        }
+        of_keys.sort_unstable();
+        of_keys.dedup();
+        let told = |place: &u32, age: Age| self.running.get(*place as usize).and_then(|ages| ages[age as usize].told);
+        let oldest = |(key, age)| {
+            let oldest = names.places_of(key).iter().filter_map(|place| told(place, age)).min();
+            (key, age, oldest.map(Timestamp))
+        };
+        of_keys.into_iter().map(oldest).collect()
     }
-    let panes = &mut all[index];
-    if panes.is_empty() && touched.last() != Some(&number) {
-        touched.push(number);
-    }
-    panes
 }
 
-fn put(panes: &mut Panes, pane: i64, at: i64, what: What, weight: i64) {
+fn keys_of(place: &Place, mask: u8) -> impl Iterator<Item = u32> + use<> {
+    place.keys.into_iter().enumerate().filter(move |(bit, _)| mask >> bit & 1 == 1).filter_map(|(_, key)| key)
+}
+
+#[inline]
+fn put(pane: &mut Pane, at: i64, what: What, weight: i64) {
     match what {
-        What::Add(cell) => add(panes, pane, cell, weight),
+        What::Add(cell) => pane.add(cell, weight),
         What::Step(cell) => {
-            add(panes, pane, cell, weight);
-            add(panes, pane, cell.moment(), weight * (at - pane));
+            let after = at - pane.start;
+            pane.add(cell, weight);
+            pane.add(cell.moment(), weight * after);
         }
         What::Age(..) => {}
     }

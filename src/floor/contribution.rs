@@ -7,7 +7,7 @@ use super::cells::Cell;
 /// Where a contribution counts: a place (pair and its roll-ups, by a mask) or one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Target {
-    /// A place's keys: bit 0 its pair, 1 its queue, 2 its channel, 3 all.
+    /// A place's keys: bit 0 its pair, 1 its queue, 2 its channel, 3 all. Ages count in every one.
     Place(u32, u8),
     Key(u32),
 }
@@ -23,6 +23,10 @@ pub enum Age {
     Wait,
     Unanswered,
     Unqueued,
+}
+
+impl Age {
+    pub(super) const COUNT: usize = 3;
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +45,36 @@ pub(super) struct Contribution {
     pub target: Target,
     pub what: What,
     pub weight: i64,
+}
+
+/// Takes nothing: for the part of a time-line that was contributed already.
+pub(super) struct Nothing;
+
+impl Sink for Nothing {
+    #[inline]
+    fn put(&mut self, _: Contribution) {}
+
+    #[inline]
+    fn revise(&mut self, _: Contribution) {}
+}
+
+/// Takes what a fold emits.
+pub(super) trait Sink {
+    /// A contribution dated at or after the event that is being folded; or before it, where the state that the last event
+    /// left foretold it already, in the same words.
+    fn put(&mut self, contribution: Contribution);
+    /// A contribution dated before the event that causes it, and not foretold: a correction.
+    fn revise(&mut self, contribution: Contribution);
+}
+
+impl Sink for List {
+    fn put(&mut self, contribution: Contribution) {
+        self.push(contribution);
+    }
+
+    fn revise(&mut self, contribution: Contribution) {
+        self.push(contribution);
+    }
 }
 
 pub(super) type List = SmallVec<[Contribution; 32]>;

@@ -28,14 +28,16 @@
 //! messages end there, counted in nothing but `expired`. Any later event of life opens it again from that event on,
 //! without a wait of its own.
 
-use std::sync::Arc;
-
-use super::cells::{Beyond, Cell, EPOCH, Histogram, Level, Served, Sum, hdr};
-use super::contribution::{Age, Contribution, EVERY_KEY, List, PAIR_AND_CHANNEL, PAIR_AND_QUEUE, Target, What};
+use super::cells::{Beyond, Cell, Level, Sum};
+use super::contact::Contact;
+use super::contribution::{Age, Contribution, EVERY_KEY, PAIR_AND_QUEUE, Sink, Target, What};
+use super::emit::{add, age, span, step};
 use super::moment::{Kind, Moment};
-use super::names::Names;
-use crate::domain::{Millis, Outcome, ReopenedBy};
-use crate::plan::{AnswerOn, ChannelPlan, Handling, Plan};
+use super::names::{Measured, Names};
+use super::stages::Stages;
+use super::wait::{Wait, Waited};
+use crate::domain::{Clock, Millis, OpenTime, Outcome, ReopenedBy, Stage, Timestamp};
+use crate::plan::{AnswerOn, Plan};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 enum Life {
@@ -46,50 +48,31 @@ enum Life {
     Expired,
 }
 
+/// A closing with the outcome `resolved`.
 #[derive(Clone, Copy, Debug)]
-struct Wait {
-    start: i64,
+struct Resolution {
+    at: i64,
     place: u32,
+    arrived: i64,
 }
 
-/// One agent's work on it, from assignment to transfer or close.
-#[derive(Clone, Copy, Debug)]
-struct Contact {
-    agent: u64,
-    place: u32,
-    start: i64,
-    /// Work done up to `since`.
-    worked: i64,
-    /// When the running stretch of work began; `None` while parked or the customer's turn.
-    since: Option<i64>,
-    parked: bool,
-    customers_turn: bool,
-    /// When after-contact work began, and the work done until then.
-    wrapup: Option<(i64, i64)>,
-}
-
-impl Contact {
-    /// Starts or stops the clock at `now` as the flags say.
-    fn settle(&mut self, now: i64) {
-        let runs = !self.parked && !self.customers_turn;
-        match (self.since, runs) {
-            (Some(since), false) => {
-                self.worked += now - since;
-                self.since = None;
+impl Resolution {
+    fn count(self, weight: i64, context: &Context<'_>, mut emit: impl FnMut(Contribution)) {
+        let target = Target::Place(self.place, EVERY_KEY);
+        for (clock, length) in context.lengths(self.place, self.arrived, self.at) {
+            for (sum, weight) in [(Sum::Resolutions, weight), (Sum::ResolutionTotal, weight * length)] {
+                emit(Contribution { at: self.at, target, what: What::Add(Cell::sum(sum).on(clock)), weight });
             }
-            (None, true) => self.since = Some(now),
-            _ => {}
         }
     }
 }
 
 /// The state after some prefix of a time-line.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Fold {
     life: Life,
     /// Where it is, once a channel is known.
     place: Option<u32>,
-    channel: Option<Arc<ChannelPlan>>,
     /// When the customer opened it; the time of the first event that opened it, where the arrival is missing.
     born: i64,
     arrived: Option<i64>,
@@ -101,8 +84,11 @@ pub(super) struct Fold {
     unanswered: Option<i64>,
     replied: bool,
     contact: Option<Contact>,
-    /// Place and length of the resolution, while the last closing is one.
-    resolution: Option<(i64, u32, i64)>,
+    /// Since when it is parked, and since when it is the customer's turn.
+    parked: Option<i64>,
+    customers_turn: Option<i64>,
+    /// While the last closing is one.
+    resolution: Option<Resolution>,
     /// The last sign of life, and the last event of any kind.
     last: i64,
     heard: i64,
@@ -112,41 +98,69 @@ pub(super) struct Fold {
 pub(super) struct Context<'a> {
     pub plan: &'a Plan,
     pub names: &'a mut Names,
+    /// Of the one interaction that is walked.
+    pub stages: &'a mut Stages,
+}
+
+impl Context<'_> {
+    /// The desk's clock in a place, by its number, where it is kept.
+    pub fn desk(&self, place: u32) -> Option<(usize, &OpenTime)> {
+        let map = self.names.channel_of(place).open?;
+        Some((map, self.plan.open_times.get(map)?))
+    }
+
+    /// How long it was from `from` to `to`, on each clock that is kept in a place.
+    pub fn lengths(&self, place: u32, from: i64, to: i64) -> impl Iterator<Item = (Clock, i64)> + use<> {
+        let open = self.desk(place).map(|(_, desk)| (Clock::Open, desk.between(Timestamp(from), Timestamp(to)).0));
+        [(Clock::Elapsed, to - from)].into_iter().chain(open)
+    }
+
+    pub fn end_stage(&mut self, stage: Stage, place: u32, now: i64, length: i64, out: &mut impl Sink) {
+        self.stages.end(stage, place, now, length, self.names, out);
+    }
 }
 
 impl Fold {
+    /// Before the first event. One interaction at a time is walked in a context.
+    pub fn begin(context: &mut Context<'_>) -> Self {
+        context.stages.clear();
+        Fold::default()
+    }
+
     pub fn is_open(&self) -> bool {
         self.life == Life::Open
     }
 
     /// Until when it is held, if nothing more comes: while it is open, and `lateness` after its last event. A late event
     /// corrects it until then.
-    pub fn held_until(&self, lateness: Millis) -> i64 {
-        let open = if self.life == Life::Open { self.expiry() } else { i64::MIN };
+    pub fn held_until(&self, lateness: Millis, names: &Names) -> i64 {
+        let open = if self.life == Life::Open { self.expiry(names) } else { i64::MIN };
         open.max(self.heard + lateness.0 + 1)
     }
 
     /// When it may be forgotten, if nothing more comes: `lateness` after it expired or was heard of, so that a later event
     /// can open it again.
-    pub fn forget_at(&self, lateness: Millis) -> i64 {
-        let end = if self.life == Life::Open { self.expiry() } else { self.heard };
+    pub fn forget_at(&self, lateness: Millis, names: &Names) -> i64 {
+        let end = if self.life == Life::Open { self.expiry(names) } else { self.heard };
         end.max(self.heard) + lateness.0 + 1
     }
 
-    pub fn step(&mut self, moment: &Moment, context: &mut Context<'_>, out: &mut List) {
-        let now = moment.time;
+    pub fn step(&mut self, moment: &Moment, context: &mut Context<'_>, out: &mut impl Sink) {
+        let (now, kind) = (moment.time, moment.kind());
         self.heard = now;
-        if moment.kind == Kind::Remark {
+        if kind == Kind::Remark {
             return;
         }
-        if self.life == Life::Open && now >= self.expiry() {
-            let at = self.expiry();
-            self.expire(at, context, out);
+        if self.life == Life::Open {
+            let at = self.expiry(context.names);
+            if now >= at {
+                self.expire(at, context, out);
+            }
         }
         if self.life == Life::Expired {
             self.open(now, out);
         }
-        let placed = matches!(moment.kind, Kind::Arrived(_) | Kind::Queued(_) | Kind::Transferred(..));
+        let placed = matches!(kind, Kind::Arrived(_) | Kind::Queued(_) | Kind::Transferred(..));
         if self.life == Life::Unseen && !placed {
             // What came before is missing: it is open, and nobody knows where.
             self.born = now;
@@ -154,7 +168,7 @@ impl Fold {
             self.move_to(now, nowhere, context, out);
             self.open(now, out);
         }
-        match moment.kind {
+        match kind {
             Kind::Arrived(place) => self.arrive(now, place, context, out),
             Kind::Queued(place) => self.queue(now, place, false, context, out),
             Kind::Transferred(queue, channel) => {
@@ -164,20 +178,13 @@ impl Fold {
             }
             Kind::Assigned(agent) => self.assign(now, agent, context, out),
             Kind::Replied { automatic } => self.reply(now, automatic, context, out),
-            Kind::CustomerMessage => self.customer_message(now, out),
-            Kind::Parked | Kind::Resumed => {
-                if let Some(contact) = &mut self.contact {
-                    contact.parked = moment.kind == Kind::Parked;
-                    contact.settle(now);
-                }
-            }
+            Kind::CustomerMessage => self.customer_message(now, context, out),
+            Kind::Parked => self.park(now),
+            Kind::Resumed => self.take_up(now, context, out),
             Kind::Wrapup => {
                 if let Some(contact) = &mut self.contact {
-                    contact.parked = false;
-                    contact.customers_turn = false;
-                    contact.settle(now);
-                    let worked = contact.worked + contact.since.map_or(0, |since| now - since);
-                    contact.wrapup.get_or_insert((now, worked));
+                    contact.wrapup(now);
+                    self.take_up(now, context, out);
                 }
             }
             Kind::Abandoned => self.abandon(now, context, out),
@@ -189,37 +196,33 @@ impl Fold {
     }
 
     /// Emits what follows from the state as it stands. The fold is spent then.
-    pub fn finish(mut self, context: &mut Context<'_>, out: &mut List) {
-        if let Some((at, place, length)) = self.resolution {
-            add(out, at, place, Cell::sum(Sum::Resolutions), 1);
-            add(out, at, place, Cell::sum(Sum::ResolutionTotal), length);
-        }
+    pub fn finish(mut self, context: &mut Context<'_>, out: &mut impl Sink) {
         if self.life == Life::Open {
-            let at = self.expiry();
+            let at = self.expiry(context.names);
             self.expire(at, context, out);
         }
     }
 
     /// The moment at which it expires if it stays silent.
-    fn expiry(&self) -> i64 {
-        let Some(channel) = &self.channel else { return i64::MAX / 4 };
+    fn expiry(&self, names: &Names) -> i64 {
+        let Some(channel) = self.place.map(|place| names.channel_of(place)) else { return i64::MAX / 4 };
         let owed = self.unanswered.is_some() || self.wait.is_some();
         self.last + if owed { channel.give_up.0 } else { channel.idle_close.0 }
     }
 
-    fn expire(&mut self, at: i64, context: &Context<'_>, out: &mut List) {
+    fn expire(&mut self, at: i64, context: &Context<'_>, out: &mut impl Sink) {
         self.end_wait(at, context, out);
         self.leave(at, context, out);
         if let Some(place) = self.place {
             add(out, at, place, Cell::sum(Sum::Expired), 1);
         }
-        self.contact = None;
         self.unanswered = None;
+        self.drop_work();
         self.life = Life::Expired;
     }
 
     /// Begins to be open at the place where it is.
-    fn open(&mut self, now: i64, out: &mut List) {
+    fn open(&mut self, now: i64, out: &mut impl Sink) {
         self.life = Life::Open;
         self.stay = now;
         if let Some(place) = self.place {
@@ -227,7 +230,7 @@ impl Fold {
         }
     }
 
-    fn move_to(&mut self, now: i64, place: u32, context: &mut Context<'_>, out: &mut List) {
+    fn move_to(&mut self, now: i64, place: u32, context: &mut Context<'_>, out: &mut impl Sink) {
         if self.place == Some(place) {
             return;
         }
@@ -237,7 +240,6 @@ impl Fold {
             self.leave(now, context, out);
         }
         self.place = Some(place);
-        self.channel = Some(context.names.channel_plan(context.names.at(place).channel));
         if open && stay_before.is_some() {
             self.open(now, out);
             if let Some(start) = unanswered {
@@ -247,7 +249,7 @@ impl Fold {
     }
 
     /// A customer's message from `start` stands unanswered from `now` on.
-    fn owe(&mut self, now: i64, start: i64, out: &mut List) {
+    fn owe(&mut self, now: i64, start: i64, out: &mut impl Sink) {
         self.unanswered = Some(start);
         if let Some(place) = self.place {
             step(out, now, place, Cell::level(Level::Unanswered), 1);
@@ -255,7 +257,7 @@ impl Fold {
         }
     }
 
-    fn settle_message(&mut self, now: i64, out: &mut List) {
+    fn settle_message(&mut self, now: i64, out: &mut impl Sink) {
         if let (Some(start), Some(place)) = (self.unanswered.take(), self.place) {
             step(out, now, place, Cell::level(Level::Unanswered), -1);
             age(out, now, place, Age::Unanswered, start, -1);
@@ -263,7 +265,7 @@ impl Fold {
     }
 
     /// Ends every level of being open at its place. Waits end by [`Fold::end_wait`] before.
-    fn leave(&mut self, now: i64, context: &Context<'_>, out: &mut List) {
+    fn leave(&mut self, now: i64, context: &Context<'_>, out: &mut impl Sink) {
         self.settle_message(now, out);
         let Some(place) = self.place else { return };
         step(out, now, place, Cell::level(Level::Open), -1);
@@ -273,12 +275,12 @@ impl Fold {
             age(out, self.stay, place, Age::Unqueued, self.born, 1);
             age(out, now, place, Age::Unqueued, self.born, -1);
         }
-        for (threshold, within, mask) in self.thresholds(place, context) {
+        for &Measured { threshold, within, mask } in context.names.thresholds_of(place) {
             span(out, self.stay.max(self.born + within), now, place, mask, Cell::beyond(threshold, Beyond::Open));
         }
     }
 
-    fn arrive(&mut self, now: i64, place: u32, context: &mut Context<'_>, out: &mut List) {
+    fn arrive(&mut self, now: i64, place: u32, context: &mut Context<'_>, out: &mut impl Sink) {
         if self.arrived.is_some() {
             return;
         }
@@ -305,20 +307,21 @@ impl Fold {
         self.unplaced_arrival = channel.filter(|_| context.names.at(place).queue.is_none());
     }
 
-    fn queue(&mut self, now: i64, place: u32, transfer: bool, context: &mut Context<'_>, out: &mut List) {
+    fn queue(&mut self, now: i64, place: u32, transfer: bool, context: &mut Context<'_>, out: &mut impl Sink) {
         if transfer {
-            self.end_contact(now, out);
+            self.end_contact(now, context, out);
         }
         // The wait itself may have begun before its channel was known: it is where the interaction is.
         if self.wait.is_some() && self.place == Some(place) {
             return;
         }
         self.end_wait(now, context, out);
-        self.end_contact(now, out);
+        self.end_contact(now, context, out);
         if let (Some(channel), Some(arrived)) = (self.unplaced_arrival.take(), self.arrived) {
             let place = context.names.place(context.names.at(place).queue, channel);
+            context.end_stage(Stage::Triage, place, now, now - arrived, out);
             let target = Target::Place(place, PAIR_AND_QUEUE);
-            out.push(Contribution { at: arrived, target, what: What::Add(Cell::sum(Sum::Arrivals)), weight: 1 });
+            out.revise(Contribution { at: arrived, target, what: What::Add(Cell::sum(Sum::Arrivals)), weight: 1 });
         }
         if self.life == Life::Unseen {
             self.born = now;
@@ -327,171 +330,138 @@ impl Fold {
         if self.life != Life::Open {
             self.open(now, out);
         }
-        self.start_wait(now, place, out);
+        self.start_wait(now, place, context, out);
     }
 
-    fn start_wait(&mut self, now: i64, place: u32, out: &mut List) {
-        self.wait = Some(Wait { start: now, place });
-        add(out, now, place, Cell::sum(Sum::Queued), 1);
-        add(out, now, place, Cell::sum(Sum::WaitStarts), now - EPOCH);
-        step(out, now, place, Cell::level(Level::Waiting), 1);
-        age(out, now, place, Age::Wait, now, 1);
+    fn start_wait(&mut self, now: i64, place: u32, context: &Context<'_>, out: &mut impl Sink) {
+        self.wait = Some(Wait::begin(now, place, context, out));
+        self.customers_turn = None;
     }
 
-    /// Ends the wait, whatever it ends in. Returns it.
-    fn end_wait(&mut self, now: i64, context: &Context<'_>, out: &mut List) -> Option<Wait> {
-        let wait = self.wait.take()?;
-        add(out, now, wait.place, Cell::sum(Sum::WaitStarts), EPOCH - wait.start);
-        step(out, now, wait.place, Cell::level(Level::Waiting), -1);
-        age(out, now, wait.place, Age::Wait, wait.start, -1);
-        for (threshold, within, mask) in self.thresholds(wait.place, context) {
-            span(out, wait.start + within, now, wait.place, mask, Cell::beyond(threshold, Beyond::Waiting));
-        }
-        Some(wait)
+    /// Ends the wait, whatever it ends in. Returns what it was.
+    fn end_wait(&mut self, now: i64, context: &Context<'_>, out: &mut impl Sink) -> Option<Waited> {
+        Some(self.wait.take()?.end(now, context, out))
     }
 
-    /// The thresholds measured in its channel, and in which keys: one that only other channels list stays out of the
-    /// roll-ups over channels.
-    fn thresholds<'p>(&self, place: u32, context: &Context<'p>) -> impl Iterator<Item = (usize, i64, u8)> + use<'p> {
-        // What began before the channel was known is held against no threshold.
-        let channel = self.channel.clone().filter(|_| context.names.at(place).channel.is_some());
-        let plan = context.plan;
-        let count = channel.as_ref().map_or(0, |channel| channel.thresholds.len());
-        (0..count).filter_map(move |index| {
-            let channel = channel.as_ref()?;
-            let threshold = *channel.thresholds.get(index)?;
-            let mask = if channel.unlisted.contains(&threshold) { PAIR_AND_CHANNEL } else { EVERY_KEY };
-            Some((threshold, plan.thresholds.get(threshold)?.within.0, mask))
-        })
-    }
-
-    fn answer(&mut self, now: i64, context: &Context<'_>, out: &mut List) {
-        let Some(wait) = self.end_wait(now, context, out) else { return };
-        let length = now - wait.start;
-        add(out, now, wait.place, Cell::sum(Sum::Answered), 1);
-        add(out, now, wait.place, Cell::sum(Sum::WaitTotal), length);
-        add(out, now, wait.place, Cell::bucket(Histogram::Wait, hdr::bucket(length)), 1);
-        for (threshold, within, mask) in self.thresholds(wait.place, context) {
-            let mut count = |served| count(out, now, wait.place, mask, Cell::served(threshold, served));
-            count(Served::Answered);
-            if length <= within {
-                count(Served::AnsweredWithin);
-            }
+    fn answer(&mut self, now: i64, context: &Context<'_>, out: &mut impl Sink) {
+        let Some(waited) = self.end_wait(now, context, out) else { return };
+        waited.answered(now, context, out);
+        if let Some(contact) = &mut self.contact {
+            contact.answered(now);
         }
     }
 
     /// The agent wrote (or, on voice, was connected): answers the messages that stand.
-    fn respond(&mut self, now: i64, out: &mut List) {
+    fn respond(&mut self, now: i64, context: &Context<'_>, out: &mut impl Sink) {
         let Some(place) = self.place else { return };
         if !self.replied {
             self.replied = true;
             if let Some(arrived) = self.arrived {
-                add(out, now, place, Cell::sum(Sum::FirstResponses), 1);
-                add(out, now, place, Cell::sum(Sum::FirstResponseTotal), now - arrived);
+                for (clock, length) in context.lengths(place, arrived, now) {
+                    add(out, now, place, Cell::sum(Sum::FirstResponses).on(clock), 1);
+                    add(out, now, place, Cell::sum(Sum::FirstResponseTotal).on(clock), length);
+                }
             }
         }
         if let Some(start) = self.unanswered {
-            add(out, now, place, Cell::sum(Sum::Responses), 1);
-            add(out, now, place, Cell::sum(Sum::ResponseTotal), now - start);
+            for (clock, length) in context.lengths(place, start, now) {
+                add(out, now, place, Cell::sum(Sum::Responses).on(clock), 1);
+                add(out, now, place, Cell::sum(Sum::ResponseTotal).on(clock), length);
+            }
             self.settle_message(now, out);
         }
     }
 
-    fn answers_on(&self) -> AnswerOn {
-        self.channel.as_ref().map_or(AnswerOn::Replied, |channel| channel.answer_on)
+    fn answers_on(&self, names: &Names) -> AnswerOn {
+        self.place.map_or(AnswerOn::Replied, |place| names.channel_of(place).answer_on)
     }
 
-    fn assign(&mut self, now: i64, agent: u64, context: &mut Context<'_>, out: &mut List) {
+    fn assign(&mut self, now: i64, agent: u64, context: &mut Context<'_>, out: &mut impl Sink) {
         let (Life::Open, Some(place)) = (self.life, self.place) else { return };
-        if self.contact.is_none_or(|contact| contact.agent != agent) {
-            self.end_contact(now, out);
-            self.contact = Some(Contact {
-                agent,
-                place,
-                start: now,
-                worked: 0,
-                since: Some(now),
-                parked: false,
-                customers_turn: false,
-                wrapup: None,
-            });
+        if let Some(wait) = self.wait.as_mut().filter(|wait| wait.taken.is_none()) {
+            wait.taken = Some(now);
+            context.end_stage(Stage::Queue, wait.place, now, now - wait.start, out);
         }
-        if self.answers_on() == AnswerOn::Assigned {
+        if self.contact.is_none_or(|contact| contact.agent != agent) {
+            self.end_contact(now, context, out);
+            self.contact = Some(Contact::begin(now, agent, place, self.wait.is_some()));
+        }
+        if self.answers_on(context.names) == AnswerOn::Assigned {
             self.answer(now, context, out);
-            self.respond(now, out);
+            self.respond(now, context, out);
         }
     }
 
-    fn reply(&mut self, now: i64, automatic: bool, context: &mut Context<'_>, out: &mut List) {
+    fn reply(&mut self, now: i64, automatic: bool, context: &mut Context<'_>, out: &mut impl Sink) {
         let Some(place) = self.place.filter(|_| !automatic && self.life != Life::Unseen) else { return };
         add(out, now, place, Cell::sum(Sum::Replies), 1);
-        if self.answers_on() == AnswerOn::Replied {
-            self.answer(now, context, out);
-            if let Some(contact) = &mut self.contact {
-                contact.customers_turn = contact.wrapup.is_none();
-                contact.settle(now);
+        if self.answers_on(context.names) == AnswerOn::Replied {
+            if let Some((place, taken)) = self.wait.and_then(|wait| Some((wait.place, wait.taken?))) {
+                context.end_stage(Stage::Reply, place, now, now - taken, out);
             }
-            self.respond(now, out);
+            self.answer(now, context, out);
+            if self.life == Life::Open {
+                self.customers_turn.get_or_insert(now);
+            }
+            if let Some(contact) = &mut self.contact {
+                contact.customers_turn(now, true);
+            }
+            self.respond(now, context, out);
         } else if self.replied {
             // Words during a call: its first reply was the assignment.
-            self.respond(now, out);
+            self.respond(now, context, out);
         }
     }
 
-    fn customer_message(&mut self, now: i64, out: &mut List) {
+    fn customer_message(&mut self, now: i64, context: &mut Context<'_>, out: &mut impl Sink) {
         if self.life != Life::Open {
             return;
         }
         if self.unanswered.is_none() {
             self.owe(now, now, out);
         }
+        if let (Some(since), Some(place)) = (self.customers_turn.take(), self.place) {
+            context.end_stage(Stage::Customer, place, now, now - since, out);
+        }
         if let Some(contact) = &mut self.contact {
-            contact.customers_turn = false;
-            contact.settle(now);
+            contact.customers_turn(now, false);
         }
     }
 
-    fn abandon(&mut self, now: i64, context: &mut Context<'_>, out: &mut List) {
+    fn abandon(&mut self, now: i64, context: &mut Context<'_>, out: &mut impl Sink) {
         if self.life != Life::Open {
             return;
         }
-        if let Some(wait) = self.end_wait(now, context, out) {
-            let length = now - wait.start;
-            let short = length <= context.plan.short_abandon.0;
-            add(out, now, wait.place, Cell::sum(Sum::Abandoned), 1);
-            add(out, now, wait.place, Cell::sum(Sum::ShortAbandoned), i64::from(short));
-            for (threshold, within, mask) in self.thresholds(wait.place, context) {
-                let mut count = |served| count(out, now, wait.place, mask, Cell::served(threshold, served));
-                count(Served::Abandoned);
-                if length <= within {
-                    count(Served::AbandonedWithin);
-                }
-                if short {
-                    count(Served::ShortAbandoned);
-                }
-            }
+        if let Some(waited) = self.end_wait(now, context, out) {
+            waited.abandoned(now, context, out);
         }
         self.leave(now, context, out);
-        self.contact = None;
+        self.drop_work();
         self.life = Life::Over;
     }
 
-    fn close(&mut self, now: i64, outcome: Outcome, context: &mut Context<'_>, out: &mut List) {
+    fn close(&mut self, now: i64, outcome: Outcome, context: &mut Context<'_>, out: &mut impl Sink) {
         let (Life::Open, Some(place)) = (self.life, self.place) else { return };
         add(out, now, place, Cell::sum(Sum::Closed), 1);
-        if let Some(wait) = self.end_wait(now, context, out) {
-            add(out, now, wait.place, Cell::sum(Sum::ClosedUnanswered), 1);
+        if let Some(waited) = self.end_wait(now, context, out) {
+            add(out, now, waited.place, Cell::sum(Sum::ClosedUnanswered), 1);
         }
-        self.end_contact(now, out);
+        self.end_contact(now, context, out);
         self.leave(now, context, out);
+        self.drop_work();
         self.life = Life::Over;
-        self.resolution = match (outcome, self.arrived) {
-            (Outcome::Resolved, Some(arrived)) => Some((now, place, now - arrived)),
-            _ => None,
-        };
+        // Its last closing counts: an earlier one does not any more.
+        if let Some(before) = self.resolution.take() {
+            before.count(-1, context, |contribution| out.revise(contribution));
+        }
+        if let (Outcome::Resolved, Some(arrived)) = (outcome, self.arrived) {
+            let resolution = Resolution { at: now, place, arrived };
+            resolution.count(1, context, |contribution| out.put(contribution));
+            self.resolution = Some(resolution);
+        }
     }
 
-    fn reopen(&mut self, now: i64, by: ReopenedBy, context: &Context<'_>, out: &mut List) {
+    fn reopen(&mut self, now: i64, by: ReopenedBy, context: &mut Context<'_>, out: &mut impl Sink) {
         let Some(place) = self.place else { return };
         if self.life == Life::Over {
             self.open(now, out);
@@ -500,56 +470,45 @@ impl Fold {
             return;
         }
         // Where it is open still, its closing is missing.
-        self.end_contact(now, out);
+        self.end_contact(now, context, out);
         if self.unanswered.is_none() {
             self.owe(now, now, out);
         }
         if self.wait.is_none() && context.names.at(place).queue.is_some() {
-            self.start_wait(now, place, out);
+            self.start_wait(now, place, context, out);
         }
     }
 
-    fn end_contact(&mut self, now: i64, out: &mut List) {
-        let Some(mut contact) = self.contact.take() else { return };
-        contact.parked = true;
-        contact.settle(now);
-        let elapsed = self.channel.as_ref().is_some_and(|channel| channel.handling == Handling::Elapsed);
-        let length = if elapsed { now - contact.start } else { contact.worked };
-        add(out, now, contact.place, Cell::sum(Sum::Contacts), 1);
-        add(out, now, contact.place, Cell::sum(Sum::HandleTotal), length);
-        if let Some((wrapup, worked)) = contact.wrapup {
-            let length = if elapsed { now - wrapup } else { contact.worked - worked };
-            add(out, now, contact.place, Cell::sum(Sum::Wrapups), 1);
-            add(out, now, contact.place, Cell::sum(Sum::WrapupTotal), length);
+    /// What was begun and is broken off is no sample.
+    fn drop_work(&mut self) {
+        self.contact = None;
+        self.parked = None;
+        self.customers_turn = None;
+    }
+
+    fn park(&mut self, now: i64) {
+        if self.life != Life::Open {
+            return;
+        }
+        self.parked.get_or_insert(now);
+        if let Some(contact) = &mut self.contact {
+            contact.park(now, true);
         }
     }
-}
 
-/// A place without a queue has no pair and no queue key: [`EVERY_KEY`] leaves them out by itself.
-fn add(out: &mut List, at: i64, place: u32, cell: Cell, weight: i64) {
-    if weight != 0 {
-        out.push(Contribution { at, target: Target::Place(place, EVERY_KEY), what: What::Add(cell), weight });
-    }
-}
-
-fn step(out: &mut List, at: i64, place: u32, cell: Cell, weight: i64) {
-    out.push(Contribution { at, target: Target::Place(place, EVERY_KEY), what: What::Step(cell), weight });
-}
-
-/// A level that holds during `[from, to)`, if that is not empty, in some keys of the place.
-fn span(out: &mut List, from: i64, to: i64, place: u32, mask: u8, cell: Cell) {
-    if from < to {
-        for (at, weight) in [(from, 1), (to, -1)] {
-            out.push(Contribution { at, target: Target::Place(place, mask), what: What::Step(cell), weight });
+    fn take_up(&mut self, now: i64, context: &mut Context<'_>, out: &mut impl Sink) {
+        if let Some(contact) = &mut self.contact {
+            contact.park(now, false);
+        }
+        if let (Some(since), Some(place)) = (self.parked.take(), self.place) {
+            context.end_stage(Stage::Parked, place, now, now - since, out);
         }
     }
-}
 
-/// One more in a sum of some keys of the place.
-fn count(out: &mut List, at: i64, place: u32, mask: u8, cell: Cell) {
-    out.push(Contribution { at, target: Target::Place(place, mask), what: What::Add(cell), weight: 1 });
-}
-
-fn age(out: &mut List, at: i64, place: u32, age: Age, start: i64, weight: i64) {
-    out.push(Contribution { at, target: Target::Place(place, EVERY_KEY), what: What::Age(age, start), weight });
+    fn end_contact(&mut self, now: i64, context: &mut Context<'_>, out: &mut impl Sink) {
+        self.take_up(now, context, out);
+        if let Some(contact) = self.contact.take() {
+            contact.end(now, self.place, context, out);
+        }
+    }
 }

@@ -11,7 +11,7 @@
 
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
@@ -22,27 +22,38 @@ use crate::plan::Plan;
 use crate::wire::Reason;
 
 mod agent;
+mod batch;
 pub mod cells;
 mod combine;
+mod contact;
 mod contribution;
+mod emit;
+mod event_id;
 mod held;
 mod identities;
 mod interaction;
 mod moment;
 mod names;
+mod stages;
+mod starts;
+mod store;
+mod wait;
 
-pub use combine::{Batch, KeyDelta, PaneDelta};
+pub use batch::{Batch, KeyDelta};
 pub use contribution::Age;
 pub use names::OTHER;
 
 use agent::Snapshot;
 use combine::Combiner;
-use contribution::{List, difference};
+use contribution::{Contribution, List, Nothing, Sink, difference};
+use event_id::EventId;
 use held::Held;
 use identities::Identities;
-use interaction::Context;
+use interaction::{Context, Fold};
 use moment::{Kind, Moment};
 use names::Names;
+use stages::Stages;
+use store::Interactions;
 
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,16 +90,6 @@ pub struct Counters {
 }
 
 #[derive(Debug, Default)]
-struct Interaction {
-    moments: Vec<Moment>,
-    /// The earliest moment in the heap that is for it; `i64::MAX`: none.
-    due: i64,
-    /// Until when it is held; after that it is only remembered, and a late event does not correct it.
-    held_until: i64,
-    open: bool,
-}
-
-#[derive(Debug, Default)]
 struct Agent {
     snapshots: Vec<Snapshot>,
     /// Late snapshots before this are not taken: those that they would correct were given up for the limit.
@@ -100,26 +101,28 @@ struct Agent {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Whose {
-    Interaction(u128),
-    Agent(u128),
+    /// A slot of the store.
+    Interaction(u32),
+    /// The index of an agent.
+    Agent(u32),
 }
 
 #[derive(Debug)]
 pub struct Floor {
     plan: Arc<Plan>,
     names: Names,
-    interactions: HashMap<u128, Interaction, FixedState>,
-    agents: HashMap<u128, Agent, FixedState>,
+    interactions: Interactions,
+    agents: Vec<Agent>,
+    agent_numbers: HashMap<u128, u32, FixedState>,
     combiner: Combiner,
     held: Held,
     identities: Identities,
     /// Moments at which something falls due or may be forgotten.
     heap: BinaryHeap<Reverse<(i64, Whose)>>,
-    /// Closed interactions by the time of their last event, while `limits.closed_interactions` has to be kept.
-    closed: BTreeMap<(i64, u128), ()>,
     clock: i64,
     stream_time: Option<i64>,
     counters: Counters,
+    stages: Stages,
     scratch: Scratch,
 }
 
@@ -129,20 +132,83 @@ struct Scratch {
     new: List,
 }
 
+/// Contributes what is dated in `[from, to)`: what comes before was told when the state before foretold it.
+struct Direct<'a> {
+    combiner: &'a mut Combiner,
+    from: i64,
+    to: i64,
+}
+
+impl Sink for Direct<'_> {
+    #[inline]
+    fn put(&mut self, contribution: Contribution) {
+        if (self.from..self.to).contains(&contribution.at) {
+            self.combiner.add(contribution);
+        }
+    }
+
+    #[inline]
+    fn revise(&mut self, contribution: Contribution) {
+        self.combiner.add(contribution);
+    }
+}
+
+/// Takes back what was told of what is dated from `from` on.
+struct TakeBack<'a>(Direct<'a>);
+
+impl Sink for TakeBack<'_> {
+    #[inline]
+    fn put(&mut self, contribution: Contribution) {
+        self.0.put(Contribution { weight: -contribution.weight, ..contribution });
+    }
+
+    #[inline]
+    fn revise(&mut self, _: Contribution) {}
+}
+
+/// Contributes what follows from a state and lies before the clock, and finds when the next of it falls due.
+struct Tail<'a> {
+    direct: Direct<'a>,
+    pending: i64,
+    told: i64,
+}
+
+impl<'a> Tail<'a> {
+    fn new(combiner: &'a mut Combiner, from: i64, to: i64) -> Self {
+        Tail { direct: Direct { combiner, from, to }, pending: i64::MAX, told: i64::MIN }
+    }
+}
+
+impl Sink for Tail<'_> {
+    #[inline]
+    fn put(&mut self, contribution: Contribution) {
+        if contribution.at >= self.direct.to {
+            self.pending = self.pending.min(contribution.at);
+        } else {
+            self.told = self.told.max(contribution.at);
+            self.direct.put(contribution);
+        }
+    }
+
+    #[inline]
+    fn revise(&mut self, _: Contribution) {}
+}
+
 impl Floor {
     pub fn new(plan: Arc<Plan>) -> Self {
         Floor {
             names: Names::new(plan.clone()),
-            interactions: HashMap::default(),
-            agents: HashMap::default(),
+            interactions: Interactions::default(),
+            agents: Vec::new(),
+            agent_numbers: HashMap::default(),
             combiner: Combiner::default(),
             held: Held::default(),
-            identities: Identities::default(),
+            identities: Identities::new(plan.limits.identities),
             heap: BinaryHeap::new(),
-            closed: BTreeMap::new(),
             clock: Timestamp::MIN.0,
             stream_time: None,
             counters: Counters::default(),
+            stages: Stages::default(),
             scratch: Scratch::default(),
             plan,
         }
@@ -175,98 +241,113 @@ impl Floor {
         let taken = match &event.body {
             Body::Heartbeat => return Taken::NoEffect,
             Body::Interaction { interaction, event: what } => {
-                self.apply_interaction(&event.id, id_hash, event.time.0, xxh3_128(interaction.as_bytes()), what)
+                self.apply_interaction(&event.id, event.time.0, xxh3_128(interaction.as_bytes()), what)
             }
             Body::Agent(snapshot) => self.apply_agent(&event.id, id_hash, event.time.0, snapshot),
         };
         if taken == Taken::Applied {
-            self.identities.insert(id_hash, self.plan.limits.identities);
+            self.identities.insert(id_hash);
         }
         taken
     }
 
-    fn apply_interaction(
-        &mut self,
-        id: &str,
-        id_hash: u64,
-        time: i64,
-        whose: u128,
-        event: &InteractionEvent<'_>,
-    ) -> Taken {
+    fn apply_interaction(&mut self, id: &str, time: i64, whose: u128, event: &InteractionEvent<'_>) -> Taken {
         let horizon = self.horizon();
-        let Floor { plan, names, interactions, combiner, counters, scratch, clock, .. } = self;
-        let held = interactions.len();
-        let entry = match interactions.entry(whose) {
-            Entry::Occupied(entry) if time < horizon && entry.get().held_until < *clock => {
-                return Taken::Refused(Reason::TooLate);
-            }
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(_) if time < horizon => return Taken::Refused(Reason::TooLate),
-            Entry::Vacant(_) if held >= plan.limits.open_interactions + plan.limits.closed_interactions => {
-                counters.over_interactions += 1;
-                return Taken::NoEffect;
-            }
-            Entry::Vacant(entry) => entry.insert(Interaction {
-                moments: Vec::with_capacity(4),
-                due: i64::MAX,
-                held_until: i64::MAX,
-                open: false,
-            }),
-        };
-        if entry.moments.iter().any(|moment| moment.id_hash == id_hash) {
+        let known = self.interactions.find(whose);
+        if time < horizon && known.is_none_or(|slot| self.held_until(slot) < self.clock) {
+            return Taken::Refused(Reason::TooLate);
+        }
+        let limits = &self.plan.limits;
+        if known.is_none() && self.interactions.len() >= limits.open_interactions + limits.closed_interactions {
+            self.counters.over_interactions += 1;
+            return Taken::NoEffect;
+        }
+        let event_id = EventId::of(id);
+        let slot = known.unwrap_or_else(|| self.interactions.insert(whose));
+        let Floor { plan, names, interactions, combiner, counters, stages, scratch, clock, .. } = self;
+        let Some(held) = interactions.get_mut(slot) else { return Taken::NoEffect };
+        if held.moments.iter().any(|moment| moment.id() == event_id) {
             return Taken::Duplicate;
         }
-        if entry.moments.len() >= plan.limits.events_per_interaction {
+        if held.moments.len() >= plan.limits.events_per_interaction {
             counters.over_events += 1;
             return Taken::NoEffect;
         }
-        let moment = Moment { time, kind: Kind::of(event, names), id_hash, id: id.into() };
-        let at = entry.moments.partition_point(|other| other.order() < moment.order());
-        let append = at == entry.moments.len();
-
-        let mut context = Context { plan, names };
-        let mut fold = interaction::Fold::default();
-        let (old, new) = (&mut scratch.old, &mut scratch.new);
-        old.clear();
-        new.clear();
-        for other in &entry.moments {
-            fold.step(other, &mut context, old);
+        held.long_ids.keep(event_id, id);
+        let ids = &held.long_ids;
+        let moment = Moment::new(time, Kind::of(event, names), event_id);
+        let at = match held.moments.last() {
+            Some(last) if last.compare(&moment, ids).is_gt() => {
+                held.moments.partition_point(|other| other.compare(&moment, ids).is_lt())
+            }
+            _ => held.moments.len(),
+        };
+        if held.moments.len() == held.moments.capacity() {
+            // Doubling would waste what is scarce where there are millions.
+            held.moments.reserve_exact((held.moments.len() / 2).clamp(4, 64));
         }
-        if append {
-            // What earlier events settled stays; only what followed from the last state can change.
-            old.clear();
-            let mut next = fold.clone();
-            fold.finish(&mut context, old);
-            next.step(&moment, &mut context, new);
-            fold = next;
-            entry.moments.push(moment);
+        let mut context = Context { plan, names, stages };
+        let mut fold = Fold::begin(&mut context);
+        // A late arrival says of what came before it where and since when it was.
+        let simple = at == held.moments.len() && (at == 0 || !matches!(moment.kind(), Kind::Arrived(_)));
+        let mut tail = if simple {
+            // In order: what was told stays, and what the event says is added to it.
+            for other in &held.moments {
+                fold.step(other, &mut context, &mut Nothing);
+            }
+            if held.told >= time {
+                let direct = Direct { combiner: &mut *combiner, from: time, to: *clock };
+                fold.finish(&mut context, &mut TakeBack(direct));
+            }
+            held.moments.push(moment);
+            fold.step(&moment, &mut context, &mut Direct { combiner: &mut *combiner, from: time, to: *clock });
+            Tail::new(combiner, time, *clock)
         } else {
+            // What the time-line means now, less what it meant before.
+            let (old, new) = (&mut scratch.old, &mut scratch.new);
+            old.clear();
+            new.clear();
+            for other in &held.moments {
+                fold.step(other, &mut context, old);
+            }
             fold.finish(&mut context, old);
-            entry.moments.insert(at, moment);
-            fold = interaction::Fold::default();
-            for other in &entry.moments {
+            held.moments.insert(at, moment);
+            fold = Fold::begin(&mut context);
+            for other in &held.moments {
                 fold.step(other, &mut context, new);
             }
+            fold.finish(&mut context, new);
+            difference(old, new, |contribution| {
+                if contribution.at < *clock {
+                    combiner.add(contribution);
+                }
+            });
+            // All of the tail that lies before the clock is among them.
+            Tail::new(combiner, i64::MAX, *clock)
+        };
+        fold.finish(&mut context, &mut tail);
+        held.told = tail.told;
+        let pending = if tail.pending < i64::MAX { tail.pending } else { fold.forget_at(plan.lateness, context.names) };
+        let due = pending.max(*clock);
+        if due < held.due {
+            held.due = due;
+            self.heap.push(Reverse((due, Whose::Interaction(slot))));
         }
-        let open = fold.is_open();
-        let forget = fold.forget_at(plan.lateness);
-        entry.held_until = fold.held_until(plan.lateness);
-        fold.finish(&mut context, new);
-        let pending = new.iter().map(|c| c.at).filter(|at| *at >= *clock).min();
-        difference(old, new, |contribution| {
-            if contribution.at < *clock {
-                combiner.add(contribution, names);
-            }
-        });
-        let due = pending.unwrap_or(forget).max(*clock);
-        if due < entry.due {
-            entry.due = due;
-            self.heap.push(Reverse((due, Whose::Interaction(whose))));
-        }
-        let last = entry.moments.last().map_or(time, |moment| moment.time);
-        let was_open = std::mem::replace(&mut entry.open, open);
-        self.note_open(whose, last, was_open, open);
+        let last = held.last();
+        let was_open = std::mem::replace(&mut held.open, fold.is_open());
+        self.note_open(slot, last, was_open, fold.is_open());
         Taken::Applied
+    }
+
+    /// Until when a late event of it is taken.
+    fn held_until(&mut self, slot: u32) -> i64 {
+        let Floor { plan, names, interactions, stages, .. } = self;
+        let mut context = Context { plan, names, stages };
+        let mut fold = Fold::begin(&mut context);
+        for moment in interactions.get(slot).iter().flat_map(|held| &held.moments) {
+            fold.step(moment, &mut context, &mut Nothing);
+        }
+        fold.held_until(plan.lateness, context.names)
     }
 
     /// Events before this are too late. The clock stands one millisecond after the last event.
@@ -274,42 +355,40 @@ impl Floor {
         self.clock.saturating_sub(self.plan.lateness.0 + 1)
     }
 
-    fn note_open(&mut self, whose: u128, last: i64, was_open: bool, open: bool) {
+    fn note_open(&mut self, slot: u32, last: i64, was_open: bool, open: bool) {
         self.counters.open_interactions += usize::from(open);
         self.counters.open_interactions -= usize::from(was_open);
         if open {
             return;
         }
-        self.closed.insert((last, whose), ());
-        while self.closed.len() > self.plan.limits.closed_interactions {
-            let Some(((at, whose), ())) = self.closed.pop_first() else { break };
-            let current = self
-                .interactions
-                .get(&whose)
-                .is_some_and(|i| !i.open && i.moments.last().is_some_and(|m| m.time == at));
-            if current {
-                self.interactions.remove(&whose);
-                self.counters.forgotten_early += 1;
-            }
+        self.interactions.note_closed(slot, last, self.counters.open_interactions);
+        while self.interactions.len() - self.counters.open_interactions > self.plan.limits.closed_interactions {
+            let Some(slot) = self.interactions.first_closed() else { break };
+            self.interactions.remove(slot);
+            self.counters.forgotten_early += 1;
         }
     }
 
     fn apply_agent(&mut self, id: &str, id_hash: u64, time: i64, event: &AgentSnapshot<'_>) -> Taken {
         let horizon = self.horizon();
-        let Floor { plan, names, agents, combiner, counters, scratch, clock, .. } = self;
+        let Floor { plan, names, agents, agent_numbers, combiner, counters, scratch, clock, .. } = self;
         if time < horizon {
             return Taken::Refused(Reason::TooLate);
         }
         let whose = xxh3_128(event.agent.as_bytes());
         let known = agents.len();
-        let agent = match agents.entry(whose) {
-            Entry::Occupied(entry) => entry.into_mut(),
+        let number = match agent_numbers.entry(whose) {
+            Entry::Occupied(entry) => *entry.get(),
             Entry::Vacant(_) if known >= plan.limits.agents => {
                 counters.over_agents += 1;
                 return Taken::NoEffect;
             }
-            Entry::Vacant(entry) => entry.insert(Agent { due: i64::MAX, known_from: i64::MIN, ..Agent::default() }),
+            Entry::Vacant(entry) => {
+                agents.push(Agent { due: i64::MAX, known_from: i64::MIN, ..Agent::default() });
+                *entry.insert(known as u32)
+            }
         };
+        let Some(agent) = agents.get_mut(number as usize) else { return Taken::NoEffect };
         if agent.snapshots.iter().any(|snapshot| snapshot.id_hash == id_hash) {
             return Taken::Duplicate;
         }
@@ -367,12 +446,12 @@ impl Floor {
         let pending = new.iter().map(|c| c.at).filter(|at| *at >= *clock).min();
         difference(old, new, |contribution| {
             if contribution.at < *clock {
-                combiner.add(contribution, names);
+                combiner.add(contribution);
             }
         });
         if let Some(due) = pending.filter(|due| *due < agent.due) {
             agent.due = due;
-            self.heap.push(Reverse((due, Whose::Agent(whose))));
+            self.heap.push(Reverse((due, Whose::Agent(number))));
         }
         Taken::Applied
     }
@@ -397,55 +476,51 @@ impl Floor {
         }
     }
 
-    fn fall_due_interaction(&mut self, whose: u128, due: i64, before: i64) {
-        let Floor { plan, names, interactions, combiner, scratch, clock, .. } = self;
-        let Some(entry) = interactions.get_mut(&whose).filter(|entry| entry.due == due) else { return };
-        let tail = &mut scratch.new;
-        tail.clear();
-        let mut context = Context { plan, names };
-        let mut fold = interaction::Fold::default();
-        for moment in &entry.moments {
-            fold.step(moment, &mut context, tail);
+    fn fall_due_interaction(&mut self, slot: u32, due: i64, before: i64) {
+        let Floor { plan, names, interactions, combiner, stages, clock, .. } = self;
+        let Some(held) = interactions.get_mut(slot).filter(|held| held.due == due) else { return };
+        let mut context = Context { plan, names, stages };
+        let mut fold = Fold::begin(&mut context);
+        for moment in &held.moments {
+            fold.step(moment, &mut context, &mut Nothing);
         }
-        let forget = fold.forget_at(plan.lateness);
-        fold.finish(&mut context, tail);
-        for contribution in tail.iter().filter(|c| (before..*clock).contains(&c.at)) {
-            combiner.add(*contribution, names);
-        }
-        let pending = tail.iter().map(|c| c.at).filter(|at| *at >= *clock).min();
+        let mut tail = Tail::new(combiner, before, *clock);
+        fold.finish(&mut context, &mut tail);
+        held.told = tail.told;
+        let forget = fold.forget_at(plan.lateness, context.names);
+        let pending = (tail.pending < i64::MAX).then_some(tail.pending);
         // Nothing pending: it is over or has expired, and waits to be forgotten.
-        let open = pending.is_some() && entry.open;
-        let was_open = std::mem::replace(&mut entry.open, open);
-        let last = entry.moments.last().map_or(0, |moment| moment.time);
+        let open = pending.is_some() && held.open;
+        let was_open = std::mem::replace(&mut held.open, open);
+        let last = held.last();
         match pending.or((forget >= *clock).then_some(forget)) {
             Some(due) => {
-                entry.due = due;
-                self.heap.push(Reverse((due, Whose::Interaction(whose))));
+                held.due = due;
+                self.heap.push(Reverse((due, Whose::Interaction(slot))));
                 if was_open != open {
-                    self.note_open(whose, last, was_open, open);
+                    self.note_open(slot, last, was_open, open);
                 }
             }
             None => {
                 self.counters.open_interactions -= usize::from(was_open);
-                self.closed.remove(&(last, whose));
-                self.interactions.remove(&whose);
+                self.interactions.remove(slot);
             }
         }
     }
 
-    fn fall_due_agent(&mut self, whose: u128, due: i64, before: i64) {
+    fn fall_due_agent(&mut self, number: u32, due: i64, before: i64) {
         let Floor { plan, names, agents, combiner, scratch, clock, .. } = self;
-        let Some(agent) = agents.get_mut(&whose).filter(|agent| agent.due == due) else { return };
+        let Some(agent) = agents.get_mut(number as usize).filter(|agent| agent.due == due) else { return };
         let tail = &mut scratch.new;
         tail.clear();
         agent.fold.clone().finish(plan.agent_timeout, names, tail);
         for contribution in tail.iter().filter(|c| (before..*clock).contains(&c.at)) {
-            combiner.add(*contribution, names);
+            combiner.add(*contribution);
         }
         agent.due = i64::MAX;
         if let Some(due) = tail.iter().map(|c| c.at).filter(|at| *at >= *clock).min() {
             agent.due = due;
-            self.heap.push(Reverse((due, Whose::Agent(whose))));
+            self.heap.push(Reverse((due, Whose::Agent(number))));
         }
     }
 

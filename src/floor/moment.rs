@@ -1,15 +1,19 @@
-//! An event of an interaction's time-line, and what time-lines are sorted by. What it means is `interaction`'s to say.
+//! An event of an interaction's time-line, in 32 bytes, and what time-lines are sorted by. What it means is `interaction`'s
+//! to say.
 
+use std::cmp::Ordering;
+
+use super::event_id::{EventId, Form, LongIds};
 use super::names::Names;
 use crate::domain::{InteractionEvent, Outcome, ReopenedBy};
 
 /// An event of a time-line, its names as numbers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
     pub time: i64,
-    pub kind: Kind,
-    pub id_hash: u64,
-    pub id: Box<str>,
+    /// From the top: 4 bits of rank, 6 bits of the form of the id, 54 bits of what [`Kind`] holds.
+    packed: u64,
+    id_bits: u128,
 }
 
 /// The variants stand in the order of the life cycle, which orders events of one time.
@@ -20,7 +24,7 @@ pub(super) enum Kind {
     Queued(u32),
     /// Queue and, where it changes, channel.
     Transferred(u32, Option<u32>),
-    /// A hash of the agent's id.
+    /// A hash of the agent's id, of 54 bits.
     Assigned(u64),
     Replied {
         automatic: bool,
@@ -35,6 +39,12 @@ pub(super) enum Kind {
     /// Rated or evaluated: said of it, not a sign of life.
     Remark,
 }
+
+const HELD: u64 = (1 << 54) - 1;
+/// Numbers of names in a transfer: 27 bits each, the channel's raised by one so that 0 is none.
+const NAME_BITS: u32 = 27;
+/// Names and places are fewer than this: their numbers fit.
+pub(super) const NAMES_MAX: usize = (1 << NAME_BITS) - 2;
 
 impl Kind {
     pub fn of(event: &InteractionEvent<'_>, names: &mut Names) -> Kind {
@@ -52,7 +62,7 @@ impl Kind {
                 let queue = names.name(queue);
                 Kind::Transferred(queue, channel.as_ref().map(|channel| names.name(channel)))
             }
-            InteractionEvent::Assigned { agent } => Kind::Assigned(xxhash_rust::xxh3::xxh3_64(agent.as_bytes())),
+            InteractionEvent::Assigned { agent } => Kind::Assigned(xxhash_rust::xxh3::xxh3_64(agent.as_bytes()) & HELD),
             InteractionEvent::Replied { automatic, .. } => Kind::Replied { automatic: *automatic },
             InteractionEvent::CustomerMessage => Kind::CustomerMessage,
             InteractionEvent::Parked => Kind::Parked,
@@ -65,28 +75,102 @@ impl Kind {
         }
     }
 
-    fn rank(self) -> u8 {
+    /// Rank in the life cycle, and what the kind holds.
+    fn parts(self) -> (u64, u64) {
         match self {
-            Kind::Arrived(_) => 0,
-            Kind::Queued(_) => 1,
-            Kind::Transferred(..) => 2,
-            Kind::Assigned(_) => 3,
-            Kind::Replied { .. } => 4,
-            Kind::CustomerMessage => 5,
-            Kind::Parked => 6,
-            Kind::Resumed => 7,
-            Kind::Wrapup => 8,
-            Kind::Abandoned => 9,
-            Kind::Closed(_) => 10,
-            Kind::Reopened(_) => 11,
-            Kind::Remark => 12,
+            Kind::Arrived(place) => (0, u64::from(place)),
+            Kind::Queued(place) => (1, u64::from(place)),
+            Kind::Transferred(queue, channel) => {
+                (2, u64::from(queue) << NAME_BITS | channel.map_or(0, |channel| u64::from(channel) + 1))
+            }
+            Kind::Assigned(agent) => (3, agent & HELD),
+            Kind::Replied { automatic } => (4, u64::from(automatic)),
+            Kind::CustomerMessage => (5, 0),
+            Kind::Parked => (6, 0),
+            Kind::Resumed => (7, 0),
+            Kind::Wrapup => (8, 0),
+            Kind::Abandoned => (9, 0),
+            Kind::Closed(outcome) => (10, outcome as u64),
+            Kind::Reopened(by) => (11, by as u64),
+            Kind::Remark => (12, 0),
         }
     }
 }
 
 impl Moment {
-    /// What a time-line is sorted by.
-    pub fn order(&self) -> (i64, u8, &[u8]) {
-        (self.time, self.kind.rank(), self.id.as_bytes())
+    pub fn new(time: i64, kind: Kind, id: EventId) -> Moment {
+        let (rank, held) = kind.parts();
+        Moment { time, packed: rank << 60 | u64::from(id.form.0) << 54 | held, id_bits: id.bits }
+    }
+
+    pub fn id(&self) -> EventId {
+        EventId { form: Form((self.packed >> 54) as u8 & 63), bits: self.id_bits }
+    }
+
+    #[inline]
+    pub fn kind(&self) -> Kind {
+        let held = self.packed & HELD;
+        match self.packed >> 60 {
+            0 => Kind::Arrived(held as u32),
+            1 => Kind::Queued(held as u32),
+            2 => {
+                let channel = (held & ((1 << NAME_BITS) - 1)) as u32;
+                Kind::Transferred((held >> NAME_BITS) as u32, channel.checked_sub(1))
+            }
+            3 => Kind::Assigned(held),
+            4 => Kind::Replied { automatic: held == 1 },
+            5 => Kind::CustomerMessage,
+            6 => Kind::Parked,
+            7 => Kind::Resumed,
+            8 => Kind::Wrapup,
+            9 => Kind::Abandoned,
+            10 => Kind::Closed(Outcome::ALL.get(held as usize).copied().unwrap_or(Outcome::Unresolved)),
+            11 => Kind::Reopened(if held == 0 { ReopenedBy::Customer } else { ReopenedBy::Agent }),
+            _ => Kind::Remark,
+        }
+    }
+
+    /// By time, then by the order of the life cycle, then bytewise by id.
+    pub fn compare(&self, other: &Moment, long: &LongIds) -> Ordering {
+        let order = |moment: &Moment| (moment.time, moment.packed >> 60);
+        order(self).cmp(&order(other)).then_with(|| self.id().compare(&other.id(), long))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_packed_comes_out_again() {
+        let kinds = [
+            Kind::Arrived(0),
+            Kind::Queued(NAMES_MAX as u32),
+            Kind::Transferred(NAMES_MAX as u32, Some(NAMES_MAX as u32)),
+            Kind::Transferred(3, None),
+            Kind::Transferred(0, Some(0)),
+            Kind::Assigned(HELD),
+            Kind::Replied { automatic: true },
+            Kind::Replied { automatic: false },
+            Kind::CustomerMessage,
+            Kind::Parked,
+            Kind::Resumed,
+            Kind::Wrapup,
+            Kind::Abandoned,
+            Kind::Closed(Outcome::Resolved),
+            Kind::Closed(Outcome::Spam),
+            Kind::Reopened(ReopenedBy::Customer),
+            Kind::Reopened(ReopenedBy::Agent),
+            Kind::Remark,
+        ];
+        for text in ["", "e1", "0f2b7a70-0a3c-4b1e-9f00-00a1b2c3d4e5", "an id that is longer than sixteen bytes"] {
+            for kind in kinds {
+                let moment = Moment::new(-7, kind, EventId::of(text));
+                assert_eq!((moment.time, moment.kind(), moment.id()), (-7, kind, EventId::of(text)));
+            }
+        }
+        for (number, outcome) in Outcome::ALL.into_iter().enumerate() {
+            assert_eq!(outcome as usize, number);
+        }
     }
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
+use super::contribution::{EVERY_KEY, PAIR_AND_CHANNEL};
+use super::moment::NAMES_MAX;
 use crate::domain::Key;
 use crate::plan::{ChannelPlan, Plan};
 
@@ -18,6 +20,23 @@ pub(super) struct Place {
     pub channel: Option<u32>,
     /// Key numbers of pair, queue, channel, all: those whose names are known.
     pub keys: [Option<u32>; 4],
+    /// Its channel's settings, a number of `Names::channels`.
+    settings: u32,
+}
+
+/// A threshold measured in a channel, and in which keys of its places it counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Measured {
+    /// Index into [`Plan::thresholds`].
+    pub threshold: usize,
+    pub within: i64,
+    pub mask: u8,
+}
+
+#[derive(Debug)]
+struct Channel {
+    plan: ChannelPlan,
+    thresholds: Vec<Measured>,
 }
 
 #[derive(Debug)]
@@ -25,12 +44,15 @@ pub(super) struct Names {
     plan: Arc<Plan>,
     numbers: HashMap<Arc<str>, u32, FixedState>,
     names: Vec<Arc<str>>,
+    /// The first is for what has no known channel.
+    channels: Vec<Channel>,
     /// By number of name; `None` until it is used as a channel.
-    channels: Vec<Option<Arc<ChannelPlan>>>,
-    unknown: Option<Arc<ChannelPlan>>,
+    channel_numbers: Vec<Option<u32>>,
     places: Vec<Place>,
     place_numbers: HashMap<(Option<u32>, Option<u32>), u32, FixedState>,
     keys: Vec<Key>,
+    /// By number of key: the places that count in it.
+    places_of: Vec<Vec<u32>>,
     key_numbers: HashMap<(Option<u32>, Option<u32>), u32, FixedState>,
     /// How many names or keys were put under `other`.
     pub overflowed: u64,
@@ -38,15 +60,18 @@ pub(super) struct Names {
 
 impl Names {
     pub fn new(plan: Arc<Plan>) -> Self {
+        // What has no known channel has the defaults of messaging, and is held against no threshold and no hours.
+        let unknown = Channel { plan: ChannelPlan { open: None, ..plan.channel("") }, thresholds: Vec::new() };
         Names {
             plan,
             numbers: HashMap::default(),
             names: Vec::new(),
-            channels: Vec::new(),
-            unknown: None,
+            channels: vec![unknown],
+            channel_numbers: Vec::new(),
             places: Vec::new(),
             place_numbers: HashMap::default(),
             keys: Vec::new(),
+            places_of: Vec::new(),
             key_numbers: HashMap::default(),
             overflowed: 0,
         }
@@ -57,14 +82,14 @@ impl Names {
             return *number;
         }
         // Names are bounded like keys, so that a producer of ever new names cannot grow this without end.
-        if self.names.len() >= self.plan.limits.keys && text != OTHER {
+        if self.names.len() >= self.plan.limits.keys.min(NAMES_MAX) && text != OTHER {
             self.overflowed += 1;
             return self.name(OTHER);
         }
         let number = self.names.len() as u32;
         let text: Arc<str> = text.into();
         self.names.push(text.clone());
-        self.channels.push(None);
+        self.channel_numbers.push(None);
         self.numbers.insert(text, number);
         number
     }
@@ -99,7 +124,13 @@ impl Names {
             Some(key(None, None)),
         ];
         let number = self.places.len() as u32;
-        self.places.push(Place { queue, channel, keys });
+        for key in keys.iter().flatten() {
+            if let Some(places) = self.places_of.get_mut(*key as usize) {
+                places.push(number);
+            }
+        }
+        let settings = channel.map_or(0, |channel| self.settings(channel));
+        self.places.push(Place { queue, channel, keys, settings });
         self.place_numbers.insert((queue, channel), number);
         number
     }
@@ -117,33 +148,60 @@ impl Names {
         let key = Key { queue: text(queue), channel: text(channel) };
         let number = self.keys.len() as u32;
         self.keys.push(key);
+        self.places_of.push(Vec::new());
         self.key_numbers.insert((queue, channel), number);
         number
     }
 
-    pub fn at(&self, place: u32) -> Place {
+    pub fn at(&self, place: u32) -> &Place {
+        const NOWHERE: &Place = &Place { queue: None, channel: None, keys: [None; 4], settings: 0 };
         // Places are only ever made by `place`, and never removed.
-        self.places.get(place as usize).copied().unwrap_or(Place { queue: None, channel: None, keys: [None; 4] })
+        self.places.get(place as usize).unwrap_or(NOWHERE)
+    }
+
+    /// The places that count in a key.
+    pub fn places_of(&self, key: u32) -> &[u32] {
+        self.places_of.get(key as usize).map_or(&[], |places| places)
     }
 
     pub fn key_name(&self, key: u32) -> Key {
         self.keys.get(key as usize).cloned().unwrap_or_default()
     }
 
-    /// The settings of the channel of a place; of an unknown channel, the defaults of messaging. It lists no threshold.
-    pub fn channel_plan(&mut self, channel: Option<u32>) -> Arc<ChannelPlan> {
-        let Some(index) = channel.map(|channel| channel as usize) else {
-            let unknown = || Arc::new(ChannelPlan { thresholds: Vec::new(), ..self.plan.channel("") });
-            return self.unknown.get_or_insert_with(unknown).clone();
-        };
-        if let Some(Some(plan)) = self.channels.get(index) {
-            return plan.clone();
+    /// The settings of a place's channel; where none is known, the defaults of messaging.
+    pub fn channel_of(&self, place: u32) -> &ChannelPlan {
+        &self.channel(place).plan
+    }
+
+    /// The thresholds measured in a place's channel: one that only other channels list stays out of the roll-ups over
+    /// channels.
+    pub fn thresholds_of(&self, place: u32) -> &[Measured] {
+        &self.channel(place).thresholds
+    }
+
+    fn channel(&self, place: u32) -> &Channel {
+        let settings = self.places.get(place as usize).map_or(0, |place| place.settings);
+        &self.channels[settings as usize]
+    }
+
+    /// The number of a channel's settings, made when it is first met.
+    fn settings(&mut self, name: u32) -> u32 {
+        if let Some(Some(number)) = self.channel_numbers.get(name as usize) {
+            return *number;
         }
-        let name = self.names.get(index).cloned().unwrap_or_else(|| OTHER.into());
-        let plan = Arc::new(self.plan.channel(&name));
-        if let Some(slot) = self.channels.get_mut(index) {
-            *slot = Some(plan.clone());
+        let text = self.names.get(name as usize).map_or(OTHER, |name| name);
+        let plan = self.plan.channel(text);
+        let measured = plan.thresholds.iter().filter_map(|&threshold| {
+            let within = self.plan.thresholds.get(threshold)?.within.0;
+            let mask = if plan.unlisted.contains(&threshold) { PAIR_AND_CHANNEL } else { EVERY_KEY };
+            Some(Measured { threshold, within, mask })
+        });
+        let thresholds = measured.collect();
+        let number = self.channels.len() as u32;
+        self.channels.push(Channel { plan, thresholds });
+        if let Some(slot) = self.channel_numbers.get_mut(name as usize) {
+            *slot = Some(number);
         }
-        plan
+        number
     }
 }

@@ -3,28 +3,40 @@
 //! An [`Indicator`] is a name, a unit, the labels it may carry and a pure function of a [`View`]: the sums, levels and
 //! histograms of one key in one window at one instant. Nothing here keeps state.
 //!
-//! To add one: write it in the file of its family (or a new one), and name it in that file's list; a new file is one
-//! line in [`FAMILIES`].
+//! To add one: an entry in the file of its family (a new file is one line in [`FAMILIES`]), and its words in
+//! `texts/NAME.md`, whose shape [`Text`] describes. What it is, it says there and only there.
 
 use std::fmt;
 
 use serde::Serialize;
 
-use crate::board::View;
+use crate::board::{Board, View};
 use crate::domain::{Key, Millis};
+use crate::floor::Age;
+use crate::floor::cells::{Cell, Histogram, Sum};
 
-pub use crate::domain::State;
+pub use crate::domain::{Clock, Stage, State};
 use crate::plan::{ChannelPlan, Plan};
 
+/// The words of an indicator, by its name.
+macro_rules! text {
+    ($name:literal) => {
+        include_str!(concat!("texts/", $name, ".md"))
+    };
+}
+
+mod flow;
 mod handling;
 mod response;
 mod service;
 mod speed;
 mod staffing;
 mod sums;
+mod text;
 mod volume;
 
 pub use sums::{SumName, WaitHistogram, each_sum, wait_histogram};
+pub use text::{Example, Floor, Rule, Text, floors, rules};
 
 /// The unit of a value: decides how goals and margins are written and what the metric's name ends in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -66,14 +78,6 @@ pub enum Treatment {
     ShortExcluded,
 }
 
-/// On whose clock a duration runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub enum Clock {
-    #[default]
-    Elapsed,
-    Open,
-}
-
 macro_rules! names {
     ($type:ty { $($variant:ident = $name:literal),* $(,)? }) => {
         impl $type {
@@ -101,6 +105,7 @@ pub struct Labels {
     pub threshold: Option<usize>,
     pub treatment: Option<Treatment>,
     pub state: Option<State>,
+    pub stage: Option<Stage>,
     pub clock: Clock,
 }
 
@@ -111,8 +116,9 @@ impl Labels {
             self.threshold.and_then(|index| plan.thresholds.get(index)).map(|t| ("threshold", t.label.as_ref()));
         let treatment = self.treatment.map(|t| ("treatment", t.name()));
         let state = self.state.map(|s| ("state", s.name()));
+        let stage = self.stage.map(|s| ("stage", s.name()));
         let clock = (self.clock != Clock::Elapsed).then(|| ("clock", self.clock.name()));
-        [threshold, treatment, state, clock].into_iter().flatten().collect()
+        [threshold, treatment, state, stage, clock].into_iter().flatten().collect()
     }
 }
 
@@ -141,10 +147,8 @@ pub struct Indicator {
     /// Of this instant: it has no window.
     pub instant: bool,
     pub labels: &'static [Label],
-    /// One sentence, and the formula, in the words of the documentation.
-    pub about: &'static str,
-    /// Where the definition comes from.
-    pub source: &'static str,
+    /// What it means, as [`Text`] reads it.
+    pub text: &'static str,
     /// The value of a key in a window at an instant.
     pub read: fn(&View<'_>, &Labels) -> Reading,
 }
@@ -166,6 +170,14 @@ impl Reading {
         Reading { samples: below.as_seconds().max(0.0), ..Reading::ratio(above.0, below.0) }
     }
 
+    /// The value that `per_mille` of a histogram's samples did not exceed.
+    fn quantile(view: &View<'_>, histogram: Histogram, per_mille: i64) -> Reading {
+        match view.quantile(histogram, per_mille) {
+            Some((value, samples)) => Reading { value: Some(value.as_seconds()), samples: samples as f64 },
+            None => Reading::default(),
+        }
+    }
+
     fn count(count: i64) -> Reading {
         Reading { value: Some(count as f64), samples: count as f64 }
     }
@@ -183,18 +195,34 @@ impl fmt::Debug for Indicator {
     }
 }
 
-/// The age of the oldest of `running`; how many run are its samples.
-fn oldest(view: &View<'_>, age: crate::floor::Age, running: i64) -> Reading {
-    Reading { value: view.oldest(age).map(Millis::as_seconds), samples: running.max(0) as f64 }
+/// The age of the oldest on the labels' clock; how many run are its samples.
+fn oldest(view: &View<'_>, labels: &Labels, age: Age) -> Reading {
+    let (running, oldest) = view.oldest(age, labels.clock);
+    Reading { value: oldest.map(Millis::as_seconds), samples: running.max(0) as f64 }
 }
 
+/// A sum over the window, on the labels' clock.
+fn on(view: &View<'_>, labels: &Labels, sum: Sum) -> i64 {
+    view.cell(Cell::sum(sum).on(labels.clock))
+}
+
+/// A title and the indicators under it.
+pub type Family = (&'static str, &'static [Indicator]);
+
 /// The families, in the order of the documentation.
-const FAMILIES: &[&[Indicator]] =
-    &[speed::FAMILY, service::FAMILY, volume::FAMILY, response::FAMILY, handling::FAMILY, staffing::FAMILY];
+pub const FAMILIES: &[Family] = &[
+    ("Speed of answer", speed::FAMILY),
+    ("Service level and abandonment", service::FAMILY),
+    ("Volume and what is open", volume::FAMILY),
+    ("Response and resolution", response::FAMILY),
+    ("Handling", handling::FAMILY),
+    ("Flow", flow::FAMILY),
+    ("Staffing", staffing::FAMILY),
+];
 
 /// Every indicator, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Indicator> + Clone {
-    FAMILIES.iter().copied().flatten()
+    FAMILIES.iter().flat_map(|(_, indicators)| indicators.iter())
 }
 
 pub fn find(name: &str) -> Option<&'static Indicator> {
@@ -202,9 +230,14 @@ pub fn find(name: &str) -> Option<&'static Indicator> {
 }
 
 impl Indicator {
+    /// What it is, in one sentence.
+    pub fn about(&self) -> &'static str {
+        text::about(self.text)
+    }
+
     /// Every selection of this indicator that exists for a key: each window, each threshold in `thresholds` (those of
-    /// the key's channels), each treatment and state.
-    pub fn selectors<'a>(&'static self, plan: &'a Plan, thresholds: &'a [usize]) -> Vec<Selector> {
+    /// the key's channels), each treatment, state and stage, and each of the `clocks` that its channels keep.
+    pub fn selectors<'a>(&'static self, plan: &'a Plan, thresholds: &'a [usize], clocks: &[Clock]) -> Vec<Selector> {
         let has = |label| self.labels.contains(&label);
         let one = [Labels::default()];
         let mut labels = one.to_vec();
@@ -221,6 +254,14 @@ impl Indicator {
             let set = |l: &Labels| State::ALL.iter().map(|s| Labels { state: Some(*s), ..*l }).collect::<Vec<_>>();
             labels = labels.iter().flat_map(set).collect();
         }
+        if has(Label::Stage) {
+            let set = |l: &Labels| Stage::ALL.iter().map(|s| Labels { stage: Some(*s), ..*l }).collect::<Vec<_>>();
+            labels = labels.iter().flat_map(set).collect();
+        }
+        if has(Label::Clock) {
+            let set = |l: &Labels| clocks.iter().map(|clock| Labels { clock: *clock, ..*l }).collect::<Vec<_>>();
+            labels = labels.iter().flat_map(set).collect();
+        }
         let windows: Vec<Option<usize>> =
             if self.instant { vec![None] } else { (0..plan.windows.len()).map(Some).collect() };
         let select = |window| labels.iter().map(move |labels| Selector { indicator: self, window, labels: *labels });
@@ -229,18 +270,37 @@ impl Indicator {
 }
 
 /// Every selection that exists for a key.
-pub fn selectors(plan: &Plan, board: &crate::board::Board, key: &Key) -> Vec<Selector> {
+pub fn selectors(plan: &Plan, board: &Board, key: &Key) -> Vec<Selector> {
+    selectors_of(plan, &measured(plan, board, key))
+}
+
+/// Every selection that exists for a key of which this is measured.
+pub fn selectors_of(plan: &Plan, measured: &Measured) -> Vec<Selector> {
+    all().flat_map(|indicator| indicator.selectors(plan, &measured.thresholds, measured.clocks)).collect()
+}
+
+/// What decides which selections exist for a key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Measured {
+    /// Rising.
+    pub thresholds: Vec<usize>,
+    pub clocks: &'static [Clock],
+}
+
+pub fn measured(plan: &Plan, board: &Board, key: &Key) -> Measured {
     // A roll-up over channels covers those that list a threshold.
     let one_channel = key.channel.is_some();
+    let channels = board.channels_of(key);
     let of = |channel: &std::sync::Arc<str>| {
         let ChannelPlan { thresholds, unlisted, .. } = plan.channel(channel);
         let measured = thresholds.into_iter().filter(|threshold| one_channel || !unlisted.contains(threshold));
         measured.collect::<Vec<_>>()
     };
-    let mut thresholds: Vec<usize> = board.channels_of(key).iter().flat_map(of).collect();
+    let mut thresholds: Vec<usize> = channels.iter().flat_map(of).collect();
     thresholds.sort_unstable();
     thresholds.dedup();
-    all().flat_map(|indicator| indicator.selectors(plan, &thresholds)).collect()
+    let open = channels.iter().any(|channel| plan.open_time_of(channel).is_some());
+    Measured { thresholds, clocks: if open { Clock::ALL } else { &[Clock::Elapsed] } }
 }
 
 #[cfg(test)]
@@ -252,7 +312,8 @@ mod tests {
         let names: Vec<&str> = all().map(|indicator| indicator.name).collect();
         for indicator in all() {
             assert_eq!(names.iter().filter(|name| **name == indicator.name).count(), 1, "{}", indicator.name);
-            assert!(indicator.about.ends_with('.') && !indicator.source.is_empty(), "{} is not told", indicator.name);
+            let text = Text::of(indicator).unwrap();
+            assert!(text.about.ends_with('.') && text.about == indicator.about(), "{}", indicator.name);
         }
     }
 }

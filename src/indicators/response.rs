@@ -1,41 +1,29 @@
 //! How long customers wait for words: first response, every response, resolution.
 
-use super::{Clock, Indicator, Label, Labels, Reading, Samples, Unit};
+use super::{Indicator, Label, Labels, Reading, Samples, Unit, on};
 use crate::board::View;
 use crate::floor::cells::Sum;
 
-const fn mean(name: &'static str, about: &'static str, read: fn(&View<'_>, &Labels) -> Reading) -> Indicator {
+const fn mean(name: &'static str, text: &'static str, read: fn(&View<'_>, &Labels) -> Reading) -> Indicator {
     Indicator {
         name,
         unit: Unit::Seconds,
         samples: Samples::Number,
         instant: false,
         labels: &[Label::Clock],
-        about,
-        source: "the usual definition of digital customer care",
+        text,
         read,
     }
 }
 
 pub(super) const FAMILY: &[Indicator] = &[
-    mean(
-        "first_response_time",
-        "Mean time from arrived to the interaction's first reply that is not automatic (on voice: its assignment).",
-        |view, labels| of(view, labels, Sum::FirstResponseTotal, Sum::FirstResponses),
-    ),
-    mean(
-        "response_time",
-        "Mean time from the first unanswered customer message (the arrival is the first) to the reply that answers it.",
-        |view, labels| of(view, labels, Sum::ResponseTotal, Sum::Responses),
-    ),
-    mean("resolution_time", "Mean time from arrived to the last closing, where that is resolved.", |view, labels| {
-        of(view, labels, Sum::ResolutionTotal, Sum::Resolutions)
+    mean("first_response_time", text!("first_response_time"), |view, labels| {
+        Reading::mean(on(view, labels, Sum::FirstResponseTotal), on(view, labels, Sum::FirstResponses))
+    }),
+    mean("response_time", text!("response_time"), |view, labels| {
+        Reading::mean(on(view, labels, Sum::ResponseTotal), on(view, labels, Sum::Responses))
+    }),
+    mean("resolution_time", text!("resolution_time"), |view, labels| {
+        Reading::mean(on(view, labels, Sum::ResolutionTotal), on(view, labels, Sum::Resolutions))
     }),
 ];
-
-fn of(view: &View<'_>, labels: &Labels, total: Sum, samples: Sum) -> Reading {
-    match labels.clock {
-        Clock::Elapsed => Reading::mean(view.sum(total), view.sum(samples)),
-        Clock::Open => Reading::default(),
-    }
-}

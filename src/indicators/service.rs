@@ -7,60 +7,34 @@ use crate::floor::cells::{Beyond, Cell, Served, Sum};
 const fn ratio(
     name: &'static str,
     labels: &'static [Label],
-    about: &'static str,
-    source: &'static str,
+    text: &'static str,
     read: fn(&View<'_>, &Labels) -> Reading,
 ) -> Indicator {
-    Indicator { name, unit: Unit::Ratio, samples: Samples::Number, instant: false, labels, about, source, read }
+    Indicator { name, unit: Unit::Ratio, samples: Samples::Number, instant: false, labels, text, read }
 }
 
 pub(super) const FAMILY: &[Indicator] = &[
-    ratio(
-        "service_level",
-        &[Label::Threshold, Label::Treatment, Label::Clock],
-        "Share answered within the threshold t. A answered, A_t of them within t, L abandoned, L_t of them within t, \
-         S short abandons: answered A_t/A; offered A_t/(A+L); abandons_met (A_t+L_t)/(A+L); \
-         abandons_ignored A_t/(A+L-L_t); short_excluded A_t/(A+L-S).",
-        "ICMI, the ways to treat abandoned contacts in the service level",
-        service_level,
-    ),
-    ratio(
-        "service_level_live",
-        &[Label::Threshold, Label::Clock],
-        "Share answered within the threshold t, with those who wait longer than t now below the line: A_t/(A+L+W). \
-         What a queue hides where nobody abandons.",
-        "Atalaya; the offered service level with open waits",
-        |view, labels| {
-            let Some(threshold) = labels.threshold.filter(|_| labels.clock == Clock::Elapsed) else {
-                return Reading::default();
-            };
-            let waiting = view.level_at_end(Cell::beyond(threshold, Beyond::Waiting));
-            let [answered, within, abandoned, ..] = served(view, threshold);
-            Reading::ratio(within, answered + abandoned + waiting)
-        },
-    ),
-    ratio(
-        "abandonment",
-        &[],
-        "Share of the offered who left before an answer, without short abandons: (L-S)/(A+L-S).",
-        "COPC, ICMI: abandonment rate less short abandons",
-        |view, _| {
-            let lost = view.sum(Sum::Abandoned) - view.sum(Sum::ShortAbandoned);
-            Reading::ratio(lost, view.sum(Sum::Answered) + lost)
-        },
-    ),
+    ratio("service_level", &[Label::Threshold, Label::Treatment, Label::Clock], text!("service_level"), service_level),
+    ratio("service_level_live", &[Label::Threshold, Label::Clock], text!("service_level_live"), |view, labels| {
+        let Some(threshold) = labels.threshold else { return Reading::default() };
+        let waiting = view.level_at_end(Cell::beyond(threshold, Beyond::Waiting).on(labels.clock));
+        let [answered, within, abandoned, ..] = served(view, threshold, labels.clock);
+        Reading::ratio(within, answered + abandoned + waiting)
+    }),
+    ratio("abandonment", &[], text!("abandonment"), |view, _| {
+        let lost = view.sum(Sum::Abandoned) - view.sum(Sum::ShortAbandoned);
+        Reading::ratio(lost, view.sum(Sum::Answered) + lost)
+    }),
 ];
 
-fn served(view: &View<'_>, threshold: usize) -> [i64; 5] {
+fn served(view: &View<'_>, threshold: usize, clock: Clock) -> [i64; 5] {
     [Served::Answered, Served::AnsweredWithin, Served::Abandoned, Served::AbandonedWithin, Served::ShortAbandoned]
-        .map(|served| view.cell(Cell::served(threshold, served)))
+        .map(|served| view.cell(Cell::served(threshold, served).on(clock)))
 }
 
 fn service_level(view: &View<'_>, labels: &Labels) -> Reading {
-    let Some(threshold) = labels.threshold.filter(|_| labels.clock == Clock::Elapsed) else {
-        return Reading::default();
-    };
-    let [answered, within, abandoned, abandoned_within, short] = served(view, threshold);
+    let Some(threshold) = labels.threshold else { return Reading::default() };
+    let [answered, within, abandoned, abandoned_within, short] = served(view, threshold, labels.clock);
     match labels.treatment.unwrap_or_default() {
         Treatment::Answered => Reading::ratio(within, answered),
         Treatment::Offered => Reading::ratio(within, answered + abandoned),

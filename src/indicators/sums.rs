@@ -1,6 +1,6 @@
 //! The sums behind the ratios and means, as counters that PromQL can aggregate over any range.
 
-use super::{Label, Labels, State, Unit};
+use super::{Clock, Label, Labels, Stage, State, Unit};
 use crate::board::View;
 use crate::floor::cells::{Cell, Histogram, Level, Served, Sum};
 use crate::plan::Plan;
@@ -59,16 +59,21 @@ pub fn each_sum(view: &View<'_>, plan: &Plan, visit: &mut dyn FnMut(SumName, f64
         }
     };
     let none = Labels::default();
-    for (name, sum) in COUNTS {
-        visit(name, Unit::Count, none, view.counter(Cell::sum(*sum)) as f64);
-    }
-    for (name, sum) in TIMES {
-        visit(name, Unit::Seconds, none, view.counter(Cell::sum(*sum)) as f64 / 1000.0);
-    }
-    for threshold in 0..plan.thresholds.len() {
-        let labels = Labels { threshold: Some(threshold), ..none };
-        for (name, served) in SERVED {
-            visit(name, Unit::Count, labels, view.counter(Cell::served(threshold, *served)) as f64);
+    // Nothing is contributed on the desk's clock where it is not kept, nor of what has no length.
+    for &clock in if plan.keeps_open_clock() { Clock::ALL } else { &[Clock::Elapsed] } {
+        let on = Labels { clock, ..none };
+        for (name, sum) in COUNTS {
+            visit(name, Unit::Count, on, view.counter(Cell::sum(*sum).on(clock)) as f64);
+        }
+        for (name, sum) in TIMES {
+            visit(name, Unit::Seconds, on, view.counter(Cell::sum(*sum).on(clock)) as f64 / 1000.0);
+        }
+        for threshold in 0..plan.thresholds.len() {
+            let labels = Labels { threshold: Some(threshold), ..on };
+            for (name, served) in SERVED {
+                let cell = Cell::served(threshold, *served).on(clock);
+                visit(name, Unit::Count, labels, view.counter(cell) as f64);
+            }
         }
     }
     for (name, level) in SLOTS {
@@ -78,6 +83,11 @@ pub fn each_sum(view: &View<'_>, plan: &Plan, visit: &mut dyn FnMut(SumName, f64
         let labels = Labels { state: Some(*state), ..none };
         visit("state_time", Unit::Seconds, labels, view.integral_of_all_time(Cell::agents(*state)).as_seconds());
         visit("state_entries", Unit::Count, labels, view.counter(Cell::entries(*state)) as f64);
+    }
+    for stage in Stage::ALL {
+        let labels = Labels { stage: Some(*stage), ..none };
+        visit("stages", Unit::Count, labels, view.counter(Cell::stage(*stage)) as f64);
+        visit("stage_time", Unit::Seconds, labels, view.counter(Cell::stage_total(*stage)) as f64 / 1000.0);
     }
     debug_assert!(Label::ALL.len() == 5, "a new label needs its sums here");
 }
@@ -96,7 +106,7 @@ pub struct WaitHistogram {
 }
 
 pub fn wait_histogram(view: &View<'_>) -> WaitHistogram {
-    let counts = view.histogram(Histogram::Wait);
+    let counts = view.histogram(Histogram::Wait(Clock::Elapsed));
     let below =
         |bound: f64| counts.iter().filter(|(middle, _)| middle.as_seconds() <= bound).map(|(_, n)| *n).sum::<i64>();
     let all: i64 = counts.iter().map(|(_, count)| *count).sum();

@@ -1,7 +1,7 @@
 //! The escalation matrix, compiled: rows of one indicator with its goal and contiguous ranges of result.
 //!
 //! [`engine`] is the life of a case: a pure function of (readings, now, case states) -> transitions and notices.
-//! [`calendar`] says when a row is open. Reading YAML and refusing bad files is `config`'s work, not done here.
+//! [`Calendar`] says when a row is open. Reading YAML and refusing bad files is `config`'s work, not done here.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,11 +9,10 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use crate::domain::{Millis, Scope};
-use crate::indicators::{Clock, Indicator, State, Treatment};
+use crate::domain::{Calendar, Millis, Scope};
+use crate::indicators::{Clock, Indicator, Stage, State, Treatment};
 use crate::plan::WindowKind;
 
-pub mod calendar;
 pub mod engine;
 mod geometry;
 
@@ -96,6 +95,7 @@ pub struct Row {
     pub threshold: Option<Millis>,
     pub treatment: Option<Treatment>,
     pub state: Option<State>,
+    pub stage: Option<Stage>,
     pub clock: Clock,
     pub per: Per,
     /// The row's own scope, else the matrix's.
@@ -109,7 +109,7 @@ pub struct Row {
     pub recover: Recover,
     pub no_data: NoData,
     /// The row's own hours, else the matrix's, with the zone they are in; without any it is always open.
-    pub calendar: calendar::Calendar,
+    pub calendar: Calendar,
     pub settle: Millis,
 }
 

@@ -185,8 +185,7 @@ fn lines(
         lines.push((words::next(language), next.join("; ")));
     }
     let indicator = transition.selector.indicator;
-    let about = if indicator.about.is_empty() { String::new() } else { format!(": {}", indicator.about) };
-    lines.push((words::measures(language), format!("{}{about}", indicator.name)));
+    lines.push((words::measures(language), format!("{}: {}", indicator.name, indicator.about())));
     lines
 }
 

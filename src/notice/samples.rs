@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::domain::{Key, Millis, Scope, Timestamp};
+use crate::domain::{Calendar, Key, Millis, Scope, Timestamp};
 use crate::indicators::{Clock, Labels, Selector, find};
-use crate::matrix::calendar::Calendar;
 use crate::matrix::engine::{Notification, Reason, Transition};
 use crate::matrix::{
     Bounds, Contact, Edge, Language, Level, Matrix, Medium, NoData, Per, Range, Recipient, Recover, Row, Step,
@@ -40,6 +39,7 @@ fn row(indicator: &str, unit: &[(&str, Option<f64>, Option<f64>, Level)], action
         threshold: None,
         treatment: None,
         state: None,
+        stage: None,
         clock: Clock::Elapsed,
         per: Per::Pair,
         scope: Scope::default(),

@@ -24,7 +24,7 @@ fn mail(notification: &Notification) -> Email {
 
 /// Snapshots live with the other data of the tests. The definition is its indicator's affair and left out of them.
 fn snapshot(name: &str, text: &str) {
-    let about = find("asa").unwrap().about;
+    let about = find("asa").unwrap().about();
     assert!(text.contains(&super::html::escape(about)) || text.contains(about), "the definition is told");
     let text = match about {
         "" => text.to_owned(),

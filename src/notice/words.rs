@@ -2,7 +2,7 @@
 //!
 //! Definitions of the numbers are not here: they are [`Indicator::about`], in one place.
 
-use crate::indicators::{Clock, Indicator, Labels, State};
+use crate::indicators::{Clock, Indicator, Labels, Stage, State};
 use crate::matrix::engine::Reason;
 use crate::matrix::{Language, Level, Medium};
 use crate::plan::{Plan, Window, WindowKind};
@@ -189,6 +189,18 @@ fn state(language: Language, state: State) -> &'static str {
     }
 }
 
+fn stage(language: Language, stage: Stage) -> &'static str {
+    match stage {
+        Stage::Triage => pick(language, "clasificación", "triage", "triagem"),
+        Stage::Queue => pick(language, "en cola", "queue", "na fila"),
+        Stage::Reply => pick(language, "primera respuesta", "reply", "primeira resposta"),
+        Stage::Handling => pick(language, "atención", "handling", "atendimento"),
+        Stage::Customer => pick(language, "turno del cliente", "customer's turn", "vez do cliente"),
+        Stage::Parked => pick(language, "en pausa", "parked", "em espera"),
+        Stage::Wrapup => pick(language, "cierre de gestión", "wrap-up", "pós-atendimento"),
+    }
+}
+
 /// `Nivel de servicio en 20 s`, `Agentes (disponibles)`.
 pub fn indicator(language: Language, indicator: &Indicator, labels: &Labels, plan: &Plan) -> String {
     let named = INDICATORS.iter().find(|(name, ..)| *name == indicator.name);
@@ -202,6 +214,9 @@ pub fn indicator(language: Language, indicator: &Indicator, labels: &Labels, pla
     }
     if let Some(which) = labels.state {
         text.push_str(&format!(" ({})", state(language, which)));
+    }
+    if let Some(which) = labels.stage {
+        text.push_str(&format!(" ({})", stage(language, which)));
     }
     if labels.clock == Clock::Open {
         text.push_str(&format!(", {}", in_hours(language)));

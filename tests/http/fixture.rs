@@ -2,10 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use atalaya::domain::{Key, Millis, Scope, Timestamp};
+use atalaya::domain::{Calendar, Key, Millis, Scope, Timestamp};
 use atalaya::http::{self, SharedReadiness, Site};
-use atalaya::indicators::{self, Clock, Label, Labels, Reading, Selector, State, Treatment, Unit};
-use atalaya::matrix::calendar::Calendar;
+use atalaya::indicators::{self, Clock, Label, Labels, Reading, Selector, Stage, State, Treatment, Unit};
 use atalaya::matrix::engine::{OpenCase, Reason, Transition};
 use atalaya::matrix::{Bounds, Language, Level, Matrix, NoData, Per, Range, Recover, Row};
 use atalaya::pipeline::{SumName, WaitHistogram};
@@ -208,6 +207,7 @@ fn matrix(selector: Selector, goal: &str, beyond: &str, level: Level, action: &s
         threshold: None,
         treatment: None,
         state: None,
+        stage: None,
         clock: Clock::Elapsed,
         per: Per::Pair,
         scope: Scope::default(),
@@ -250,11 +250,14 @@ fn label_sets(plan: &Plan, indicator: &indicators::Indicator) -> Vec<Labels> {
         if has(Label::Treatment) { Treatment::ALL.iter().copied().map(Some).collect() } else { vec![None] };
     let states: Vec<Option<State>> =
         if has(Label::State) { State::ALL.iter().copied().map(Some).collect() } else { vec![None] };
+    let stages: Vec<Option<Stage>> =
+        if has(Label::Stage) { Stage::ALL.iter().copied().map(Some).collect() } else { vec![None] };
     let mut sets = Vec::new();
     for threshold in thresholds {
         for treatment in &treatments {
             for state in &states {
-                sets.push(Labels { threshold, treatment: *treatment, state: *state, clock: Clock::Elapsed });
+                let set = Labels { threshold, treatment: *treatment, state: *state, ..Labels::default() };
+                sets.extend(stages.iter().map(|stage| Labels { stage: *stage, ..set }));
             }
         }
     }
@@ -272,17 +275,18 @@ impl Source for Table {
 
     fn each_indicator(
         &mut self,
-        wanted: &dyn Fn(&Key, &Selector) -> bool,
+        keys: &dyn Fn(&Key) -> bool,
+        selectors: &dyn Fn(&Selector) -> bool,
         visit: &mut dyn FnMut(&Key, &Selector, Reading),
     ) {
-        for (number, key) in self.keys.iter().enumerate() {
+        for (number, key) in self.keys.iter().enumerate().filter(|(_, key)| keys(key)) {
             for indicator in indicators::all() {
                 let windows: Vec<Option<usize>> =
                     if indicator.instant { vec![None] } else { (0..self.plan.windows.len()).map(Some).collect() };
                 for window in windows {
                     for labels in label_sets(&self.plan, indicator) {
                         let selector = Selector { indicator, window, labels };
-                        if !wanted(key, &selector) {
+                        if !selectors(&selector) {
                             continue;
                         }
                         // What a case says of its place now is what the table shows there.

@@ -10,9 +10,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use atalaya::domain::{Globs, Key, Millis, Scope, Timestamp};
+use atalaya::domain::{Calendar, Globs, Key, Millis, Scope, Shift, Timestamp};
 use atalaya::indicators::{Clock, Reading, Selector, find};
-use atalaya::matrix::calendar::{Calendar, Shift};
 use atalaya::matrix::engine::{Engine, Readings, Tick};
 use atalaya::matrix::{
     Bounds, Contact, Edge, Language, Level, Matrix, Medium, NoData, Per, Range, Recipient, Recover, Row, Step,
@@ -104,6 +103,7 @@ pub fn row(line: usize, text: &str) -> Row {
         threshold: None,
         treatment: None,
         state: None,
+        stage: None,
         clock: Clock::Elapsed,
         per: Per::Pair,
         scope: Scope::default(),

@@ -1,5 +1,8 @@
 //! Windows, local days and opening hours, in the plainest terms.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use jiff::{Timestamp, ToSpan, Zoned};
 use serde_json::Value;
 
@@ -40,40 +43,73 @@ pub fn windows(at: i64, settings: &Settings) -> Vec<(String, i64, i64)> {
     all
 }
 
-/// How long the desk was open between two instants: the ranges of each local day, cut to the stretch, added up.
-/// CHOICE: a range that crosses midnight belongs to the day on which it begins, and a holiday closes the ranges that
-/// begin on it.
+/// How long the desk was open between two instants: its open stretches, cut to these, added up.
 pub fn open_between(from: i64, until: i64, hours: Option<&Value>, settings: &Settings) -> i64 {
-    let Some(hours) = hours.and_then(Value::as_object) else { return until - from };
-    let zone = settings.zone();
-    let mut total = 0;
-    let mut date = local(from, settings).date().yesterday().unwrap();
-    let last = local(until, settings).date();
-    while date <= last {
-        let holiday = settings.holidays.iter().any(|h| *h == date.to_string());
-        for (days, ranges) in hours {
-            if holiday || !names_day(days, date.weekday().to_monday_zero_offset()) {
-                continue;
-            }
-            let texts: Vec<&str> = match ranges {
-                Value::String(text) => vec![text],
-                list => list.as_array().unwrap().iter().map(|r| r.as_str().unwrap()).collect(),
-            };
-            for text in texts {
-                let (opens, closes) = text.split_once('-').unwrap();
-                let (opens, closes) = (minutes(opens), minutes(closes));
-                let closes = if closes <= opens { closes + 24 * 60 } else { closes };
-                let instant = |minutes: i64| {
-                    let day = date.checked_add((minutes / 1440).days()).unwrap();
-                    let time = day.at((minutes % 1440 / 60) as i8, (minutes % 60) as i8, 0, 0);
-                    time.to_zoned(zone.clone()).unwrap().timestamp().as_millisecond()
-                };
-                total += (instant(closes).min(until) - instant(opens).max(from)).max(0);
+    let Some(hours) = hours else { return until - from };
+    open_stretches(from, until, hours, settings)
+        .iter()
+        .map(|(opens, closes)| (closes.min(&until) - opens.max(&from)).max(0))
+        .sum()
+}
+
+thread_local! {
+    /// What was found out once: of a site and its hours, from when to when, and the stretches there.
+    static KNOWN: RefCell<BTreeMap<String, (i64, i64, Vec<(i64, i64)>)>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// "A second is open when the local wall clock shows a time in the hours": looked at minute by minute.
+fn open_stretches(from: i64, until: i64, hours: &Value, settings: &Settings) -> Vec<(i64, i64)> {
+    let site = format!("{} {:?} {hours}", settings.zone, settings.holidays);
+    let known = KNOWN.with_borrow(|known| known.get(&site).cloned());
+    let (first, last) = known.as_ref().map_or((from, until), |(first, last, _)| (from.min(*first), until.max(*last)));
+    if let Some((_, _, stretches)) =
+        known.filter(|(known_from, known_until, _)| (*known_from, *known_until) == (first, last))
+    {
+        return stretches;
+    }
+    let (first, last) = (first - first.rem_euclid(DAY), last - last.rem_euclid(DAY) + DAY);
+    let mut stretches: Vec<(i64, i64)> = Vec::new();
+    for minute in (first..last).step_by(MINUTE as usize) {
+        if is_open(minute, hours, settings) {
+            match stretches.last_mut().filter(|(_, closes)| *closes == minute) {
+                Some((_, closes)) => *closes += MINUTE,
+                None => stretches.push((minute, minute + MINUTE)),
             }
         }
-        date = date.tomorrow().unwrap();
     }
-    total
+    KNOWN.with_borrow_mut(|known| known.insert(site, (first, last, stretches.clone())));
+    stretches
+}
+
+/// A range that crosses midnight belongs to the day on which it begins, and a holiday closes the ranges that begin on it.
+fn is_open(at: i64, hours: &Value, settings: &Settings) -> bool {
+    let wall = local(at, settings).datetime();
+    let minute = i64::from(wall.hour()) * 60 + i64::from(wall.minute());
+    let day_before = wall.date().yesterday().unwrap();
+    [(wall.date(), minute), (day_before, minute + 24 * 60)].into_iter().any(|(date, minute)| {
+        let holiday = settings.holidays.iter().any(|holiday| *holiday == date.to_string());
+        !holiday && ranges(hours, date).into_iter().any(|(opens, closes)| opens <= minute && minute < closes)
+    })
+}
+
+/// The ranges that begin on a day, in minutes since its midnight.
+fn ranges(hours: &Value, date: jiff::civil::Date) -> Vec<(i64, i64)> {
+    let mut all = Vec::new();
+    for (days, ranges) in hours.as_object().unwrap() {
+        if !names_day(days, date.weekday().to_monday_zero_offset()) {
+            continue;
+        }
+        let texts: Vec<&str> = match ranges {
+            Value::String(text) => vec![text],
+            list => list.as_array().unwrap().iter().map(|r| r.as_str().unwrap()).collect(),
+        };
+        for text in texts {
+            let (opens, closes) = text.split_once('-').unwrap();
+            let (opens, closes) = (minutes(opens), minutes(closes));
+            all.push((opens, if closes <= opens { closes + 24 * 60 } else { closes }));
+        }
+    }
+    all
 }
 
 fn minutes(text: &str) -> i64 {

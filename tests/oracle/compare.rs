@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::figures::{Figure, Figures, LATER, Near, REQUIRED, figures};
+use super::figures::{Figure, Figures, Near, REQUIRED, figures};
 use super::generate::Case;
 use super::intake::instants;
 use super::product::{Printed, backtest};
@@ -39,10 +39,9 @@ pub fn differences(case: &Case) -> Vec<Difference> {
     };
     let mut all = Vec::new();
     let expected = instants(&case.lines, duration(&case.every), &case.settings);
-    let shown = shown(&run.printed);
     for instant in &expected {
         let figures = figures(&case.lines[..instant.lines], instant.at, &case.settings);
-        all.extend(compare_shown(instant.at, &figures, &run.printed, &shown));
+        all.extend(compare_instant(instant.at, &figures, &run.printed));
     }
     // An instant that the oracle does not know may only show that nothing is there.
     for (at, records) in &run.printed {
@@ -59,16 +58,7 @@ pub fn differences(case: &Case) -> Vec<Difference> {
     all
 }
 
-/// The indicators that are printed at all.
-fn shown(printed: &Printed) -> BTreeSet<&str> {
-    printed.values().flat_map(|records| records.keys()).filter_map(|name| name.split(' ').next()).collect()
-}
-
 pub fn compare_instant(at: i64, figures: &Figures, printed: &Printed) -> Vec<Difference> {
-    compare_shown(at, figures, printed, &shown(printed))
-}
-
-fn compare_shown(at: i64, figures: &Figures, printed: &Printed, shown: &BTreeSet<&str>) -> Vec<Difference> {
     let empty = Default::default();
     let records = printed.get(&at).unwrap_or(&empty);
     let mut all = Vec::new();
@@ -81,13 +71,7 @@ fn compare_shown(at: i64, figures: &Figures, printed: &Printed, shown: &BTreeSet
                 }
             }
             None if figure.value.is_none() || figure.near == Near::Optional => {}
-            None => {
-                let indicator = name.split(' ').next().unwrap_or_default();
-                let later = LATER.contains(&indicator);
-                if !later || shown.contains(indicator) {
-                    differ(name, format!("is not printed, and is {:?} ({})", figure.value, figure.samples));
-                }
-            }
+            None => differ(name, format!("is not printed, and is {:?} ({})", figure.value, figure.samples)),
         }
     }
     for (name, (value, samples)) in records {
@@ -95,7 +79,7 @@ fn compare_shown(at: i64, figures: &Figures, printed: &Printed, shown: &BTreeSet
             continue;
         }
         let indicator = name.split(' ').next().unwrap_or_default();
-        let known = REQUIRED.contains(&indicator) || LATER.contains(&indicator);
+        let known = REQUIRED.contains(&indicator);
         // A key that the oracle has not seen, or a label that it does not keep, may be shown empty.
         if known && (*samples != 0.0 || value.is_some_and(|v| v != 0.0)) {
             differ(name, format!("is printed as {value:?} ({samples}), and the oracle knows no such record"));

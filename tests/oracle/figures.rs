@@ -31,8 +31,8 @@ pub enum Near {
 
 pub type Figures = BTreeMap<Name, Figure>;
 
-/// What the first version must show; the rest of the list is compared as soon as the product prints it.
-pub const REQUIRED: [&str; 29] = [
+/// What must be shown.
+pub const REQUIRED: [&str; 42] = [
     "asa",
     "asa_live",
     "wait_p50",
@@ -62,10 +62,6 @@ pub const REQUIRED: [&str; 29] = [
     "utilization",
     "agents",
     "state_time",
-];
-
-/// Later ones that the oracle knows.
-pub const LATER: [&str; 13] = [
     "unqueued",
     "oldest_unqueued",
     "response_time",
@@ -80,6 +76,8 @@ pub const LATER: [&str; 13] = [
     "slot_occupancy",
     "concurrency",
 ];
+
+const OPEN: &str = "clock=open";
 
 const STAGES: [&str; 7] = ["triage", "queue", "reply", "handling", "customer", "parked", "wrapup"];
 
@@ -189,18 +187,22 @@ impl Here<'_> {
     fn instant(&mut self) {
         let at = self.at;
         let key = self.key;
-        let held = |list: &[Stretch]| -> Vec<i64> {
+        let held = |list: &[Stretch]| -> Vec<(Place, i64)> {
             let here = list.iter().filter(|s| holds(s.from, s.until, at) && key.covers(&s.place));
-            here.map(|s| at - s.since).collect()
+            here.map(|s| (s.place.clone(), s.since)).collect()
         };
-        let waits: Vec<i64> = self.waiting(at).iter().map(|wait| at - wait.start).collect();
-        for (count, oldest, ages) in [
+        let waits: Vec<(Place, i64)> = self.waiting(at).iter().map(|wait| (wait.place.clone(), wait.start)).collect();
+        for (count, oldest, since) in [
             ("waiting", "oldest_wait", waits),
             ("unanswered", "oldest_unanswered", held(&self.facts.unanswered)),
             ("unqueued", "oldest_unqueued", held(&self.facts.unqueued)),
         ] {
-            self.count(count, "", "", ages.len());
-            self.put(oldest, "", "", ages.iter().max().map(|ms| seconds(*ms)), ages.len() as f64, Near::Exact);
+            self.count(count, "", "", since.len());
+            for clock in self.clocks() {
+                let ages: Vec<i64> =
+                    since.iter().filter_map(|(place, since)| self.length(place, *since, at, clock)).collect();
+                self.put(oldest, "", clock, ages.iter().max().map(|ms| seconds(*ms)), ages.len() as f64, Near::Exact);
+            }
         }
         let backlog = held(&self.facts.open);
         self.count("backlog", "", "", backlog.len());
@@ -216,11 +218,22 @@ impl Here<'_> {
             self.count("backlog_aged", "", &format!("threshold={label}"), count);
         }
         self.agents_now();
-        if self.has_open_clock() {
-            let ages = self.open_clock_waits(at).into_iter().map(|w| w.1).collect::<Vec<_>>();
-            let oldest = ages.iter().max().map(|ms| seconds(*ms));
-            self.put("oldest_wait", "", "clock=open", oldest, ages.len() as f64, Near::Optional);
+    }
+
+    /// The labels of the clocks that are kept.
+    fn clocks(&self) -> &'static [&'static str] {
+        if self.settings.open_clock() { &["", OPEN] } else { &[""] }
+    }
+
+    /// How long it was on a clock; `None` where the channel does not keep it.
+    /// CHOICE: in roll-ups the open clock covers the channels under it that have it, and only those. Where no channel is
+    /// known there are no hours to go by.
+    fn length(&self, place: &Place, from: i64, until: i64, clock: &str) -> Option<i64> {
+        if clock != OPEN {
+            return Some(until - from);
         }
+        let channel = self.channel_of(place);
+        channel.open_clock.then(|| open_between(from, until, channel.hours.as_ref(), self.settings))
     }
 
     fn waiting(&self, at: i64) -> Vec<&Wait> {
@@ -299,8 +312,11 @@ impl Here<'_> {
             ("resolution_time", &self.facts.resolutions),
         ] {
             let here = |l: &&Lasted| from <= l.at && l.at < until && self.key.covers(&l.place);
-            let list: Vec<i64> = list.iter().filter(here).map(|l| l.at - l.from).collect();
-            self.put(indicator, window, "", mean(&list), list.len() as f64, Near::Exact);
+            for clock in self.clocks() {
+                let lengths = list.iter().filter(here).filter_map(|l| self.length(&l.place, l.from, l.at, clock));
+                let lengths: Vec<i64> = lengths.collect();
+                self.put(indicator, window, clock, mean(&lengths), lengths.len() as f64, Near::Exact);
+            }
         }
         let open_at = |at: i64| {
             let here = |s: &&Stretch| holds(s.from, s.until, at) && self.key.covers(&s.place);
@@ -309,49 +325,24 @@ impl Here<'_> {
         let change = open_at(until) - open_at(from);
         // CHOICE: the samples of a change are the change, as those of a count are the count.
         self.put("backlog_change", window, "", Some(change), change, Near::Exact);
-        self.waits(window, from, until, false);
-        if self.has_open_clock() {
-            self.waits(window, from, until, true);
+        for clock in self.clocks() {
+            self.waits(window, from, until, clock);
         }
         self.work(window, from, until);
         self.stages(window, from, until);
         self.agents_over(window, from, until);
     }
 
-    fn has_open_clock(&self) -> bool {
-        // CHOICE: in roll-ups the open clock is shown where a channel under it has it, over those channels only.
-        self.facts.waits.iter().any(|wait| self.key.covers(&wait.place) && self.channel_of(&wait.place).open_clock)
-    }
-
-    fn open_clock_waits(&self, at: i64) -> Vec<(&Wait, i64)> {
-        let open = |wait: &Wait, until: i64| {
-            open_between(wait.start, until, self.channel_of(&wait.place).hours.as_ref(), self.settings)
+    fn waits(&mut self, window: &str, from: i64, until: i64, clock: &str) {
+        let lengths = |waits: Vec<&Wait>, end: fn(&Wait) -> Option<i64>| -> Vec<(Place, i64)> {
+            let length = |wait: &Wait| self.length(&wait.place, wait.start, end(wait).unwrap_or(until), clock);
+            waits.into_iter().filter_map(|wait| Some((wait.place.clone(), length(wait)?))).collect()
         };
-        let waits = self.waiting(at).into_iter().filter(|wait| self.channel_of(&wait.place).open_clock);
-        waits.map(|wait| (wait, open(wait, at))).collect()
-    }
-
-    fn waits(&mut self, window: &str, from: i64, until: i64, open_clock: bool) {
-        let length = |wait: &Wait, until: i64| {
-            let hours = self.channel_of(&wait.place).hours;
-            if open_clock { open_between(wait.start, until, hours.as_ref(), self.settings) } else { until - wait.start }
-        };
-        let lengths = |how: End| -> Vec<(Place, i64)> {
-            let ended = self.ended(how, from, until).into_iter();
-            let ended = ended.filter(|wait| !open_clock || self.channel_of(&wait.place).open_clock);
-            ended.map(|wait| (wait.place.clone(), length(wait, wait.end.unwrap().0))).collect()
-        };
-        let answered = lengths(End::Answered);
-        let abandoned = lengths(End::Abandoned);
+        let ended = |how: End| lengths(self.ended(how, from, until), |wait| wait.end.map(|(at, _)| at));
+        let (answered, abandoned) = (ended(End::Answered), ended(End::Abandoned));
         // CHOICE: the live figures look at who waits at the end of the window, at the age that he has then.
-        let waiting: Vec<(Place, i64)> = self
-            .waiting(until)
-            .into_iter()
-            .filter(|wait| !open_clock || self.channel_of(&wait.place).open_clock)
-            .map(|wait| (wait.place.clone(), length(wait, until)))
-            .collect();
-        let clock = if open_clock { "clock=open" } else { "" };
-        let (exact, percent) = if open_clock { (Near::Optional, Near::Optional) } else { (Near::Exact, Near::Percent) };
+        let waiting = lengths(self.waiting(until), |_| None);
+        let (exact, percent) = (Near::Exact, Near::Percent);
         let mut sorted: Vec<i64> = answered.iter().map(|(_, ms)| *ms).collect();
         sorted.sort_unstable();
         let n = sorted.len() as f64;
@@ -363,12 +354,12 @@ impl Here<'_> {
         self.put("wait_max", window, clock, sorted.last().map(|ms| seconds(*ms)), n, percent);
         let live: Vec<i64> = answered.iter().chain(&waiting).map(|(_, ms)| *ms).collect();
         self.put("asa_live", window, clock, mean(&live), live.len() as f64, exact);
-        if !open_clock {
+        if clock != OPEN {
             let short = abandoned.iter().filter(|(_, ms)| *ms <= self.settings.short_abandon).count();
             let (a, l, s) = (answered.len() as f64, abandoned.len() as f64, short as f64);
             self.ratio("abandonment", window, "", l - s, a + l - s, exact);
         }
-        let join = |labels: String| if open_clock { format!("{clock} {labels}") } else { labels };
+        let join = |labels: String| if clock == OPEN { format!("{clock} {labels}") } else { labels };
         for (label, within) in self.thresholds() {
             let listed = |list: &[(Place, i64)]| -> Vec<i64> {
                 list.iter().filter(|(place, _)| self.lists(place, within)).map(|(_, ms)| *ms).collect()
@@ -409,12 +400,21 @@ impl Here<'_> {
     }
 
     fn stages(&mut self, window: &str, from: i64, until: i64) {
-        let stages = self.facts.stages.iter();
-        let here: Vec<_> = stages.filter(|s| from <= s.at && s.at < until && self.key.covers(&s.place)).collect();
-        let total: i64 = here.iter().map(|s| s.took).sum();
-        for stage in STAGES {
-            let mut sorted: Vec<i64> = here.iter().filter(|s| s.name == stage).map(|s| s.took).collect();
-            sorted.sort_unstable();
+        // One sample per interaction and stage: all that it spent under this key, dated at the last end there.
+        let samples = |stage: &str| -> Vec<i64> {
+            let mut all = Vec::new();
+            for stretches in &self.facts.stages {
+                let here = || stretches.iter().filter(|s| s.name == stage && self.key.covers(&s.place));
+                if here().map(|s| s.at).max().is_some_and(|last| from <= last && last < until) {
+                    all.push(here().map(|s| s.took).sum());
+                }
+            }
+            all.sort_unstable();
+            all
+        };
+        let samples = STAGES.map(|stage| (stage, samples(stage)));
+        let total: i64 = samples.iter().flat_map(|(_, took)| took).sum();
+        for (stage, sorted) in samples {
             let (label, n) = (format!("stage={stage}"), sorted.len() as f64);
             self.put("stage_time", window, &label, mean(&sorted), n, Near::Exact);
             self.put("stage_time_p90", window, &label, nearest_rank(&sorted, 90), n, Near::Percent);

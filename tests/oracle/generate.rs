@@ -96,7 +96,7 @@ pub fn case(seed: u64, chaos: Chaos) -> Case {
         _ => (30 * HOUR, &["3h", "5h"]),
     };
     let every = (*dice.pick(everys)).to_owned();
-    let settings = settings(&mut dice, zone);
+    let settings = settings(&mut dice, zone, date);
     let from = at_local(date, "00:00", &settings) + dice.below(20 * HOUR) - 2 * HOUR;
     let mut floor = Floor {
         from,
@@ -124,7 +124,7 @@ pub fn case(seed: u64, chaos: Chaos) -> Case {
     Case { title: format!("seed {seed}, {chaos:?}, {zone} {date}"), settings, every, lines }
 }
 
-fn settings(dice: &mut Dice, zone: &str) -> Settings {
+fn settings(dice: &mut Dice, zone: &str, date: &str) -> Settings {
     let mut all = json!({
         "time_zone": zone,
         "interval": *dice.pick(&["15m", "30m"]),
@@ -147,6 +147,25 @@ fn settings(dice: &mut Dice, zone: &str) -> Settings {
     }
     if dice.chance(30) {
         channels.insert("chat".into(), json!({"handling": "elapsed", "idle_close": "10m", "give_up": "20m"}));
+    }
+    if dice.chance(40) {
+        // The desk's clock: with hours and without, over midnight, over the hours that the clocks repeat and skip.
+        let ranges = ["08:00-20:00", "22:30-06:15", "00:00-24:00", "01:15-02:45", "23:00-01:30"];
+        for channel in CHANNELS {
+            let settings = channels.entry(channel).or_insert_with(|| json!({}));
+            if dice.chance(50) {
+                settings["clocks"] = json!(["elapsed", "open"]);
+            }
+            if dice.chance(70) {
+                let weekend = [*dice.pick(&ranges), *dice.pick(&ranges)];
+                settings["hours"] = json!({"mon-fri": *dice.pick(&ranges), "sat": weekend, "sun": *dice.pick(&ranges)});
+            }
+        }
+        if dice.chance(40) {
+            let date: jiff::civil::Date = date.parse().unwrap();
+            all["holidays"] =
+                json!([date.yesterday().unwrap().to_string(), date.to_string()][..1 + dice.below(2) as usize]);
+        }
     }
     if !channels.is_empty() {
         all["channels"] = Value::Object(channels);

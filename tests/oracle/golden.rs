@@ -29,6 +29,17 @@ pub struct Expectation {
     pub line: usize,
 }
 
+impl Expectation {
+    pub fn is_met(&self, value: Option<f64>, samples: f64) -> bool {
+        let value_is_met = match (self.value, value) {
+            (None, None) => true,
+            (Some(a), Some(b)) => (a - b).abs() <= self.within + 1e-9 * a.abs().max(1.0),
+            _ => false,
+        };
+        value_is_met && self.samples.is_none_or(|expected| (expected - samples).abs() < 1e-9 * expected.abs().max(1.0))
+    }
+}
+
 impl Scenario {
     /// All that had happened before `at`, and a sign of life of the feed just before it, so that a run over it ends there.
     pub fn until(&self, at: i64) -> Vec<(i64, String)> {

@@ -61,7 +61,7 @@ pub struct Contact {
     pub after: Option<i64>,
 }
 
-/// One step of the flow that came to its end at `at`.
+/// One stretch of a step of the flow that came to its end at `at`.
 #[derive(Clone, Debug)]
 pub struct Stage {
     pub name: &'static str,
@@ -85,7 +85,8 @@ pub struct Facts {
     pub open: Vec<Stretch>,
     pub unanswered: Vec<Stretch>,
     pub unqueued: Vec<Stretch>,
-    pub stages: Vec<Stage>,
+    /// One list for each interaction.
+    pub stages: Vec<Vec<Stage>>,
 }
 
 impl Facts {
@@ -128,7 +129,10 @@ struct Work {
     customers_turn: bool,
     /// Of the handling, what is neither before the answer nor after the contact.
     talking: i64,
-    since_wrapup: i64,
+    /// Whether there was any, be it of no length.
+    talked: bool,
+    /// What comes after the first `wrapup`, without parked time.
+    wrapping: i64,
 }
 
 struct Walk<'a> {
@@ -218,7 +222,7 @@ impl Walk<'_> {
             Step::CustomerMessage => {
                 self.message.get_or_insert(at);
                 if let Some(from) = self.replied.take() {
-                    self.stage("customer", at, at - from);
+                    self.stage("customer", self.place.clone(), at, at - from);
                 }
                 if let Some(work) = &mut self.work {
                     work.customers_turn = false;
@@ -233,7 +237,6 @@ impl Walk<'_> {
             Step::Wrapup => {
                 // CHOICE: who does after-contact work has taken it up again, and it is the customer's turn no more.
                 if let Some(work) = &mut self.work {
-                    work.since_wrapup = if work.wrapup { work.since_wrapup } else { at };
                     work.wrapup = true;
                     work.customers_turn = false;
                     self.take_up(at);
@@ -311,10 +314,11 @@ impl Walk<'_> {
     fn wait_in(&mut self, at: i64, queue: &str, channel: Option<&str>) {
         let channel = channel.map(str::to_owned).or_else(|| self.place.channel.clone());
         let place = Place { queue: Some(queue.to_owned()), channel };
-        for arrival in &mut self.facts.arrivals {
-            arrival.place.queue.get_or_insert(queue.to_owned());
+        let mut triage = None;
+        for arrival in self.facts.arrivals.iter_mut().filter(|arrival| arrival.place.queue.is_none()) {
+            arrival.place.queue = Some(queue.to_owned());
+            triage = Some(arrival.clone());
         }
-        let triage = self.arrived.filter(|_| self.place.queue.is_none());
         if self.waiting.is_some() && place == self.place {
             // "To the same queue and channel before the answer keeps the clock": nor is it queued a second time.
             return;
@@ -323,22 +327,26 @@ impl Walk<'_> {
         // CHOICE: an agent's work on it ends with its leaving: each leg is a contact of its own, known at that moment.
         self.end_work(at);
         self.place = place;
-        if let Some(from) = triage {
-            self.stage("triage", at, at - from);
+        if let Some(arrival) = triage {
+            // "So does its `triage`": where the arrival counts.
+            self.stage("triage", arrival.place, at, at - arrival.at);
         }
         self.start_wait(at);
     }
 
     /// CHOICE: a step counts when it is done, in the place where it was done. One that is broken off (left, given up)
     /// is not in the mean.
-    fn stage(&mut self, name: &'static str, at: i64, took: i64) {
-        self.facts.stages.push(Stage { name, place: self.place.clone(), at, took });
+    fn stage(&mut self, name: &'static str, place: Place, at: i64, took: i64) {
+        if self.facts.stages.is_empty() {
+            self.facts.stages.push(Vec::new());
+        }
+        self.facts.stages[0].push(Stage { name, place, at, took });
     }
 
     fn take_up(&mut self, at: i64) {
         if self.parked {
             self.parked = false;
-            self.stage("parked", at, at - self.parked_at);
+            self.stage("parked", self.place.clone(), at, at - self.parked_at);
         }
     }
 
@@ -361,7 +369,8 @@ impl Walk<'_> {
             && self.taken.is_none()
         {
             self.taken = Some(at);
-            self.stage("queue", at, at - self.facts.waits[index].start);
+            let wait = self.facts.waits[index].clone();
+            self.stage("queue", wait.place, at, at - wait.start);
         }
         if !self.settings.channel(self.place.channel.as_deref()).answered_by_reply {
             self.answer(at);
@@ -381,7 +390,8 @@ impl Walk<'_> {
                 wrapup: false,
                 customers_turn: false,
                 talking: 0,
-                since_wrapup: 0,
+                talked: false,
+                wrapping: 0,
             });
         }
     }
@@ -389,12 +399,15 @@ impl Walk<'_> {
     fn reply(&mut self, at: i64) {
         self.facts.replies.push(Point { place: self.place.clone(), at });
         if self.settings.channel(self.place.channel.as_deref()).answered_by_reply {
-            if let Some(from) = self.taken.filter(|_| self.waiting.is_some()) {
-                self.stage("reply", at, at - from);
+            if let (Some(from), Some(index)) = (self.taken, self.waiting) {
+                self.stage("reply", self.facts.waits[index].place.clone(), at, at - from);
             }
             self.answer(at);
             self.respond(at);
-            self.replied = Some(at);
+            // CHOICE: the customer's turn begins with the first of several replies, as it does for the handling time.
+            if self.status == Status::Open {
+                self.replied.get_or_insert(at);
+            }
         } else if self.answered {
             // CHOICE: where the assignment answers, a reply still answers a message that came after it.
             self.respond(at);
@@ -451,8 +464,13 @@ impl Walk<'_> {
             }
         }
         // CHOICE: the stage `handling` is the work between the answer and the wrap-up, so that no second is in two stages.
-        if answered && !out && !work.wrapup {
-            work.talking += at - work.counted_to;
+        // One that was never answered was not handled.
+        if answered && !work.wrapup {
+            work.talked = true;
+        }
+        if !out {
+            *(if work.wrapup { &mut work.wrapping } else { &mut work.talking }) +=
+                if answered || work.wrapup { at - work.counted_to } else { 0 };
         }
         work.counted_to = at;
     }
@@ -460,9 +478,11 @@ impl Walk<'_> {
     fn end_work(&mut self, at: i64) {
         self.take_up(at);
         if let Some(work) = self.work.take() {
-            self.stage("handling", at, work.talking);
+            if work.talked {
+                self.stage("handling", work.place.clone(), at, work.talking);
+            }
             if work.wrapup {
-                self.stage("wrapup", at, at - work.since_wrapup);
+                self.stage("wrapup", work.place.clone(), at, work.wrapping);
             }
             let after = work.wrapup.then_some(work.after);
             self.facts.contacts.push(Contact { place: work.place, at, handled: work.handled, after });

@@ -93,6 +93,12 @@ impl Settings {
         }
     }
 
+    /// Whether any channel keeps the desk's clock.
+    pub fn open_clock(&self) -> bool {
+        let channels = self.channels.as_object();
+        channels.is_some_and(|channels| channels.keys().any(|name| self.channel(Some(name)).open_clock))
+    }
+
     pub fn plain() -> Settings {
         Settings::from_json(&serde_json::json!({}))
     }

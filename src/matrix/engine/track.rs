@@ -4,9 +4,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::Case;
-use crate::domain::{Key, Rollup, Timestamp};
+use crate::domain::{Key, Rollup, Stretch, Timestamp};
 use crate::indicators::{self, Label, Labels, Selector, State};
-use crate::matrix::calendar::Stretch;
 use crate::matrix::{Matrix, Per, Row, Sides};
 use crate::plan::{Plan, WindowKind};
 
@@ -108,6 +107,7 @@ impl Track {
             threshold,
             treatment: has(Label::Treatment).then(|| row.treatment.unwrap_or_default()),
             state: row.state.or(connected).filter(|_| has(Label::State)),
+            stage: row.stage.filter(|_| has(Label::Stage)),
             clock: if has(Label::Clock) { row.clock } else { Default::default() },
         };
         Some(Selector { indicator: row.indicator, window, labels })
@@ -141,9 +141,10 @@ fn identity(matrix: &Matrix, row: &Row) -> String {
     let threshold = row.threshold.map(|within| format!("{}ms", within.0)).unwrap_or_default();
     let treatment = row.treatment.map_or("", |treatment| treatment.name());
     let state = row.state.map_or("", |state| state.name());
+    let stage = row.stage.map_or("", |stage| stage.name());
     let mut text = String::new();
-    let words =
-        [&matrix.name, row.indicator.name, &window, &threshold, treatment, state, row.clock.name(), per].into_iter();
+    let words = [&matrix.name, row.indicator.name, &window, &threshold, treatment, state, stage, row.clock.name(), per];
+    let words = words.into_iter();
     let queues = row.scope.queue.patterns().map(|pattern| format!("q{pattern}"));
     let channels = row.scope.channel.patterns().map(|pattern| format!("c{pattern}"));
     for word in words.map(str::to_owned).chain(queues).chain(channels) {

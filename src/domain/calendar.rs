@@ -1,4 +1,4 @@
-//! When a row is open: weekly hours in a zone, less holidays.
+//! When a row of the matrix or a desk is open: weekly hours in a zone, less holidays.
 //!
 //! A second is open when the local wall clock shows a time in the hours. So an hour that the end of summer time repeats
 //! is open twice, one that its beginning skips is not open at all, and nothing here adds durations to local times.
@@ -20,7 +20,7 @@ use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime, Weekday};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
-use crate::domain::{Millis, Timestamp};
+use super::{Millis, Timestamp};
 
 #[derive(Clone, Debug)]
 pub struct Calendar {
