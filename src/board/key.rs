@@ -28,14 +28,6 @@ struct Open {
     cells: Cells,
 }
 
-/// A total of all time, and the largest value that it ever had.
-#[derive(Debug)]
-struct Total {
-    cell: Cell,
-    value: i64,
-    peak: i64,
-}
-
 #[derive(Debug)]
 pub(super) struct KeyState {
     /// Panes of a minute, older than every short window, then panes of ten seconds; each sorted by start, none empty.
@@ -46,9 +38,10 @@ pub(super) struct KeyState {
     sums: Vec<Cells>,
     /// The edges that `sums` are of.
     edges: Vec<Edges>,
-    totals: Vec<Total>,
-    /// How many totals are not zero: none, and nothing that happened is known of this key.
-    nonzero: usize,
+    /// Of all time but the open pane. Moments count from [`EPOCH`].
+    totals: Cells,
+    /// The largest value that a counter ever had, where it has fallen since.
+    peaks: Vec<(Cell, i64)>,
     /// Per source and age, the oldest start that runs there.
     oldest: SmallVec<[(u32, Age, i64); 2]>,
 }
@@ -61,8 +54,8 @@ impl KeyState {
             open: Open { start: i64::MIN, cells: Cells::default() },
             sums: vec![Cells::default(); edges.len()],
             edges: edges.to_vec(),
-            totals: Vec::new(),
-            nonzero: 0,
+            totals: Cells::default(),
+            peaks: Vec::new(),
             oldest: SmallVec::new(),
         }
     }
@@ -70,7 +63,7 @@ impl KeyState {
     pub fn apply(&mut self, source: u32, delta: &KeyDelta<'_>) {
         for (start, cells) in delta.panes() {
             let start = start.0;
-            self.add_to_totals(cells, start - EPOCH);
+            self.remember_peaks(cells);
             if start > self.open.start {
                 self.end_pane(start);
             }
@@ -90,29 +83,17 @@ impl KeyState {
 
     /// Whether anything is known of it. Contributions that were all taken back leave nothing.
     pub fn is_seen(&self) -> bool {
-        self.nonzero > 0
+        !self.totals.is_empty() || !self.open.cells.is_empty()
     }
 
-    /// Adds a pane's cells, sorted, whose moments count from `shift` ms after [`EPOCH`].
-    fn add_to_totals(&mut self, cells: &[(Cell, i64)], shift: i64) {
-        let mut from = 0;
-        for (cell, value) in shifted(cells.iter().copied(), shift) {
-            let rest = self.totals.get(from..).unwrap_or(&[]);
-            let here = rest.first().is_some_and(|total| total.cell == cell);
-            from += if here { 0 } else { rest.partition_point(|total| total.cell < cell) };
-            match self.totals.get_mut(from).filter(|total| total.cell == cell) {
-                Some(total) => {
-                    self.nonzero -= usize::from(total.value != 0);
-                    total.value += value;
-                    self.nonzero += usize::from(total.value != 0);
-                    total.peak = total.peak.max(total.value);
-                }
-                None => {
-                    self.totals.insert(from, Total { cell, value, peak: value.max(0) });
-                    self.nonzero += 1;
-                }
+    /// Before counters fall: one that was seen higher stays where it was.
+    fn remember_peaks(&mut self, cells: &[(Cell, i64)]) {
+        for (cell, _) in cells.iter().filter(|(cell, value)| *value < 0 && cell.is_counter()) {
+            let peak = self.peak_of(*cell);
+            match self.peaks.iter_mut().find(|(known, _)| known == cell) {
+                Some((_, kept)) => *kept = peak,
+                None => self.peaks.push((*cell, peak)),
             }
-            from += 1;
         }
     }
 
@@ -126,6 +107,7 @@ impl KeyState {
 
     /// Adds cells of a pane that is not open, sorted, to the panes kept and to the windows that it lies in.
     fn put(&mut self, start: i64, cells: &[(Cell, i64)]) {
+        self.totals.add_pane(cells.iter().copied(), start - EPOCH, 1);
         for (edges, sum) in self.edges.iter().zip(&mut self.sums) {
             if (edges.left..edges.right).contains(&start) {
                 sum.add_pane(cells.iter().copied(), start - EPOCH, 1);
@@ -161,8 +143,8 @@ impl KeyState {
         if self.edges == edges {
             return;
         }
-        let old = std::mem::replace(&mut self.edges, edges.to_vec());
-        for ((old, new), sum) in old.iter().zip(edges).zip(&mut self.sums) {
+        for ((old, new), sum) in self.edges.iter_mut().zip(edges).zip(&mut self.sums) {
+            let old = std::mem::replace(old, *new);
             let mut change = |from: i64, to: i64, sign: i64| {
                 for panes in [&self.coarse, &self.fine] {
                     let first = panes.partition_point(|pane| pane.start < from);
@@ -204,46 +186,54 @@ impl KeyState {
         self.edges.get(window).is_some_and(|edges| (edges.left..edges.right).contains(&self.open.start))
     }
 
+    /// Of all time; a moment counts from [`EPOCH`].
     pub fn total_of(&self, cell: Cell) -> i64 {
-        self.totals.binary_search_by_key(&cell, |total| total.cell).map_or(0, |index| self.totals[index].value)
+        let weight = cell.weight_of_moment().map_or(0, |weight| self.open.cells.get(weight));
+        // Before the first contribution no pane has begun.
+        let shift = if weight == 0 { 0 } else { weight * (self.open.start - EPOCH) };
+        self.totals.get(cell) + self.open.cells.get(cell) + shift
     }
 
+    /// The largest value that a counter ever had.
     pub fn peak_of(&self, cell: Cell) -> i64 {
-        self.totals.binary_search_by_key(&cell, |total| total.cell).map_or(0, |index| self.totals[index].peak)
+        let peak = self.peaks.iter().find(|(known, _)| *known == cell).map_or(0, |(_, peak)| *peak);
+        peak.max(self.total_of(cell))
     }
 
     /// The buckets in `[from, to)` that have samples in a window, in order.
     pub fn buckets(&self, window: usize, from: Cell, to: Cell) -> impl Iterator<Item = (u16, i64)> {
-        let mut kept = self.sums.get(window).map_or(&[][..], |sum| sum.range(from, to));
-        let mut open = if self.open_in(window) { self.open.cells.range(from, to) } else { &[] };
-        let both = std::iter::from_fn(move || match (kept.split_first(), open.split_first()) {
-            (Some((&(cell, count), rest)), Some((&(other, more), rest_open))) if cell == other => {
-                (kept, open) = (rest, rest_open);
-                Some((cell, count + more))
-            }
-            (Some((&one, rest)), other) if other.is_none_or(|((cell, _), _)| one.0 < *cell) => {
-                kept = rest;
-                Some(one)
-            }
-            (_, Some((&one, rest))) => {
-                open = rest;
-                Some(one)
-            }
-            (_, None) => None,
-        });
-        both.filter(|(_, count)| *count > 0).map(|(cell, count)| (cell.bucket_index(), count))
+        let kept = self.sums.get(window).map_or(&[][..], |sum| sum.range(from, to));
+        merged(kept, if self.open_in(window) { self.open.cells.range(from, to) } else { &[] })
     }
 
     /// The buckets in `[from, to)` that have samples of all time, in order.
     pub fn buckets_of_all_time(&self, from: Cell, to: Cell) -> impl Iterator<Item = (u16, i64)> {
-        let low = self.totals.partition_point(|total| total.cell < from);
-        let all = self.totals.iter().skip(low).take_while(move |total| total.cell < to);
-        all.filter(|total| total.value > 0).map(|total| (total.cell.bucket_index(), total.value))
+        merged(self.totals.range(from, to), self.open.cells.range(from, to))
     }
 
     pub fn oldest(&self, age: Age) -> Option<Timestamp> {
         self.oldest.iter().filter(|(_, a, _)| *a == age).map(|(.., start)| *start).min().map(Timestamp)
     }
+}
+
+/// The samples of both, bucket by bucket.
+fn merged<'a>(mut kept: &'a [(Cell, i64)], mut open: &'a [(Cell, i64)]) -> impl Iterator<Item = (u16, i64)> + use<'a> {
+    let both = std::iter::from_fn(move || match (kept.split_first(), open.split_first()) {
+        (Some((&(cell, count), rest)), Some((&(other, more), rest_open))) if cell == other => {
+            (kept, open) = (rest, rest_open);
+            Some((cell, count + more))
+        }
+        (Some((&one, rest)), other) if other.is_none_or(|((cell, _), _)| one.0 < *cell) => {
+            kept = rest;
+            Some(one)
+        }
+        (_, Some((&one, rest))) => {
+            open = rest;
+            Some(one)
+        }
+        (_, None) => None,
+    });
+    both.filter(|(_, count)| *count > 0).map(|(cell, count)| (cell.bucket_index(), count))
 }
 
 /// Adds cells, sorted, to the pane that begins at `start`.

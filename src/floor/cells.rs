@@ -206,6 +206,16 @@ impl Cell {
         self.is_level() && self.0 & 1 == 0
     }
 
+    /// Of a Σw·t the Σw that goes with it.
+    pub const fn weight_of_moment(self) -> Option<Cell> {
+        if self.is_level() && self.0 & 1 == 1 { Some(Cell(self.0 - 1)) } else { None }
+    }
+
+    /// Whether it is a sum of what happened: it falls only where that is corrected.
+    pub const fn is_counter(self) -> bool {
+        !self.is_level() && !self.is_bucket() && self.0 & BY_MAP == 0 && self.0 != Sum::WaitStarts as u32
+    }
+
     /// The Σw·t that goes with this Σw.
     pub const fn moment(self) -> Cell {
         Cell(self.0 + 1)

@@ -10,88 +10,101 @@ use super::starts::Starts;
 use crate::domain::Timestamp;
 
 /// What is added to one pane: the cells that most events touch by their number, the rest as a list to be sorted once.
-#[derive(Debug)]
+///
+/// Bits say which cells there are; their values stand in the order of the bits, and how many bits come before one says where
+/// its value is. So a pane of few cells is small, however many places there are, and nothing is searched.
+#[derive(Debug, Default)]
 struct Pane {
     start: i64,
     touched: [u64; 4],
+    values: Vec<i64>,
     rest: Vec<(Cell, i64)>,
-    dense: [i64; DENSE],
 }
 
-const DENSE: usize = 256;
 /// The cells of a pane that are kept by number: four runs of 64.
 const RUNS: [Cell; 4] = [Cell::SUMS, Cell::SERVED, Cell::LEVELS, Cell::BEYOND];
 
-impl Pane {
-    fn new(start: i64) -> Pane {
-        Pane { start, touched: [0; 4], rest: Vec::new(), dense: [0; DENSE] }
-    }
+/// A list of the rest this long is sorted and summed up before it grows, and what grew longer is not kept.
+const REST_MAX: usize = 64;
 
+impl Pane {
     #[inline]
     fn add(&mut self, cell: Cell, value: i64) {
         match cell.run() {
             Some((run, within)) if run < RUNS.len() && within < 64 => {
-                self.touched[run] |= 1 << within;
-                self.dense[run * 64 + within] += value;
+                let (bit, before) = (1 << within, self.touched.iter().take(run));
+                let bits = self.touched[run];
+                let index = before.map(|bits| bits.count_ones()).sum::<u32>() + (bits & (bit - 1)).count_ones();
+                if bits & bit == 0 {
+                    self.touched[run] |= bit;
+                    self.values.insert(index as usize, value);
+                } else if let Some(sum) = self.values.get_mut(index as usize) {
+                    *sum += value;
+                }
             }
-            _ => self.rest.push((cell, value)),
+            _ => self.add_rest(cell, value),
         }
+    }
+
+    fn add_rest(&mut self, cell: Cell, value: i64) {
+        if self.rest.len() == self.rest.capacity() && self.rest.len() >= REST_MAX {
+            self.sum_up_rest();
+        }
+        self.rest.push((cell, value));
+    }
+
+    fn sum_up_rest(&mut self) {
+        self.rest.sort_unstable_by_key(|(cell, _)| *cell);
+        self.rest.dedup_by(|(cell, value), (kept, sum)| {
+            let same = cell == kept;
+            *sum += if same { *value } else { 0 };
+            same
+        });
     }
 
     /// The cells of the runs that were touched, ascending.
-    fn each(&self, mut call: impl FnMut(usize, Cell, i64)) {
-        for (run, first) in RUNS.into_iter().enumerate() {
-            let mut bits = self.touched[run];
-            while bits != 0 {
-                let within = bits.trailing_zeros();
+    fn each(&self) -> impl Iterator<Item = (Cell, i64)> {
+        let cells = RUNS.into_iter().zip(self.touched).flat_map(|(first, mut bits)| {
+            std::iter::from_fn(move || {
+                let within = (bits != 0).then(|| bits.trailing_zeros())?;
                 bits &= bits - 1;
-                let index = run * 64 + within as usize;
-                call(index, Cell(first.0 + within), self.dense[index]);
-            }
-        }
+                Some(Cell(first.0 + within))
+            })
+        });
+        cells.zip(self.values.iter().copied())
     }
 
     fn add_all(&mut self, other: &Pane) {
-        for run in 0..RUNS.len() {
-            self.touched[run] |= other.touched[run];
+        if self.touched == other.touched {
+            self.values.iter_mut().zip(&other.values).for_each(|(sum, value)| *sum += value);
+        } else {
+            other.each().for_each(|(cell, value)| self.add(cell, value));
         }
-        other.each(|index, _, value| self.dense[index] += value);
-        self.rest.extend_from_slice(&other.rest);
+        other.rest.iter().for_each(|(cell, value)| self.add_rest(*cell, *value));
     }
 
     fn put_into(&mut self, batch: &mut Batch) {
-        if self.rest.is_empty() {
-            self.each(|_, cell, value| batch.add(cell, value));
-        } else {
-            let rest = &mut self.rest;
-            for (run, first) in RUNS.into_iter().enumerate() {
-                let mut bits = self.touched[run];
-                while bits != 0 {
-                    let within = bits.trailing_zeros();
-                    bits &= bits - 1;
-                    rest.push((Cell(first.0 + within), self.dense[run * 64 + within as usize]));
-                }
-            }
-            rest.sort_unstable_by_key(|(cell, _)| *cell);
-            for same in rest.chunk_by(|a, b| a.0 == b.0) {
-                if let Some((cell, _)) = same.first() {
-                    batch.add(*cell, same.iter().map(|(_, value)| value).sum());
-                }
-            }
+        if !self.rest.is_empty() {
+            // Those that lie behind the runs come among their like.
+            self.sum_up_rest();
         }
+        let mut rest = self.rest.iter().copied().peekable();
+        for (cell, value) in self.each() {
+            while let Some((cell, value)) = rest.next_if(|(other, _)| *other < cell) {
+                batch.add(cell, value);
+            }
+            batch.add(cell, value);
+        }
+        rest.for_each(|(cell, value)| batch.add(cell, value));
         batch.end_pane(self.start);
     }
 
     fn clear(&mut self, start: i64) {
-        for run in 0..RUNS.len() {
-            let mut bits = std::mem::take(&mut self.touched[run]);
-            while bits != 0 {
-                self.dense[run * 64 + bits.trailing_zeros() as usize] = 0;
-                bits &= bits - 1;
-            }
-        }
-        self.rest.clear();
         self.start = start;
+        self.touched = [0; 4];
+        self.values.clear();
+        self.rest.clear();
+        self.rest.shrink_to(REST_MAX);
     }
 }
 
@@ -111,16 +124,15 @@ struct Pool {
 
 impl Pool {
     fn take(&mut self, start: i64) -> u32 {
-        match self.free.pop() {
-            Some(index) => {
-                self.panes[index as usize].clear(start);
-                index
-            }
+        let index = match self.free.pop() {
+            Some(index) => index,
             None => {
-                self.panes.push(Pane::new(start));
-                self.panes.len() as u32 - 1
+                self.panes.push(Pane { start, ..Pane::default() });
+                return self.panes.len() as u32 - 1;
             }
-        }
+        };
+        self.panes[index as usize].clear(start);
+        index
     }
 
     fn give_back(&mut self, index: u32) {
@@ -144,6 +156,21 @@ impl Panes {
         let index = pool.take(start);
         panes.push(index);
         index
+    }
+
+    /// Whether there is no pane yet.
+    fn is_free(&self, number: u32) -> bool {
+        self.of.get(number as usize).is_none_or(|panes| panes.is_empty())
+    }
+
+    /// Makes a pane the first one.
+    fn put(&mut self, number: u32, pane: u32) {
+        let at = number as usize;
+        if self.of.len() <= at {
+            self.of.resize_with(at + 1, SmallVec::new);
+        }
+        self.touched.push(number);
+        self.of[at].push(pane);
     }
 
     fn drain(&mut self, number: u32) -> SmallVec<[u32; 2]> {
@@ -232,13 +259,23 @@ impl Combiner {
         *last = None;
         for place in std::mem::take(&mut places.touched) {
             for from in places.drain(place) {
+                let start = pool.panes[from as usize].start;
+                let mut last = None;
                 for key in keys_of(names.at(place), EVERY_KEY) {
-                    let to = keys.find(key, pool.panes[from as usize].start, pool);
+                    // The pair of a place has hardly another: it takes the pane over when the others have been told.
+                    if last.is_none() && keys.is_free(key) {
+                        last = Some(key);
+                        continue;
+                    }
+                    let to = keys.find(key, start, pool);
                     if let Ok([from, to]) = pool.panes.get_disjoint_mut([from as usize, to as usize]) {
                         to.add_all(from);
                     }
                 }
-                pool.give_back(from);
+                match last {
+                    Some(key) => keys.put(key, from),
+                    None => pool.give_back(from),
+                }
             }
         }
         for (place, mask, start, cell, value) in masked.drain(..) {
