@@ -55,7 +55,9 @@ impl SourceCollector {
         let mut copied = Copied::default();
         let mut source = lock(&self.source);
         let plan = source.plan();
-        source.each_indicator(&|_, _| true, &mut |key, selector, reading| {
+        // A platform may have many names of its own for states: they are for the API.
+        let shown = |_: &Key, selector: &Selector| selector.labels.own_state.is_none();
+        source.each_indicator(&shown, &mut |key, selector, reading| {
             if let Some(value) = reading.value {
                 copied.readings.push((key.clone(), *selector, value));
             }
