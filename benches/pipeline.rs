@@ -1,97 +1,87 @@
-//! Events per second of the in-memory pipeline (wire -> floor -> deltas -> board) on one core, beside decoding alone.
+//! Events per second of the in-memory pipeline (wire -> floor -> deltas -> board) on one core, beside decoding alone; and
+//! what a second core adds when each works on floors of its own.
 //!
-//! 300-byte events of 1,000 pairs, in order, flushed every 100 ms as the service does, windows 5m 15m 30m 1h 24h and the named ones.
-//! The two sides alternate in one run; a figure is the median of the rounds. Prints one JSON line per figure.
+//! 300-byte events of 1,000 pairs, in order, flushed every 100 ms as the service does, windows 5m 15m 1h today. The sides
+//! alternate in one run; a figure is the median of the rounds, per second of CPU time except where two cores are compared.
+//! Prints one JSON line per figure.
 
-use std::fmt::Write as _;
+mod support;
+
 use std::hint::black_box;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use atalaya::board::Board;
-use atalaya::domain::Timestamp;
-use atalaya::floor::Floor;
-use atalaya::plan::Plan;
-use atalaya::wire::{Decoded, Decoder, Format};
+use atalaya::wire::Decoder;
 
-const EVENTS: usize = 1_000_000;
-const PAIRS: usize = 1_000;
+use support::core::{Core, decoder, usual_plan};
+use support::load::Load;
+use support::{cpu_timed, figure, figure_with_goal, median, ratio, scaled, timed};
+
 const ROUNDS: usize = 5;
-/// Between two looks at the clock.
-const CHUNK: usize = 500;
-const FLUSH_EVERY: Duration = Duration::from_millis(100);
 
-/// Interactions whose five events interleave, 2,000 events a second of event time, padded to 300 bytes.
-fn events() -> Vec<Vec<u8>> {
-    let mut events = Vec::with_capacity(EVENTS);
-    let start = 1_767_225_600_000i64;
-    // Each step of the loop gives one event to each of five interactions of different age.
-    for index in 0..EVENTS {
-        let (stage, cohort) = (index % 5, index / 5);
-        // Stage 0 is of the newest interaction; each later stage of one a hundred arrivals older.
-        let Some(interaction) = cohort.checked_sub(stage * 100) else { continue };
-        let pair = interaction.wrapping_mul(2_654_435_761) % PAIRS;
-        let time = start + index as i64 / 2;
-        let mut line = String::with_capacity(300);
-        let place = format!(r#""queue":"queue-{}","channel":"channel-{}""#, pair / 10, pair % 10);
-        let what = match stage {
-            0 => format!(r#""type":"interaction.arrived",{place}"#),
-            1 => format!(r#""type":"interaction.queued",{place}"#),
-            2 => format!(r#""type":"interaction.assigned","agent":"agent-{}""#, pair % 500),
-            3 => format!(r#""type":"interaction.replied","agent":"agent-{}""#, pair % 500),
-            _ => r#""type":"interaction.closed","outcome":"resolved""#.to_owned(),
-        };
-        let id = format!("{:08x}-0000-4000-8000-{:012x}", interaction, interaction * 7919);
-        let _ = write!(line, r#"{{"id":"{id}/{stage}","time":{time},"interaction":"{id}",{what},"note":""#);
-        while line.len() < 298 {
-            line.push('x');
-        }
-        line.push_str("\"}");
-        events.push(line.into_bytes());
+fn main() {
+    if support::is_a_test() {
+        return;
     }
-    events
+    let records: Vec<Vec<u8>> = Load::default().events(scaled(1_000_000)).map(|line| line.bytes).collect();
+    let bytes: usize = records.iter().map(Vec::len).sum();
+    figure("event_bytes", bytes as f64 / records.len() as f64);
+    pipeline(&records);
+    two_cores(&records);
+    start_up();
 }
 
-#[allow(clippy::disallowed_methods, reason = "a bench measures real time")]
-fn decode(decoder: &Decoder, events: &[Vec<u8>]) -> f64 {
-    let begun = Instant::now();
-    for event in events {
-        black_box(decoder.decode(event));
+fn pipeline(records: &[Vec<u8>]) {
+    let (decoder, plan) = (decoder(), Arc::new(usual_plan()));
+    let before = peak_memory_mib();
+    let (mut alone, mut whole, mut keys) = (Vec::new(), Vec::new(), 0);
+    for _ in 0..ROUNDS {
+        alone.push(cpu_timed(|| decode(&decoder, records)).0);
+        let (took, core) = cpu_timed(|| {
+            let mut core = Core::new(&plan);
+            core.take_records(&decoder, records);
+            core
+        });
+        whole.push(took);
+        keys = core.board.len();
     }
-    begun.elapsed().as_secs_f64()
-}
-
-#[allow(clippy::disallowed_methods, reason = "a bench measures real time")]
-fn pipeline(decoder: &Decoder, events: &[Vec<u8>], plan: &Arc<Plan>) -> (f64, usize) {
-    let begun = Instant::now();
-    let mut floor = Floor::new(plan.clone());
-    let mut board = Board::new(plan.clone());
-    let mut flushed = begun;
-    for chunk in events.chunks(CHUNK) {
-        for record in chunk {
-            if let Decoded::Event(event) = decoder.decode(record) {
-                black_box(floor.take(&event, Timestamp::MAX));
-            }
-        }
-        if flushed.elapsed() >= FLUSH_EVERY {
-            flushed = Instant::now();
-            flush(&mut floor, &mut board);
-        }
-    }
-    flush(&mut floor, &mut board);
-    (begun.elapsed().as_secs_f64(), board.len())
-}
-
-fn flush(floor: &mut Floor, board: &mut Board) {
-    board.apply(0, &floor.flush());
-    if let Some(now) = floor.stream_time() {
-        board.advance(now);
+    let rate = |seconds: &[f64]| records.len() as f64 / median(seconds);
+    figure("keys_with_rollups", keys as f64);
+    figure("decode_events_per_second", rate(&alone));
+    figure("pipeline_events_per_second", rate(&whole));
+    figure_with_goal("pipeline_share_of_decode", ratio(&alone, &whole), 0.75);
+    if let (Some(before), Some(after)) = (before, peak_memory_mib()) {
+        figure("pipeline_peak_memory_mib", after - before);
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+fn decode(decoder: &Decoder, records: &[Vec<u8>]) {
+    for record in records {
+        black_box(decoder.decode(record));
+    }
+}
+
+/// The same work, once on one thread and once on two: each half of the records is a partition with a floor of its own.
+fn two_cores(records: &[Vec<u8>]) {
+    let (decoder, plan) = (decoder(), Arc::new(usual_plan()));
+    let (left, right) = records.split_at(records.len() / 2);
+    let work = |records: &[Vec<u8>]| Core::new(&plan).take_records(&decoder, records);
+    let (mut one, mut two) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let (took, ()) = timed(|| {
+            work(left);
+            work(right);
+        });
+        one.push(took);
+        let (took, ()) = timed(|| {
+            std::thread::scope(|scope| {
+                scope.spawn(|| work(left));
+                work(right);
+            });
+        });
+        two.push(took);
+    }
+    figure("pipeline_scaling_1_to_2_cores", ratio(&one, &two));
 }
 
 fn peak_memory_mib() -> Option<f64> {
@@ -100,52 +90,21 @@ fn peak_memory_mib() -> Option<f64> {
     line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kib| kib / 1024.0)
 }
 
-#[allow(clippy::disallowed_methods, reason = "a bench measures real time")]
-fn main() {
-    // `cargo test --benches` passes --test: then there is nothing to measure.
-    if std::env::args().any(|arg| arg == "--test") {
-        return;
-    }
-    let events = events();
-    let bytes: usize = events.iter().map(Vec::len).sum();
-    let decoder = Decoder { format: Format::Canonical, states: Default::default() };
-    let plan = Arc::new(Plan::default());
-    let before = peak_memory_mib();
-    let (mut alone, mut whole, mut keys) = (Vec::new(), Vec::new(), 0);
-    for _ in 0..ROUNDS {
-        alone.push(decode(&decoder, &events));
-        let (seconds, seen) = pipeline(&decoder, &events, &plan);
-        whole.push(seconds);
-        keys = seen;
-    }
-    let ratios = alone.iter().zip(&whole).map(|(decode, whole)| decode / whole).collect();
-    let rate = |seconds: Vec<f64>| (events.len() as f64 / median(seconds)).round();
-    println!(r#"{{"figure":"event_bytes","value":{:.1}}}"#, bytes as f64 / events.len() as f64);
-    println!(r#"{{"figure":"keys_with_rollups","value":{keys}}}"#);
-    println!(r#"{{"figure":"decode_events_per_second","value":{}}}"#, rate(alone));
-    println!(r#"{{"figure":"pipeline_events_per_second","value":{},"goal":500000}}"#, rate(whole));
-    println!(r#"{{"figure":"pipeline_share_of_decode","value":{:.3},"goal":0.75}}"#, median(ratios));
-    if let (Some(before), Some(after)) = (before, peak_memory_mib()) {
-        println!(r#"{{"figure":"pipeline_peak_memory_mib","value":{:.1}}}"#, after - before);
-    }
-    start_up();
-}
-
 /// From starting the program to its end on an empty file of events: what every command pays before its work.
-#[allow(clippy::disallowed_methods, reason = "a bench measures real time")]
 fn start_up() {
     let mut seconds = Vec::new();
     for _ in 0..11 {
-        let begun = Instant::now();
-        let done = std::process::Command::new(env!("CARGO_BIN_EXE_atalaya"))
-            .args(["backtest", "--indicators", "asa", "--events", "/dev/null"])
-            .stderr(std::process::Stdio::null())
-            .status();
+        let (took, done) = timed(|| {
+            Command::new(env!("CARGO_BIN_EXE_atalaya"))
+                .args(["backtest", "--indicators", "asa", "--events", "/dev/null"])
+                .stderr(Stdio::null())
+                .status()
+        });
         if done.is_ok_and(|status| status.success()) {
-            seconds.push(begun.elapsed().as_secs_f64());
+            seconds.push(took);
         }
     }
     if !seconds.is_empty() {
-        println!(r#"{{"figure":"start_up_ms","value":{:.1}}}"#, median(seconds) * 1000.0);
+        figure("start_up_ms", median(&seconds) * 1000.0);
     }
 }

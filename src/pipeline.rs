@@ -2,9 +2,10 @@
 //!
 //! `run`, `demo`, `backtest` and `test` all drive this; only the log, the clock and the sinks differ.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::board::Board;
+use crate::board::{Board, Place, View};
 use crate::domain::{Event, Key, Millis, Timestamp};
 use crate::floor::{Batch, Floor, Taken};
 use crate::indicators::{self, Reading, Selector};
@@ -65,29 +66,35 @@ impl Evaluator {
         self.engine.tick(now, &mut BoardReadings { board: &mut self.board })
     }
 
-    /// Every key seen and every selector that exists for it (all indicators, windows, labels) that `wanted` lets
-    /// through, at [`Evaluator::now`]. Keys are sorted.
+    /// Every key seen and every selector that exists for it (all indicators, windows, labels) of those that `keys` and
+    /// `selectors` let through, at [`Evaluator::now`]. Keys are sorted.
     pub fn each_indicator(
         &mut self,
-        wanted: &dyn Fn(&Key, &Selector) -> bool,
+        keys: &dyn Fn(&Key) -> bool,
+        selectors: &dyn Fn(&Selector) -> bool,
         visit: &mut dyn FnMut(&Key, &Selector, Reading),
     ) {
-        let keys: Vec<Key> = self.board.keys().cloned().collect();
-        for key in keys {
-            for selector in indicators::selectors(&self.plan, &self.board, &key) {
-                if wanted(&key, &selector) {
-                    let reading = BoardReadings { board: &mut self.board }.read(&key, &selector);
-                    visit(&key, &selector, reading);
-                }
+        // Thousands of keys have few lists of thresholds among them, and so few lists of selectors.
+        let mut lists: BTreeMap<indicators::Measured, Vec<Selector>> = BTreeMap::new();
+        for (key, place) in self.places(keys) {
+            let measured = indicators::measured(&self.plan, &self.board, &key);
+            let list = lists.entry(measured).or_insert_with_key(|measured| {
+                indicators::selectors_of(&self.plan, measured).into_iter().filter(selectors).collect()
+            });
+            let Some(instant) = self.board.view_at(place, None) else { continue };
+            let windows: Vec<View<'_>> =
+                (0..self.plan.windows.len()).map(|window| instant.over(Some(window))).collect();
+            for selector in list.iter() {
+                let view = selector.window.and_then(|window| windows.get(window)).unwrap_or(&instant);
+                visit(&key, selector, (selector.indicator.read)(view, &selector.labels));
             }
         }
     }
 
     /// The counters behind the ratios and means, of every key.
     pub fn each_sum(&mut self, visit: &mut dyn FnMut(&Key, &SumName, f64)) {
-        let keys: Vec<Key> = self.board.keys().cloned().collect();
-        for key in keys {
-            if let Some(view) = self.board.view(&key, None) {
+        for (key, place) in self.places(&|_| true) {
+            if let Some(view) = self.board.view_at(place, None) {
                 indicators::each_sum(&view, &self.plan, &mut |name, value| visit(&key, &name, value));
             }
         }
@@ -95,12 +102,15 @@ impl Evaluator {
 
     /// The answered waits of every key since the start.
     pub fn each_wait_histogram(&mut self, visit: &mut dyn FnMut(&Key, &WaitHistogram)) {
-        let keys: Vec<Key> = self.board.keys().cloned().collect();
-        for key in keys {
-            if let Some(view) = self.board.view(&key, None) {
+        for (key, place) in self.places(&|_| true) {
+            if let Some(view) = self.board.view_at(place, None) {
                 visit(&key, &indicators::wait_histogram(&view));
             }
         }
+    }
+
+    fn places(&self, wanted: &dyn Fn(&Key) -> bool) -> Vec<(Key, Place)> {
+        self.board.places().filter(|(key, _)| wanted(key)).map(|(key, place)| (key.clone(), place)).collect()
     }
 
     /// What the rows name, for every key in their scopes: what a back-test prints.
@@ -137,7 +147,15 @@ impl Readings for BoardReadings<'_> {
     }
 
     fn read(&mut self, key: &Key, selector: &Selector) -> Reading {
-        match self.board.view(key, selector.window) {
+        self.board.place(key).map_or(Reading::default(), |place| self.read_at(place, key, selector))
+    }
+
+    fn place(&self, key: &Key) -> Option<Place> {
+        self.board.place(key)
+    }
+
+    fn read_at(&mut self, place: Place, _: &Key, selector: &Selector) -> Reading {
+        match self.board.view_at(place, selector.window) {
             Some(view) => (selector.indicator.read)(&view, &selector.labels),
             None => Reading::default(),
         }

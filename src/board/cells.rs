@@ -1,4 +1,4 @@
-//! A sparse vector of integers by [`Cell`], sorted: what a pane, a window and a total are.
+//! A sparse vector of integers by [`Cell`], sorted: what the open pane and a window are.
 
 use crate::floor::cells::Cell;
 
@@ -30,8 +30,13 @@ impl Cells {
     }
 
     /// Adds `sign` times a pane, whose moments (Σw·t) count from `shift` ms after the start that this vector counts from.
-    pub fn add_pane(&mut self, pane: &Cells, shift: i64, sign: i64) {
-        self.add_sorted(shifted(&pane.0, shift).map(|(cell, value)| (cell, value * sign)));
+    pub fn add_pane(&mut self, pane: impl Iterator<Item = (Cell, i64)>, shift: i64, sign: i64) {
+        self.add_sorted(shifted(pane, shift).map(|(cell, value)| (cell, value * sign)));
+    }
+
+    /// Every cell, sorted.
+    pub fn all(&self) -> &[(Cell, i64)] {
+        &self.0
     }
 
     /// The cells in `[from, to)`.
@@ -47,8 +52,8 @@ impl Cells {
 }
 
 /// Sorted cells whose moments count from `shift` ms later than those given: a weight moves its moment, also one that was 0.
-pub(super) fn shifted(cells: &[(Cell, i64)], shift: i64) -> impl Iterator<Item = (Cell, i64)> {
-    let mut cells = cells.iter().copied().peekable();
+pub(super) fn shifted(cells: impl Iterator<Item = (Cell, i64)>, shift: i64) -> impl Iterator<Item = (Cell, i64)> {
+    let mut cells = cells.peekable();
     let mut moment = None;
     std::iter::from_fn(move || {
         if let Some((cell, value)) = moment.take() {

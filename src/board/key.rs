@@ -8,13 +8,22 @@ use std::collections::VecDeque;
 use smallvec::SmallVec;
 
 use super::cells::{Cells, shifted};
+use super::packed::Packed;
 use super::windows::{COARSE, Edges};
 use crate::domain::{Millis, Timestamp};
 use crate::floor::cells::{Cell, EPOCH};
 use crate::floor::{Age, KeyDelta};
 
+/// A pane that is no longer open.
 #[derive(Debug)]
 struct Pane {
+    start: i64,
+    cells: Packed,
+}
+
+/// The newest pane.
+#[derive(Debug)]
+struct Open {
     start: i64,
     cells: Cells,
 }
@@ -32,7 +41,7 @@ pub(super) struct KeyState {
     /// Panes of a minute, older than every short window, then panes of ten seconds; each sorted by start, none empty.
     coarse: VecDeque<Pane>,
     fine: VecDeque<Pane>,
-    open: Pane,
+    open: Open,
     /// Per window: the panes in `[left, right)` but the open one. Moments count from [`EPOCH`].
     sums: Vec<Cells>,
     /// The edges that `sums` are of.
@@ -49,7 +58,7 @@ impl KeyState {
         KeyState {
             coarse: VecDeque::new(),
             fine: VecDeque::new(),
-            open: Pane { start: i64::MIN, cells: Cells::default() },
+            open: Open { start: i64::MIN, cells: Cells::default() },
             sums: vec![Cells::default(); edges.len()],
             edges: edges.to_vec(),
             totals: Vec::new(),
@@ -68,9 +77,7 @@ impl KeyState {
             if start == self.open.start {
                 self.open.cells.add_sorted(cells.iter().copied());
             } else {
-                let mut late = Cells::default();
-                late.add_sorted(cells.iter().copied());
-                self.put(Pane { start, cells: late });
+                self.put(start, cells);
             }
         }
         for &(age, oldest) in delta.oldest {
@@ -89,7 +96,7 @@ impl KeyState {
     /// Adds a pane's cells, sorted, whose moments count from `shift` ms after [`EPOCH`].
     fn add_to_totals(&mut self, cells: &[(Cell, i64)], shift: i64) {
         let mut from = 0;
-        for (cell, value) in shifted(cells, shift) {
+        for (cell, value) in shifted(cells.iter().copied(), shift) {
             let rest = self.totals.get(from..).unwrap_or(&[]);
             let here = rest.first().is_some_and(|total| total.cell == cell);
             from += if here { 0 } else { rest.partition_point(|total| total.cell < cell) };
@@ -111,24 +118,24 @@ impl KeyState {
 
     /// The open pane ends; one that begins at `start` is open now.
     fn end_pane(&mut self, start: i64) {
-        let ended = std::mem::replace(&mut self.open, Pane { start, cells: Cells::default() });
+        let ended = std::mem::replace(&mut self.open, Open { start, cells: Cells::default() });
         if !ended.cells.is_empty() {
-            self.put(ended);
+            self.put(ended.start, ended.cells.all());
         }
     }
 
-    /// Adds a pane that is not open to the panes kept and to the windows that it lies in.
-    fn put(&mut self, pane: Pane) {
+    /// Adds cells of a pane that is not open, sorted, to the panes kept and to the windows that it lies in.
+    fn put(&mut self, start: i64, cells: &[(Cell, i64)]) {
         for (edges, sum) in self.edges.iter().zip(&mut self.sums) {
-            if (edges.left..edges.right).contains(&pane.start) {
-                sum.add_pane(&pane.cells, pane.start - EPOCH, 1);
+            if (edges.left..edges.right).contains(&start) {
+                sum.add_pane(cells.iter().copied(), start - EPOCH, 1);
             }
         }
-        if pane.start >= self.oldest_kept() {
-            if pane.start >= self.fine_from() {
-                insert(&mut self.fine, pane);
+        if start >= self.oldest_kept() {
+            if start >= self.fine_from() {
+                insert(&mut self.fine, start, cells.iter().copied());
             } else {
-                insert_coarse(&mut self.coarse, pane);
+                insert_coarse(&mut self.coarse, start, cells.iter().copied());
             }
         }
     }
@@ -160,7 +167,7 @@ impl KeyState {
                 for panes in [&self.coarse, &self.fine] {
                     let first = panes.partition_point(|pane| pane.start < from);
                     for pane in panes.range(first..).take_while(|pane| pane.start < to) {
-                        sum.add_pane(&pane.cells, pane.start - EPOCH, sign);
+                        sum.add_pane(pane.cells.iter(), pane.start - EPOCH, sign);
                     }
                 }
             };
@@ -169,7 +176,7 @@ impl KeyState {
         }
         let (kept, fine) = (self.oldest_kept(), self.fine_from());
         while let Some(pane) = self.fine.pop_front_if(|pane| pane.start < fine) {
-            insert_coarse(&mut self.coarse, pane);
+            insert_coarse(&mut self.coarse, pane.start, pane.cells.iter());
         }
         while self.coarse.pop_front_if(|pane| pane.start < kept).is_some() {}
         while self.fine.pop_front_if(|pane| pane.start < kept).is_some() {}
@@ -205,28 +212,33 @@ impl KeyState {
         self.totals.binary_search_by_key(&cell, |total| total.cell).map_or(0, |index| self.totals[index].peak)
     }
 
-    /// Counts of the buckets in `[from, to)`, in order: over a window, or of all time.
-    pub fn buckets(&self, window: Option<usize>, from: Cell, to: Cell) -> Vec<(u16, i64)> {
-        let mut counts: Vec<(Cell, i64)> = match window {
-            Some(window) => {
-                let mut counts = self.sums.get(window).map_or(&[][..], |sum| sum.range(from, to)).to_vec();
-                if self.open_in(window) {
-                    for &(cell, count) in self.open.cells.range(from, to) {
-                        match counts.binary_search_by_key(&cell, |(cell, _)| *cell) {
-                            Ok(index) => counts[index].1 += count,
-                            Err(index) => counts.insert(index, (cell, count)),
-                        }
-                    }
-                }
-                counts
+    /// The buckets in `[from, to)` that have samples in a window, in order.
+    pub fn buckets(&self, window: usize, from: Cell, to: Cell) -> impl Iterator<Item = (u16, i64)> {
+        let mut kept = self.sums.get(window).map_or(&[][..], |sum| sum.range(from, to));
+        let mut open = if self.open_in(window) { self.open.cells.range(from, to) } else { &[] };
+        let both = std::iter::from_fn(move || match (kept.split_first(), open.split_first()) {
+            (Some((&(cell, count), rest)), Some((&(other, more), rest_open))) if cell == other => {
+                (kept, open) = (rest, rest_open);
+                Some((cell, count + more))
             }
-            None => {
-                let all = self.totals.iter().filter(|total| (from..to).contains(&total.cell));
-                all.map(|total| (total.cell, total.value)).collect()
+            (Some((&one, rest)), other) if other.is_none_or(|((cell, _), _)| one.0 < *cell) => {
+                kept = rest;
+                Some(one)
             }
-        };
-        counts.retain(|(_, count)| *count > 0);
-        counts.into_iter().map(|(cell, count)| (cell.bucket_index(), count)).collect()
+            (_, Some((&one, rest))) => {
+                open = rest;
+                Some(one)
+            }
+            (_, None) => None,
+        });
+        both.filter(|(_, count)| *count > 0).map(|(cell, count)| (cell.bucket_index(), count))
+    }
+
+    /// The buckets in `[from, to)` that have samples of all time, in order.
+    pub fn buckets_of_all_time(&self, from: Cell, to: Cell) -> impl Iterator<Item = (u16, i64)> {
+        let low = self.totals.partition_point(|total| total.cell < from);
+        let all = self.totals.iter().skip(low).take_while(move |total| total.cell < to);
+        all.filter(|total| total.value > 0).map(|total| (total.cell.bucket_index(), total.value))
     }
 
     pub fn oldest(&self, age: Age) -> Option<Timestamp> {
@@ -234,17 +246,21 @@ impl KeyState {
     }
 }
 
-fn insert(panes: &mut VecDeque<Pane>, pane: Pane) {
-    let index = panes.partition_point(|other| other.start < pane.start);
-    match panes.get_mut(index).filter(|other| other.start == pane.start) {
-        Some(other) => other.cells.add_pane(&pane.cells, 0, 1),
-        None => panes.insert(index, pane),
+/// Adds cells, sorted, to the pane that begins at `start`.
+fn insert(panes: &mut VecDeque<Pane>, start: i64, cells: impl Iterator<Item = (Cell, i64)>) {
+    let index = panes.partition_point(|other| other.start < start);
+    match panes.get_mut(index).filter(|other| other.start == start) {
+        Some(other) => {
+            let mut sum = Cells::default();
+            sum.add_sorted(other.cells.iter());
+            sum.add_sorted(cells);
+            other.cells = Packed::of(sum.all().iter().copied());
+        }
+        None => panes.insert(index, Pane { start, cells: Packed::of(cells) }),
     }
 }
 
-fn insert_coarse(panes: &mut VecDeque<Pane>, pane: Pane) {
-    let start = Timestamp(pane.start).floor_to(COARSE).0;
-    let mut cells = Cells::default();
-    cells.add_pane(&pane.cells, pane.start - start, 1);
-    insert(panes, Pane { start, cells });
+fn insert_coarse(panes: &mut VecDeque<Pane>, start: i64, cells: impl Iterator<Item = (Cell, i64)>) {
+    let minute = Timestamp(start).floor_to(COARSE).0;
+    insert(panes, minute, shifted(cells, start - minute));
 }

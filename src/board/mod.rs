@@ -14,6 +14,7 @@ use crate::plan::Plan;
 
 mod cells;
 mod key;
+mod packed;
 mod view;
 mod windows;
 
@@ -22,6 +23,10 @@ pub use view::View;
 use key::KeyState;
 use windows::Edges;
 
+/// Where the figures of a key are on its board.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(usize);
+
 #[derive(Debug)]
 pub struct Board {
     plan: Arc<Plan>,
@@ -29,6 +34,8 @@ pub struct Board {
     edges: Vec<Edges>,
     /// Every key that anything was ever sent for; `seen` says which of them exist for those who ask.
     keys: BTreeMap<Key, usize>,
+    /// Of each of `states` its key.
+    names: Vec<Key>,
     states: Vec<KeyState>,
     /// By source and number of key there: the key that had it last, and its state.
     numbers: Vec<Vec<Option<(Key, usize)>>>,
@@ -47,6 +54,7 @@ impl Board {
             plan,
             now,
             keys: BTreeMap::new(),
+            names: Vec::new(),
             states: Vec::new(),
             numbers: Vec::new(),
             pinned: BTreeSet::new(),
@@ -122,6 +130,7 @@ impl Board {
             return *index;
         }
         self.states.push(KeyState::new(&self.edges));
+        self.names.push(key.clone());
         self.keys.insert(key.clone(), self.states.len() - 1);
         self.states.len() - 1
     }
@@ -132,7 +141,7 @@ impl Board {
 
     /// Every key that exists, sorted.
     pub fn keys(&self) -> impl Iterator<Item = &Key> {
-        self.keys.iter().filter(|(key, index)| self.exists(key, **index)).map(|(key, _)| key)
+        self.places().map(|(key, _)| key)
     }
 
     /// A number that changes whenever [`Board::keys`] does.
@@ -154,22 +163,34 @@ impl Board {
         if let Some(own) = &key.channel {
             return vec![own.clone()];
         }
-        // Roll-ups over queues name every channel; they sort first.
-        let channels = self.keys.iter().take_while(|(other, _)| other.queue.is_none());
-        let in_key = |channel: &Arc<str>| {
-            let pair = Key { queue: key.queue.clone(), channel: Some(channel.clone()) };
-            self.keys.get(&pair).is_some_and(|index| self.exists(&pair, *index))
-        };
-        channels.filter_map(|(other, _)| other.channel.clone()).filter(in_key).collect()
+        // A roll-up over channels sorts before what it is rolled up from.
+        let here = self.keys.range(key..).take_while(|(other, _)| other.queue == key.queue);
+        let existing = here.filter(|(other, index)| self.exists(other, **index));
+        existing.filter_map(|(other, _)| other.channel.clone()).collect()
+    }
+
+    /// Where the figures of a key are, to ask for them without looking for its name. It stays there; a key that nothing
+    /// was ever sent for is nowhere.
+    pub fn place(&self, key: &Key) -> Option<Place> {
+        self.keys.get(key).map(|index| Place(*index))
+    }
+
+    /// Every key that exists, sorted, and where its figures are.
+    pub fn places(&self) -> impl Iterator<Item = (&Key, Place)> {
+        self.keys.iter().filter(|(key, index)| self.exists(key, **index)).map(|(key, index)| (key, Place(*index)))
     }
 
     /// The figures of a key over a window (`None`: of this instant only). A key never seen has none.
-    pub fn view<'a>(&'a mut self, key: &'a Key, window: Option<usize>) -> Option<View<'a>> {
-        let index = *self.keys.get(key)?;
+    pub fn view(&mut self, key: &Key, window: Option<usize>) -> Option<View<'_>> {
+        self.view_at(self.place(key)?, window)
+    }
+
+    /// As [`Board::view`].
+    pub fn view_at(&mut self, place: Place, window: Option<usize>) -> Option<View<'_>> {
         let open_from = self.open_from();
-        let state = self.states.get_mut(index)?;
+        let state = self.states.get_mut(place.0)?;
         state.slide(&self.edges, open_from);
-        Some(View::new(self, key, self.states.get(index)?, window))
+        Some(View::new(self, place.0, self.states.get(place.0)?, window))
     }
 
     /// The start of the pane that the instant just before now lies in.

@@ -1,5 +1,7 @@
 //! The figures of one key in one window at one instant, as `indicators` reads them.
 
+use std::cell::OnceCell;
+
 use super::Board;
 use super::key::KeyState;
 use super::windows::{Edges, OPEN};
@@ -8,18 +10,28 @@ use crate::floor::Age;
 use crate::floor::cells::{Cell, EPOCH, Histogram, Level, Sum, hdr};
 use crate::plan::WindowKind;
 
-#[derive(Clone, Copy)]
+/// The quantiles of waits that indicators are of: one pass finds them all, and who asks for one soon asks for the next.
+const QUANTILES: [i64; 5] = [500, 900, 950, 990, 1000];
+
 pub struct View<'a> {
     board: &'a Board,
-    key: &'a Key,
+    /// Of the key on the board.
+    index: usize,
     state: &'a KeyState,
     window: Option<usize>,
+    /// [`QUANTILES`] of the waits and their number, once somebody has asked.
+    waits: OnceCell<Option<([Millis; 5], i64)>>,
 }
 
 impl<'a> View<'a> {
-    /// `state` are the figures of `key`.
-    pub(super) fn new(board: &'a Board, key: &'a Key, state: &'a KeyState, window: Option<usize>) -> Self {
-        View { board, key, state, window }
+    /// `state` are the figures of the key at `index`.
+    pub(super) fn new(board: &'a Board, index: usize, state: &'a KeyState, window: Option<usize>) -> Self {
+        View { board, index, state, window, waits: OnceCell::new() }
+    }
+
+    /// The same key at the same instant, over another window.
+    pub fn over(&self, window: Option<usize>) -> View<'a> {
+        View::new(self.board, self.index, self.state, window)
     }
 
     pub fn now(&self) -> Timestamp {
@@ -103,14 +115,15 @@ impl<'a> View<'a> {
 
     /// The channels under the key that keep the desk's clock: that clock, and the figures of this key in the channel.
     fn desks(&self) -> Vec<(&'a OpenTime, &'a KeyState)> {
-        let Board { plan, keys, states, .. } = self.board;
+        let Board { plan, keys, names, states, .. } = self.board;
         let desk = |channel: &str| plan.open_times.get(plan.open_time_of(channel)?);
-        if let Some(channel) = &self.key.channel {
+        let Some(key) = names.get(self.index) else { return Vec::new() };
+        if let Some(channel) = &key.channel {
             return desk(channel).map(|desk| (&**desk, self.state)).into_iter().collect();
         }
-        let channels = self.board.channels_of(self.key).into_iter().filter_map(|channel| {
+        let channels = self.board.channels_of(key).into_iter().filter_map(|channel| {
             let desk = desk(&channel)?;
-            let here = Key { queue: self.key.queue.clone(), channel: Some(channel) };
+            let here = Key { queue: key.queue.clone(), channel: Some(channel) };
             Some((&**desk, states.get(*keys.get(&here)?)?))
         });
         channels.collect()
@@ -141,18 +154,35 @@ impl<'a> View<'a> {
         (count, Millis(count * time(end) - (all - later)))
     }
 
-    /// How many samples a histogram has in the window, and the value of nearest rank: the ceil(q n)-th smallest, for q
-    /// in thousandths. Within 0.4 %.
+    /// The value of nearest rank in the window, the ceil(q n)-th smallest, for q in thousandths, and how many samples the
+    /// histogram has there. Within 0.4 %.
     pub fn quantile(&self, histogram: Histogram, per_mille: i64) -> Option<(Millis, i64)> {
-        let (from, to) = Cell::buckets(histogram);
-        let counts = self.state.buckets(Some(self.window?), from, to);
-        let total: i64 = counts.iter().map(|(_, count)| count).sum();
-        let rank = ((total * per_mille + 999) / 1000).max(1);
-        let mut seen = 0;
-        counts.iter().find_map(|&(bucket, count)| {
-            seen += count;
-            (seen >= rank).then(|| (Millis(hdr::middle(bucket)), total))
-        })
+        let known = QUANTILES.iter().position(|known| *known == per_mille);
+        match (histogram, known) {
+            (Histogram::Wait(Clock::Elapsed), Some(index)) => {
+                let (values, total) = (*self.waits.get_or_init(|| self.quantiles(histogram, QUANTILES)))?;
+                Some((*values.get(index)?, total))
+            }
+            _ => self.quantiles(histogram, [per_mille]).map(|([value], total)| (value, total)),
+        }
+    }
+
+    /// The values of nearest rank for each q in thousandths, rising.
+    fn quantiles<const N: usize>(&self, histogram: Histogram, per_mille: [i64; N]) -> Option<([Millis; N], i64)> {
+        let (window, (from, to)) = (self.window?, Cell::buckets(histogram));
+        let total: i64 = self.state.buckets(window, from, to).map(|(_, count)| count).sum();
+        let mut buckets = self.state.buckets(window, from, to);
+        let (mut bucket, mut seen) = buckets.next()?;
+        let values = per_mille.map(|per_mille| {
+            let rank = ((total * per_mille + 999) / 1000).max(1);
+            while seen < rank
+                && let Some((next, count)) = buckets.next()
+            {
+                (bucket, seen) = (next, seen + count);
+            }
+            Millis(hdr::middle(bucket))
+        });
+        Some((values, total))
     }
 
     /// A sum of all time, at the largest value it ever had: a counter that never falls.
@@ -169,7 +199,7 @@ impl<'a> View<'a> {
     /// Counts of a histogram's buckets since the beginning: the middle of each, and how many.
     pub fn histogram(&self, histogram: Histogram) -> Vec<(Millis, i64)> {
         let (from, to) = Cell::buckets(histogram);
-        let counts = self.state.buckets(None, from, to);
-        counts.into_iter().map(|(bucket, count)| (Millis(hdr::middle(bucket)), count)).collect()
+        let counts = self.state.buckets_of_all_time(from, to);
+        counts.map(|(bucket, count)| (Millis(hdr::middle(bucket)), count)).collect()
     }
 }

@@ -292,8 +292,13 @@ impl<W: Write> Printer<W> {
             printed.iter().skip(from).take_while(|(other, _)| other == key).any(|(_, other)| other == selector)
         };
         evaluator.each_indicator(
-            &|key, selector| wanted.contains(selector.indicator.name) && !named(key, selector),
-            &mut |key, selector, reading| self.indicator(time, key, selector, reading, &plan),
+            &|_| true,
+            &|selector| wanted.contains(selector.indicator.name),
+            &mut |key, selector, reading| {
+                if !named(key, selector) {
+                    self.indicator(time, key, selector, reading, &plan);
+                }
+            },
         );
         self.wanted = wanted;
     }

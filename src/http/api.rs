@@ -118,7 +118,7 @@ pub async fn readyz(State(served): Shared) -> Result<Response, Response> {
 pub async fn metrics(State(served): Shared, headers: HeaderMap) -> Result<Response, Response> {
     let accept: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     let format = Format::negotiate(&accept.join(","));
-    let work = move |served: &Served| served.site.telemetry.render(format, (served.site.clock)()).map_err(broken);
+    let work = move |served: &Served| Ok(served.site.telemetry.render(format, (served.site.clock)()));
     let text = build(served, work).await.map_err(IntoResponse::into_response)?;
     Ok(([(CONTENT_TYPE, format.content_type()), (CACHE_CONTROL, "no-store")], text).into_response())
 }
@@ -140,7 +140,8 @@ fn write_indicators(source: &mut dyn Source, filter: &Filter) -> Result<Vec<u8>,
     let mut body = format!("{{\"time\":\"{time}\",\"indicators\":[").into_bytes();
     let mut first = true;
     let mut failure = None;
-    source.each_indicator(&|key, selector| filter.lets_through(key, selector), &mut |key, selector, reading| {
+    let (keys, selectors) = (|key: &_| filter.lets_key_through(key), |selector: &_| filter.lets_through(selector));
+    source.each_indicator(&keys, &selectors, &mut |key, selector, reading| {
         if failure.is_some() {
             return;
         }

@@ -53,13 +53,12 @@ impl Filter {
     }
 
     /// `window` leaves in the values of this instant, which have none.
-    pub fn lets_through(&self, key: &Key, selector: &Selector) -> bool {
-        self.lets_key_through(key)
-            && (self.indicators.is_empty() || self.indicators.contains(&selector.indicator.name))
+    pub fn lets_through(&self, selector: &Selector) -> bool {
+        (self.indicators.is_empty() || self.indicators.contains(&selector.indicator.name))
             && (self.windows.is_empty() || selector.window.is_none_or(|window| self.windows.contains(&window)))
     }
 
-    fn lets_key_through(&self, key: &Key) -> bool {
+    pub fn lets_key_through(&self, key: &Key) -> bool {
         let named = |wanted: &[String], name: Option<&str>| {
             wanted.is_empty() || wanted.iter().any(|wanted| wanted == name.unwrap_or(""))
         };
@@ -145,7 +144,7 @@ mod tests {
             ("waiting", None, true),
             ("backlog", None, false),
         ] {
-            assert_eq!(filter.lets_through(&Key::ALL, &selector(name, window)), expected, "{name} {window:?}");
+            assert_eq!(filter.lets_through(&selector(name, window)), expected, "{name} {window:?}");
         }
     }
 

@@ -151,14 +151,14 @@ fn columns() -> impl Iterator<Item = &'static indicators::Indicator> {
 type Rows = BTreeMap<Key, BTreeMap<&'static str, Cell>>;
 
 fn read_rows(source: &mut dyn Source, plan: &Plan, window: usize) -> Rows {
-    let wanted = |_: &Key, selector: &Selector| {
+    let wanted = |selector: &Selector| {
         COLUMNS.contains(&selector.indicator.name)
             && selector.window.is_none_or(|index| index == window)
             && selector.labels.clock == Clock::Elapsed
             && selector.labels.treatment.is_none_or(|treatment| treatment == Treatment::default())
     };
     let mut rows = Rows::new();
-    source.each_indicator(&wanted, &mut |key, selector, reading| {
+    source.each_indicator(&|_| true, &wanted, &mut |key, selector, reading| {
         let cell = rows.entry(key.clone()).or_default().entry(selector.indicator.name).or_default();
         let value = reading.value.map(number);
         if let Some(state) = selector.labels.state {

@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::board::View;
+use crate::board::{Board, View};
 use crate::domain::{Key, Millis};
 use crate::floor::Age;
 use crate::floor::cells::{Cell, Histogram, Sum};
@@ -280,7 +280,24 @@ impl Indicator {
 }
 
 /// Every selection that exists for a key.
-pub fn selectors(plan: &Plan, board: &crate::board::Board, key: &Key) -> Vec<Selector> {
+pub fn selectors(plan: &Plan, board: &Board, key: &Key) -> Vec<Selector> {
+    selectors_of(plan, &measured(plan, board, key))
+}
+
+/// Every selection that exists for a key of which this is measured.
+pub fn selectors_of(plan: &Plan, measured: &Measured) -> Vec<Selector> {
+    all().flat_map(|indicator| indicator.selectors(plan, &measured.thresholds, measured.clocks)).collect()
+}
+
+/// What decides which selections exist for a key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Measured {
+    /// Rising.
+    pub thresholds: Vec<usize>,
+    pub clocks: &'static [Clock],
+}
+
+pub fn measured(plan: &Plan, board: &Board, key: &Key) -> Measured {
     // A roll-up over channels covers those that list a threshold.
     let one_channel = key.channel.is_some();
     let channels = board.channels_of(key);
@@ -293,8 +310,7 @@ pub fn selectors(plan: &Plan, board: &crate::board::Board, key: &Key) -> Vec<Sel
     thresholds.sort_unstable();
     thresholds.dedup();
     let open = channels.iter().any(|channel| plan.open_time_of(channel).is_some());
-    let clocks = if open { Clock::ALL } else { &[Clock::Elapsed] };
-    all().flat_map(|indicator| indicator.selectors(plan, &thresholds, clocks)).collect()
+    Measured { thresholds, clocks: if open { Clock::ALL } else { &[Clock::Elapsed] } }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! | [`events`] | typed internal events: log line and counter in one place |
 //! | `collector` | indicators, sums, waits and levels as metric families |
 //! | `metrics` | the metrics about itself |
-//! | `openmetrics` | the second text format |
+//! | `text` | the text formats |
 //!
 //! Deliberately not here: HTTP (`http` serves the text), tracing's set-up (`main`), and any label that a producer's
 //! agents, customers or interactions could grow.
@@ -15,19 +15,18 @@ mod collector;
 pub mod events;
 pub mod logging;
 mod metrics;
-mod openmetrics;
 pub mod source;
+mod text;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-use prometheus::TextEncoder;
 
 use crate::domain::Timestamp;
 use collector::SourceCollector;
 pub use collector::metric_name;
 use metrics::Metrics;
 use source::SharedSource;
+use text::{Family, Pieces};
 
 /// The text format that a scraper asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +39,7 @@ impl Format {
     pub fn content_type(self) -> &'static str {
         match self {
             Format::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
-            Format::OpenMetrics => openmetrics::CONTENT_TYPE,
+            Format::OpenMetrics => text::OPENMETRICS,
         }
     }
 
@@ -95,17 +94,21 @@ impl Telemetry {
     }
 
     /// The whole text. It locks the source while numbers are copied: call it off the reactor's threads.
-    pub fn render(&self, format: Format, now: Timestamp) -> Result<String, prometheus::Error> {
-        let mut families = self.metrics.gather(now);
+    pub fn render(&self, format: Format, now: Timestamp) -> String {
+        let mut pieces = Pieces::new();
+        let own = self.metrics.gather(now);
+        let mut families: Vec<Family> = own.iter().map(|family| Family::of_registry(family, &mut pieces)).collect();
         if self.shows_indicators.load(Ordering::Relaxed) {
-            families.extend(self.source.collect());
+            families.extend(self.source.collect(&mut pieces));
         }
-        families.sort_by(|a, b| a.name().cmp(b.name()));
+        families.sort_by(|a, b| a.name.cmp(&b.name));
         let mut text = String::new();
-        match format {
-            Format::Prometheus => TextEncoder::new().encode_utf8(&families, &mut text)?,
-            Format::OpenMetrics => openmetrics::encode(&families, &mut text),
+        for family in families {
+            family.write(&pieces, format, &mut text);
         }
-        Ok(text)
+        if format == Format::OpenMetrics {
+            text.push_str("# EOF\n");
+        }
+        text
     }
 }

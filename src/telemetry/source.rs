@@ -19,10 +19,12 @@ pub trait Source: Send {
     /// The instant that the numbers are of.
     fn now(&self) -> Timestamp;
 
-    /// Every key and selector that `wanted` lets through, with its reading at [`Source::now`].
+    /// Every key that `keys` lets through and every selector of it that `selectors` does, with its reading at
+    /// [`Source::now`].
     fn each_indicator(
         &mut self,
-        wanted: &dyn Fn(&Key, &Selector) -> bool,
+        keys: &dyn Fn(&Key) -> bool,
+        selectors: &dyn Fn(&Selector) -> bool,
         visit: &mut dyn FnMut(&Key, &Selector, Reading),
     );
 
@@ -55,10 +57,11 @@ impl Source for Evaluator {
     }
     fn each_indicator(
         &mut self,
-        wanted: &dyn Fn(&Key, &Selector) -> bool,
+        keys: &dyn Fn(&Key) -> bool,
+        selectors: &dyn Fn(&Selector) -> bool,
         visit: &mut dyn FnMut(&Key, &Selector, Reading),
     ) {
-        Evaluator::each_indicator(self, wanted, visit);
+        Evaluator::each_indicator(self, keys, selectors, visit);
     }
     fn each_sum(&mut self, visit: &mut dyn FnMut(&Key, &SumName, f64)) {
         Evaluator::each_sum(self, visit);

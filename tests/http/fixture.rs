@@ -275,17 +275,18 @@ impl Source for Table {
 
     fn each_indicator(
         &mut self,
-        wanted: &dyn Fn(&Key, &Selector) -> bool,
+        keys: &dyn Fn(&Key) -> bool,
+        selectors: &dyn Fn(&Selector) -> bool,
         visit: &mut dyn FnMut(&Key, &Selector, Reading),
     ) {
-        for (number, key) in self.keys.iter().enumerate() {
+        for (number, key) in self.keys.iter().enumerate().filter(|(_, key)| keys(key)) {
             for indicator in indicators::all() {
                 let windows: Vec<Option<usize>> =
                     if indicator.instant { vec![None] } else { (0..self.plan.windows.len()).map(Some).collect() };
                 for window in windows {
                     for labels in label_sets(&self.plan, indicator) {
                         let selector = Selector { indicator, window, labels };
-                        if !wanted(key, &selector) {
+                        if !selectors(&selector) {
                             continue;
                         }
                         // What a case says of its place now is what the table shows there.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::evidence::Evidence;
 use super::incident::{Incident, addresses};
 use super::track::Track;
-use super::{OpenCase, Readings, Reason, Tick, Transition};
+use super::{OpenCase, Place, Readings, Reason, Tick, Transition};
 use crate::domain::{Key, Stretch, Timestamp};
 use crate::indicators::{Indicator, Reading, Samples, Selector};
 use crate::matrix::{Level, NoData, Recipient, Row};
@@ -13,6 +13,8 @@ use crate::matrix::{Level, NoData, Recipient, Row};
 #[derive(Clone, Debug)]
 pub(super) struct Case {
     pub(super) key: Key,
+    /// Where its numbers are in the readings of the ticks before; only a short cut.
+    pub(super) place: Option<Place>,
     pub(super) selector: Selector,
     pub(super) level: Level,
     /// The range of its level; `None` in ok until a range says so, and where the level was raised for want of data.
@@ -71,6 +73,7 @@ impl Case {
     pub fn new(key: Key, selector: Selector, row: &Row) -> Self {
         Case {
             key,
+            place: None,
             selector,
             level: Level::Ok,
             range: None,
@@ -94,7 +97,7 @@ impl Case {
             return;
         }
 
-        self.reading = judged_as(self.selector.indicator, moment.readings.read(&self.key, &self.selector));
+        self.reading = judged_as(self.selector.indicator, read(moment.readings, self.place, &self.key, &self.selector));
         let seen = match self.reading.value {
             None => Seen::Null,
             Some(_) if self.reading.samples < moment.row().min_samples => Seen::TooFew,
@@ -251,9 +254,9 @@ impl Case {
         let news = self.news(moment.now);
         let Some(incident) = &mut self.incident else { return };
         let range = self.range.and_then(|range| moment.track.row().ranges.get(range));
-        let (key, readings, track) = (&self.key, &mut *moment.readings, moment.track);
+        let (key, place, readings, track) = (&self.key, self.place, &mut *moment.readings, moment.track);
         let waits = || {
-            let waiting = track.waiting.and_then(|selector| readings.read(key, &selector).value);
+            let waiting = track.waiting.and_then(|selector| read(readings, place, key, &selector).value);
             judged || waiting.is_some_and(|count| count > 0.0)
         };
         incident.timers(&track.matrix, range, news, waits, moment.tick);
@@ -274,6 +277,13 @@ impl Case {
             samples: self.reading.samples,
             closed_hours: self.closed,
         })
+    }
+}
+
+fn read(readings: &mut dyn Readings, place: Option<Place>, key: &Key, selector: &Selector) -> Reading {
+    match place {
+        Some(place) => readings.read_at(place, key, selector),
+        None => readings.read(key, selector),
     }
 }
 

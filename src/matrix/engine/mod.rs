@@ -84,6 +84,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Level, Matrix, Medium};
+pub use crate::board::Place;
 use crate::domain::{Key, Timestamp};
 use crate::indicators::{Reading, Selector};
 use crate::plan::Plan;
@@ -106,6 +107,14 @@ pub trait Readings {
         self.keys().len()
     }
     fn read(&mut self, key: &Key, selector: &Selector) -> Reading;
+    /// Where the numbers of a key are, if there is a quicker way to them than its name.
+    fn place(&self, _key: &Key) -> Option<Place> {
+        None
+    }
+    /// As [`Readings::read`], of a key whose place was told.
+    fn read_at(&mut self, _place: Place, key: &Key, selector: &Selector) -> Reading {
+        self.read(key, selector)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -234,7 +243,10 @@ impl Engine {
     }
 
     /// An engine that goes on from a state that one of the same matrices and plan was in.
-    pub fn restore(matrices: Vec<Arc<Matrix>>, plan: Arc<Plan>, state: State) -> Self {
+    pub fn restore(matrices: Vec<Arc<Matrix>>, plan: Arc<Plan>, mut state: State) -> Self {
+        // Places are of the readings that the state was made with; the next tick asks for them anew.
+        state.generation = None;
+        state.cases.iter_mut().flatten().for_each(|case| case.place = None);
         let fresh = Engine::new(matrices, plan);
         let fits = fresh.tracks.len() == state.cases.len();
         debug_assert!(fits, "a state is restored under the matrices it was made with");
@@ -261,7 +273,7 @@ impl Engine {
         tick
     }
 
-    /// Makes the cases of keys seen for the first time.
+    /// Makes the cases of keys seen for the first time, and finds out where the numbers of each case are.
     fn meet_new_keys(&mut self, readings: &dyn Readings) {
         let generation = readings.generation();
         if self.state.generation == Some(generation) {
@@ -272,6 +284,9 @@ impl Engine {
         let new: Vec<Key> = keys.iter().filter(|key| self.state.known.binary_search(key).is_err()).cloned().collect();
         for (track, cases) in self.tracks.iter().zip(&mut self.state.cases) {
             track.add_cases(cases, &new, &self.plan);
+            for case in cases.iter_mut().filter(|case| case.place.is_none()) {
+                case.place = readings.place(&case.key);
+            }
         }
         // One that ceased to exist is known still, and so is its case, should it come back.
         self.state.known.extend(new);

@@ -1,0 +1,85 @@
+//! The cells of a pane that is no longer open, in as few bytes as they need: most values are small and most cells follow
+//! each other closely. A day of panes of a busy key is mostly this.
+//!
+//! For each cell, sorted: what it lies behind the one before (less one after the first), and its value, zigzag; both as
+//! little-endian groups of seven bits.
+
+use crate::floor::cells::Cell;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Packed(Box<[u8]>);
+
+impl Packed {
+    /// Of cells that are sorted.
+    pub fn of(cells: impl Iterator<Item = (Cell, i64)>) -> Packed {
+        let (mut bytes, mut next) = (Vec::with_capacity(128), 0);
+        for (cell, value) in cells {
+            put(&mut bytes, u64::from(cell.0.wrapping_sub(next)));
+            put(&mut bytes, (value << 1 ^ value >> 63) as u64);
+            next = cell.0.wrapping_add(1);
+        }
+        Packed(bytes.into_boxed_slice())
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (Cell, i64)> {
+        let (mut bytes, mut next) = (&*self.0, 0u32);
+        std::iter::from_fn(move || {
+            let cell = next.wrapping_add(take(&mut bytes)? as u32);
+            let value = take(&mut bytes)?;
+            next = cell.wrapping_add(1);
+            Some((Cell(cell), (value >> 1) as i64 ^ -((value & 1) as i64)))
+        })
+    }
+}
+
+fn put(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+fn take(bytes: &mut &[u8]) -> Option<u64> {
+    let (mut number, mut shift) = (0u64, 0);
+    loop {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+        shift += 7;
+        if shift > 63 {
+            return None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_packed_comes_out_again(cells in prop::collection::btree_map(any::<u32>(), any::<i64>(), 0..40)) {
+            let cells: BTreeMap<Cell, i64> = cells.into_iter().map(|(cell, value)| (Cell(cell), value)).collect();
+            let packed = Packed::of(cells.iter().map(|(cell, value)| (*cell, *value)));
+            prop_assert_eq!(packed.iter().collect::<BTreeMap<_, _>>(), cells);
+        }
+    }
+
+    #[test]
+    fn small_values_of_neighbours_take_two_bytes() {
+        let cells = (3..10).map(|cell| (Cell(cell), 5));
+        assert_eq!(Packed::of(cells).0.len(), 14);
+        assert_eq!(
+            Packed::of([(Cell(u32::MAX), i64::MIN),].into_iter()).iter().next(),
+            Some((Cell(u32::MAX), i64::MIN))
+        );
+    }
+}
