@@ -6,13 +6,13 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`domain`] | time, keys, events, agent classes: words that everything else speaks |
+//! | [`domain`] | time, opening hours, keys, events, agent classes: words that everything else speaks |
 //! | [`plan`] | the compiled settings that decide what is counted: zone, windows, thresholds, channels, limits |
 //! | [`wire`] | bytes -> event, or a rejected record with its reason |
 //! | [`floor`] | who waits, who is handled by whom, which state each agent is in; events -> deltas |
 //! | [`board`] | panes, windows, levels and histograms per key; deltas -> numbers |
 //! | [`indicators`] | what each number means: one small file per family |
-//! | [`matrix`] | the escalation matrix: rows, ranges, calendar, the life of a case |
+//! | [`matrix`] | the escalation matrix: rows, ranges, the life of a case |
 //! | [`records`] | the JSON records of transitions, notifications and indicators |
 //! | [`notice`] | what a transition means for whom, and its words |
 //! | [`pipeline`] | one step of the whole: records and now in, transitions and notices out |

@@ -18,6 +18,8 @@ pub struct Plan {
     pub interval: Millis,
     pub short_abandon: Millis,
     pub agent_timeout: Millis,
+    /// The platform's own names of agents' states, without those of the classes. Their index is their identity.
+    pub agent_states: Vec<Arc<str>>,
     pub lateness: Millis,
     /// How far beyond the largest time so far an event of a back-test may lie.
     pub max_ahead: Millis,
@@ -145,6 +147,7 @@ impl Default for Plan {
             interval: Millis(30 * 60_000),
             short_abandon: Millis::seconds(5),
             agent_timeout: Millis(12 * 3_600_000),
+            agent_states: Vec::new(),
             lateness: Millis::DAY,
             max_ahead: Millis::DAY,
             windows: sliding.into_iter().chain(Window::named()).collect(),

@@ -58,6 +58,30 @@ fn a_key_with_nothing_under_it_keeps_its_defaults() {
     assert_eq!(config.plan.windows, Plan::default().windows);
 }
 
+/// Channels of equal hours share a clock; one that keeps none has none, whatever its hours.
+#[test]
+fn the_desks_clock_follows_the_hours() {
+    let text = r#"
+time_zone: America/Bogota
+holidays: ["2026-11-24"]
+channels:
+  facebook: { hours: { mon-sun: "08:00-22:00" }, clocks: [elapsed, open] }
+  instagram: { hours: { mon-sat: "08:00-22:00", sun: "08:00-22:00" }, clocks: [open] }
+  email: { hours: { mon-fri: "08:00-12:00" }, clocks: [open] }
+  whatsapp: { clocks: [open] }
+  chat: { hours: { mon-fri: "08:00-12:00" }, clocks: [elapsed] }
+"#;
+    let config = load(text, &[]).unwrap();
+    let plan = &config.plan;
+    let of = ["facebook", "instagram", "email", "whatsapp", "chat", "voice"].map(|channel| plan.open_time_of(channel));
+    assert_eq!(of, [Some(1), Some(1), Some(2), Some(0), None, None]);
+    let at = |text: &str| atalaya::domain::Timestamp::parse(text).unwrap();
+    // The holiday is closed, and the zone is the site's.
+    let open = plan.open_times[1].between(at("2026-11-23T23:00:00-05:00"), at("2026-11-25T08:05:00-05:00"));
+    assert_eq!(open, Millis::seconds(300));
+    assert!(!config.warnings.iter().any(|warning| warning.what.contains("clock")), "{:?}", config.warnings);
+}
+
 /// The reference must name every key that the reader knows.
 #[test]
 fn the_defaults_document_every_key() {

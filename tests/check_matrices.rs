@@ -208,6 +208,28 @@ fn a_named_threshold_is_measured_in_every_channel_of_the_scope() {
 }
 
 #[test]
+fn a_row_on_the_desks_clock_has_it_kept_in_its_channels() {
+    let row = |keys: &str| {
+        format!(
+            "version: 1\nname: m\nrows: [{{ indicator: asa, window: 15m, clock: open, {keys}goal: \"< 1m\", \
+             ranges: [{{ when: \"< 1m\", level: ok }}, {{ when: \">= 1m\", level: info }}] }}]\n"
+        )
+    };
+    for (keys, kept) in [
+        ("", [true, true, true]),
+        ("scope: { channel: chat }, ", [true, false, false]),
+        ("scope: { channel: [\"*\", \"!chat\"] }, ", [false, true, true]),
+        ("per: all, ", [true, true, true]),
+    ] {
+        let set = compile("m.yaml", &row(keys)).unwrap_or_else(|d| panic!("{keys}: {d:#?}"));
+        let channels = ["chat", "facebook", "voice"].map(|channel| set.plan.open_time_of(channel));
+        // Without hours the desk is always open.
+        assert_eq!(channels, kept.map(|kept| kept.then_some(0)), "{keys}");
+        assert!(set.warnings.is_empty(), "{keys}: {:?}", set.warnings);
+    }
+}
+
+#[test]
 fn rows_that_never_meet_are_different_cases() {
     let row = |key: &str| {
         format!(

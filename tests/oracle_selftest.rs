@@ -134,13 +134,17 @@ fn random_floors_exercise_every_indicator() {
         for instant in instants(&case.lines, duration(&case.every), &case.settings) {
             for (name, figure) in figures(&case.lines[..instant.lines], instant.at, &case.settings) {
                 if figure.value.is_some_and(|v| v != 0.0) {
-                    *busy.entry(name.split(' ').next().unwrap().to_owned()).or_default() += 1;
+                    let clock = if name.contains(" clock=open") { " on the desk's clock" } else { "" };
+                    *busy.entry(format!("{}{clock}", name.split(' ').next().unwrap())).or_default() += 1;
                 }
             }
         }
     }
-    for indicator in REQUIRED {
-        assert!(busy.get(indicator).copied().unwrap_or(0) >= 50, "{indicator}: {:?}", busy.get(indicator));
+    let open = ["asa", "asa_live", "wait_p90", "wait_max", "service_level", "service_level_live", "oldest_wait"];
+    let open = open.into_iter().chain(["oldest_unanswered", "oldest_unqueued", "first_response_time", "response_time"]);
+    let open: Vec<String> = open.chain(["resolution_time"]).map(|name| format!("{name} on the desk's clock")).collect();
+    for indicator in REQUIRED.into_iter().chain(open.iter().map(String::as_str)) {
+        assert!(busy.get(indicator).copied().unwrap_or(0) >= 20, "{indicator}: {:?}", busy.get(indicator));
     }
 }
 

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use atalaya::board::Board;
 use atalaya::domain::{
     AgentClass, AgentPlaces, AgentSnapshot, Body, Event, InteractionEvent, Millis, Outcome, PairEntry, ReopenedBy,
-    Timestamp,
+    Shift, Timestamp,
 };
 use atalaya::floor::Floor;
 use atalaya::indicators;
 use atalaya::plan::Plan;
+use jiff::civil::Weekday;
 use proptest::prelude::*;
 
 const START: i64 = 1_767_225_600_000;
@@ -98,6 +99,13 @@ fn plan() -> Arc<Plan> {
         ..Default::default()
     };
     plan.channels.insert("chat".to_owned(), short);
+    // The desk's clock beside the customer's, where it stands still for most of the time and where it never does.
+    let shifts = (0..7).map(|day| Shift { day: Weekday::Monday.wrapping_add(day), from: 60, to: 150 }).collect();
+    let hours = plan.open_time(shifts, &Default::default());
+    for (channel, hours) in [("chat", hours), ("facebook", 0)] {
+        let settings = plan.channels.entry(channel.to_owned()).or_default();
+        (settings.hours, settings.open_clock) = (hours, true);
+    }
     plan.set_thresholds([]);
     Arc::new(plan)
 }

@@ -47,10 +47,13 @@ pub(super) fn read(root: &Node, mut files: Option<ReadFile<'_>>, report: &mut Re
     let names: BTreeSet<&str> = webhooks.keys().map(String::as_str).collect();
     let owner = fields.get("owner").and_then(|node| contacts::contact(node, Some(&names), report));
     let holidays = fields.get("holidays").map(|node| hours::holidays(node, report)).unwrap_or_default();
+    let agent_states = fields.get("agent_states").map(|node| agent_states(node, report)).unwrap_or_default();
+    let own = agent_states.keys().filter(|name| AgentClass::parse(name).is_none());
+    let own = own.map(|name| name.as_str().into()).collect();
     Some(Config {
-        plan: plan(&fields, &holidays, report),
+        plan: Plan { agent_states: own, ..plan(&fields, &holidays, report) },
         language: language.unwrap_or_default(),
-        agent_states: fields.get("agent_states").map(|node| agent_states(node, report)).unwrap_or_default(),
+        agent_states,
         max_lag: length(&fields, "max_lag", Millis::SECOND, report).unwrap_or(Millis::MINUTE),
         holidays,
         kafka: outside::kafka(fields.get("kafka"), &mut files, report),

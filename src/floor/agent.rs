@@ -30,6 +30,8 @@ pub(super) struct Snapshot {
     pub id_hash: u64,
     pub id: Box<str>,
     pub class: AgentClass,
+    /// The platform's own name of the state, an index of `Plan::agent_states`; `None` where it is that of a class.
+    pub own: Option<u32>,
     pub queues: Option<Box<Queues>>,
     pub channels: Option<Box<[u32]>>,
     pub slots: Option<u32>,
@@ -69,6 +71,7 @@ impl Snapshot {
             id_hash,
             id: event_id.into(),
             class: event.class,
+            own: names.own_state(&event.state),
             queues,
             channels,
             slots: event.slots,
@@ -88,7 +91,8 @@ impl Snapshot {
     }
 }
 
-/// Levels that stand while a snapshot holds: key and cell -> how many. Sorted.
+/// Levels that stand while a snapshot holds: key and cell -> how many. Sorted. The cell of a state's own name stands with
+/// them to be seen to change; it counts entries and is no level.
 type Posture = SmallVec<[(u32, Cell, i64); 16]>;
 
 /// The state after some prefix of an agent's snapshots.
@@ -146,13 +150,19 @@ impl Fold {
             let come = if order.is_ge() { new.next() } else { None };
             let weight = come.map_or(0, |c| c.2) - gone.map_or(0, |g| g.2);
             if let Some((key, cell, _)) = come.or(gone).copied().filter(|_| weight != 0) {
-                step(key, cell, weight);
+                if cell.is_level() {
+                    step(key, cell, weight);
+                }
                 if gone.is_none() {
                     entered.push((key, cell));
                 }
             }
         }
         for (key, cell) in entered {
+            if !cell.is_level() {
+                out.push(Contribution { at, target: Target::Key(key), what: What::Add(cell), weight: 1 });
+                continue;
+            }
             let Some(state) = State::ALL.iter().find(|state| Cell::agents(**state) == cell) else { continue };
             let mut enter = |state| {
                 let what = What::Add(Cell::entries(state));
@@ -170,7 +180,7 @@ impl Fold {
 }
 
 fn offline(last: &Snapshot, names: &mut Names) -> Posture {
-    posture(&Snapshot { class: AgentClass::Offline, busy: None, ..last.clone() }, names)
+    posture(&Snapshot { class: AgentClass::Offline, own: None, busy: None, ..last.clone() }, names)
 }
 
 /// What an agent is in one key.
@@ -238,6 +248,9 @@ fn posture(snapshot: &Snapshot, names: &mut Names) -> Posture {
                 posture.push((key, cell, i64::from(weight)));
             }
         };
+        if let Some(own) = snapshot.own {
+            level(Cell::own_entries(own as usize), 1);
+        }
         if matches!(standing.state, State::Available | State::Handling | State::Wrapup | State::Elsewhere) {
             level(Cell::level(Level::SlotsOffered), standing.slots.or(snapshot.slots).unwrap_or(1));
             level(Cell::level(Level::SlotsBusy), standing.busy);

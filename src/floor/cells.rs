@@ -114,6 +114,7 @@ const PER_THRESHOLD_LEVELS: u32 = 0x100;
 /// What a sum or a level lies apart from its twin on the desk's clock, and from those by map of open time.
 const OPEN: u32 = 0x0100_0000;
 const BY_MAP: u32 = 0x0200_0000;
+const OWN_ENTRIES: u32 = 0x0300_0000;
 
 impl Cell {
     /// The first of each kind. Those of one kind follow each other.
@@ -138,6 +139,11 @@ impl Cell {
 
     pub const fn entries(state: State) -> Cell {
         Cell(Sum::Entries as u32 + state as u32)
+    }
+
+    /// How many times a state of the platform's own name was entered, an index of [`crate::plan::Plan::agent_states`].
+    pub const fn own_entries(name: usize) -> Cell {
+        Cell(OWN_ENTRIES + name as u32)
     }
 
     /// How many samples of the stage.

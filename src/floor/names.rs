@@ -94,6 +94,11 @@ impl Names {
         number
     }
 
+    /// The number of a state's own name, where the configuration has it and it is not that of a class.
+    pub fn own_state(&self, name: &str) -> Option<u32> {
+        self.plan.agent_states.binary_search_by(|own| (**own).cmp(name)).ok().map(|index| index as u32)
+    }
+
     pub fn place(&mut self, queue: Option<u32>, channel: u32) -> u32 {
         self.place_of(queue, Some(channel))
     }

@@ -105,6 +105,8 @@ pub struct Labels {
     pub threshold: Option<usize>,
     pub treatment: Option<Treatment>,
     pub state: Option<State>,
+    /// In the place of `state`, a platform's own name of one: an index into [`Plan::agent_states`].
+    pub own_state: Option<usize>,
     pub stage: Option<Stage>,
     pub clock: Clock,
 }
@@ -115,7 +117,8 @@ impl Labels {
         let threshold =
             self.threshold.and_then(|index| plan.thresholds.get(index)).map(|t| ("threshold", t.label.as_ref()));
         let treatment = self.treatment.map(|t| ("treatment", t.name()));
-        let state = self.state.map(|s| ("state", s.name()));
+        let own = || self.own_state.and_then(|index| plan.agent_states.get(index)).map(AsRef::as_ref);
+        let state = self.state.map(State::name).or_else(own).map(|name| ("state", name));
         let stage = self.stage.map(|s| ("stage", s.name()));
         let clock = (self.clock != Clock::Elapsed).then(|| ("clock", self.clock.name()));
         [threshold, treatment, state, stage, clock].into_iter().flatten().collect()
@@ -206,6 +209,9 @@ fn on(view: &View<'_>, labels: &Labels, sum: Sum) -> i64 {
     view.cell(Cell::sum(sum).on(labels.clock))
 }
 
+/// The indicator that counts a platform's own states beside the classes.
+const OWN_STATES: &str = "state_entries";
+
 /// A title and the indicators under it.
 pub type Family = (&'static str, &'static [Indicator]);
 
@@ -251,7 +257,11 @@ impl Indicator {
             labels = labels.iter().flat_map(set).collect();
         }
         if has(Label::State) {
-            let set = |l: &Labels| State::ALL.iter().map(|s| Labels { state: Some(*s), ..*l }).collect::<Vec<_>>();
+            let own = if self.name == OWN_STATES { plan.agent_states.len() } else { 0 };
+            let set = |l: &Labels| {
+                let classes = State::ALL.iter().map(|s| Labels { state: Some(*s), ..*l });
+                classes.chain((0..own).map(|name| Labels { own_state: Some(name), ..*l })).collect::<Vec<_>>()
+            };
             labels = labels.iter().flat_map(set).collect();
         }
         if has(Label::Stage) {

@@ -54,7 +54,8 @@ pub(super) const FAMILY: &[Indicator] = &[
         samples: Samples::Value,
         labels: &[Label::State],
         ..share("state_entries", text!("state_entries"), |view, labels| {
-            Reading::count(view.cell(Cell::entries(labels.state.unwrap_or(State::Connected))))
+            let class = || Cell::entries(labels.state.unwrap_or(State::Connected));
+            Reading::count(view.cell(labels.own_state.map_or_else(class, Cell::own_entries)))
         })
     },
 ];

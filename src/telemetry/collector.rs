@@ -109,7 +109,9 @@ impl SourceCollector {
         let mut copied = Copied::default();
         let Copied { places, selectors, readings, sums, sum_values, waits, levels } = &mut copied;
         let mut source = lock(&self.source);
-        source.each_indicator(&|_| true, &|_| true, &mut |key, selector, reading| {
+        // A platform may have many names of its own for states: they are for the API.
+        let shown = |selector: &Selector| selector.labels.own_state.is_none();
+        source.each_indicator(&|_| true, &shown, &mut |key, selector, reading| {
             let (place, selector) = (places.index(key), selectors.index(selector));
             if let Some(value) = reading.value {
                 readings.push((place, selector, value));

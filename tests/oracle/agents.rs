@@ -9,6 +9,8 @@ pub struct Stay {
     pub until: Option<i64>,
     /// The class of the person.
     pub class: String,
+    /// The platform's own name of it.
+    pub own: Option<String>,
     pub pairs: Vec<PairStay>,
     pub slots: i64,
     pub busy: Option<i64>,
@@ -48,6 +50,7 @@ pub fn stays(snapshots: &[(i64, String, Snapshot)], settings: &Settings) -> Vec<
             until: Some(until),
             pairs: pairs(snapshot, &class, &queues, &channels),
             class,
+            own: snapshot.own.clone(),
             slots,
             busy: snapshot.busy,
         });
@@ -56,7 +59,15 @@ pub fn stays(snapshots: &[(i64, String, Snapshot)], settings: &Settings) -> Vec<
             let mut offline = snapshot.clone();
             offline.class = "offline".to_owned();
             let pairs = pairs(&offline, "offline", &queues, &channels);
-            all.push(Stay { from: forgotten, until: next, class: "offline".to_owned(), pairs, slots, busy: None });
+            all.push(Stay {
+                from: forgotten,
+                until: next,
+                class: "offline".to_owned(),
+                own: None,
+                pairs,
+                slots,
+                busy: None,
+            });
         }
     }
     all

@@ -52,9 +52,12 @@ pub fn open_between(from: i64, until: i64, hours: Option<&Value>, settings: &Set
         .sum()
 }
 
+/// From when to when, and the open stretches there.
+type Known = (i64, i64, Vec<(i64, i64)>);
+
 thread_local! {
-    /// What was found out once: of a site and its hours, from when to when, and the stretches there.
-    static KNOWN: RefCell<BTreeMap<String, (i64, i64, Vec<(i64, i64)>)>> = const { RefCell::new(BTreeMap::new()) };
+    /// What was found out once, by site and hours.
+    static KNOWN: RefCell<BTreeMap<String, Known>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// "A second is open when the local wall clock shows a time in the hours": looked at minute by minute.

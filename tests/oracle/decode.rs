@@ -40,6 +40,8 @@ pub enum Step {
 pub struct Snapshot {
     pub agent: String,
     pub class: String,
+    /// The platform's own name of the state, where it is not that of a class.
+    pub own: Option<String>,
     pub queues: Option<Vec<Entry>>,
     pub channels: Option<Vec<String>>,
     pub slots: Option<i64>,
@@ -131,6 +133,7 @@ pub fn decode(line: &str, settings: &Settings) -> Option<Event> {
 
 fn snapshot(value: &Value, settings: &Settings) -> Option<Snapshot> {
     let state = text(value, "state")?;
+    let own = Some(state.clone()).filter(|state| settings.states.contains_key(state));
     let class = match state.as_str() {
         "available" | "handling" | "wrapup" | "unproductive" | "offline" => state,
         other => settings.states.get(other)?.clone(),
@@ -153,6 +156,7 @@ fn snapshot(value: &Value, settings: &Settings) -> Option<Snapshot> {
     Some(Snapshot {
         agent: text(value, "agent")?,
         class,
+        own,
         queues: entries,
         channels: names(&value["channels"]),
         slots: value["slots"].as_i64(),

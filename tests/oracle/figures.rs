@@ -426,9 +426,11 @@ impl Here<'_> {
     fn agents_over(&mut self, window: &str, from: i64, until: i64) {
         let mut time: BTreeMap<&str, i64> = BTreeMap::new();
         let mut entries: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut own_entries: BTreeMap<&str, usize> = BTreeMap::new();
         let (mut busy_time, mut offered, mut in_hand) = (0, 0, 0);
         for agent in self.agents {
             let mut before: Option<&str> = None;
+            let mut own_before: Option<&str> = None;
             for stay in agent {
                 let class = class_under(stay, self.key.queue.as_deref(), self.key.channel.as_deref());
                 let clipped = stay.until.map_or(until, |end| end.min(until)) - stay.from.max(from);
@@ -456,6 +458,13 @@ impl Here<'_> {
                     }
                 }
                 before = class;
+                // CHOICE: a name of the platform's own is entered as a class is: from another name, or by beginning to
+                // count here.
+                let own = stay.own.as_deref().filter(|_| class.is_some());
+                if let Some(own) = own.filter(|own| own_before != Some(own) && from <= stay.from && stay.from < until) {
+                    *own_entries.entry(own).or_default() += 1;
+                }
+                own_before = own;
             }
         }
         let of = |classes: &[&str]| seconds(classes.iter().filter_map(|class| time.get(class)).sum());
@@ -469,6 +478,10 @@ impl Here<'_> {
             self.put("state_time", window, &format!("state={class}"), Some(sum), sum, near);
             let n = entries.get(class).copied().unwrap_or(0) as f64;
             self.put("state_entries", window, &format!("state={class}"), Some(n), n, near);
+        }
+        for own in self.settings.states.keys() {
+            let n = own_entries.get(own.as_str()).copied().unwrap_or(0);
+            self.count("state_entries", window, &format!("state={own}"), n);
         }
         // CHOICE: the contract lists `connected` for `agents` only; if it is printed here it is the connected time.
         let logins = entries.get("connected").copied().unwrap_or(0) as f64;

@@ -107,6 +107,7 @@ impl Track {
             threshold,
             treatment: has(Label::Treatment).then(|| row.treatment.unwrap_or_default()),
             state: row.state.or(connected).filter(|_| has(Label::State)),
+            own_state: None,
             stage: row.stage.filter(|_| has(Label::Stage)),
             clock: if has(Label::Clock) { row.clock } else { Default::default() },
         };
