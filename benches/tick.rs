@@ -299,6 +299,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // The parts that are named on the command line, or all.
     let named: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let asked = |part: &str| named.is_empty() || named.iter().any(|name| name == part);
+    if asked("small") {
+        scrapes("1k_keys", Centre::new(1_000)?.evaluator, true)?;
+    }
+    if !["tick", "quantiles", "large"].into_iter().any(asked) {
+        return Ok(());
+    }
     let mut large = Centre::new(10_000)?;
     if asked("tick") {
         large.ticks(1);
@@ -315,9 +321,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         show("quantiles_10k_keys_ms", rounds(7, || quantiles(&mut large.evaluator, None).0), Some(20.0));
         show("quantiles_10k_keys_one_window_ms", rounds(7, || quantiles(&mut large.evaluator, Some(1)).0), None);
         show("quantiles_checksum", quantiles(&mut large.evaluator, None).1, None);
-    }
-    if asked("small") {
-        scrapes("1k_keys", Centre::new(1_000)?.evaluator, true)?;
     }
     if asked("large") {
         scrapes("10k_keys", large.evaluator, false)?;

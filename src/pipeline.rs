@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::board::{Board, Place, View};
 use crate::domain::{Event, Key, Millis, Timestamp};
 use crate::floor::{Batch, Floor, Taken};
@@ -74,15 +76,15 @@ impl Evaluator {
         selectors: &dyn Fn(&Selector) -> bool,
         visit: &mut dyn FnMut(&Key, &Selector, Reading),
     ) {
-        // Thousands of keys have few lists of thresholds among them, and so few lists of selectors.
-        let mut lists: BTreeMap<Vec<usize>, Vec<Selector>> = BTreeMap::new();
+        // Thousands of keys are seen in few sets of channels, and so have few lists of selectors among them.
+        let mut lists: BTreeMap<(Vec<Arc<str>>, bool), Vec<Selector>> = BTreeMap::new();
         for (key, place) in self.places(keys) {
-            let thresholds = indicators::thresholds(&self.plan, &self.board, &key);
-            let list = lists.entry(thresholds).or_insert_with_key(|thresholds| {
-                indicators::selectors_of(&self.plan, thresholds).into_iter().filter(selectors).collect()
+            let seen_in = (self.board.channels_of(&key), key.channel.is_some());
+            let list = lists.entry(seen_in).or_insert_with_key(|(channels, one)| {
+                indicators::selectors_in(&self.plan, channels, *one).into_iter().filter(selectors).collect()
             });
             let Some(instant) = self.board.view_at(place, None) else { continue };
-            let windows: Vec<View<'_>> =
+            let windows: SmallVec<[View<'_>; 8]> =
                 (0..self.plan.windows.len()).map(|window| instant.over(Some(window))).collect();
             for selector in list.iter() {
                 let view = selector.window.and_then(|window| windows.get(window)).unwrap_or(&instant);

@@ -3,6 +3,7 @@
 //! The newest pane is kept apart and in no window's sum: it is added when a figure is read. So a contribution in order
 //! costs one addition, however many windows there are; windows pay when a pane ends.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use smallvec::SmallVec;
@@ -207,26 +208,18 @@ impl KeyState {
         self.totals.binary_search_by_key(&cell, |total| total.cell).map_or(0, |index| self.totals[index].peak)
     }
 
-    /// The buckets in `[from, to)` that have samples in a window, in order.
-    pub fn buckets(&self, window: usize, from: Cell, to: Cell) -> impl Iterator<Item = (u16, i64)> {
-        let mut kept = self.sums.get(window).map_or(&[][..], |sum| sum.range(from, to));
-        let mut open = if self.open_in(window) { self.open.cells.range(from, to) } else { &[] };
-        let both = std::iter::from_fn(move || match (kept.split_first(), open.split_first()) {
-            (Some((&(cell, count), rest)), Some((&(other, more), rest_open))) if cell == other => {
-                (kept, open) = (rest, rest_open);
-                Some((cell, count + more))
+    /// Counts of the buckets in `[from, to)` over a window, in order. Most keys have nothing in the open pane to add.
+    pub fn buckets(&self, window: usize, from: Cell, to: Cell) -> Cow<'_, [(Cell, i64)]> {
+        let mut counts = Cow::Borrowed(self.sums.get(window).map_or(&[][..], |sum| sum.range(from, to)));
+        if self.open_in(window) {
+            for &(cell, count) in self.open.cells.range(from, to) {
+                match counts.binary_search_by_key(&cell, |(cell, _)| *cell) {
+                    Ok(index) => counts.to_mut()[index].1 += count,
+                    Err(index) => counts.to_mut().insert(index, (cell, count)),
+                }
             }
-            (Some((&one, rest)), other) if other.is_none_or(|((cell, _), _)| one.0 < *cell) => {
-                kept = rest;
-                Some(one)
-            }
-            (_, Some((&one, rest))) => {
-                open = rest;
-                Some(one)
-            }
-            (_, None) => None,
-        });
-        both.filter(|(_, count)| *count > 0).map(|(cell, count)| (cell.bucket_index(), count))
+        }
+        counts
     }
 
     /// The buckets in `[from, to)` that have samples of all time, in order.

@@ -34,6 +34,10 @@ pub struct Board {
     /// Every key that anything was ever sent for; `seen` says which of them exist for those who ask.
     keys: BTreeMap<Key, usize>,
     states: Vec<KeyState>,
+    /// For each state the `pane` in which its windows were last moved: they need not be looked at again in the same.
+    moved: Vec<u64>,
+    /// Rises whenever a window's edge or the open pane does.
+    pane: u64,
     /// Keys that exist whatever was seen.
     pinned: BTreeSet<Key>,
     seen: usize,
@@ -50,6 +54,8 @@ impl Board {
             now,
             keys: BTreeMap::new(),
             states: Vec::new(),
+            moved: Vec::new(),
+            pane: 1,
             pinned: BTreeSet::new(),
             seen: 0,
             generation: 0,
@@ -67,8 +73,13 @@ impl Board {
     /// Moves the board's instant. Never back.
     pub fn advance(&mut self, now: Timestamp) {
         if now > self.now {
+            let open_from = self.open_from();
             self.now = now;
-            self.edges = windows::edges(&self.plan, now);
+            let edges = windows::edges(&self.plan, now);
+            if edges != self.edges || self.open_from() != open_from {
+                self.edges = edges;
+                self.pane += 1;
+            }
         }
     }
 
@@ -81,6 +92,7 @@ impl Board {
             let before = state.is_seen();
             state.slide(&self.edges, open_from);
             state.apply(source, delta);
+            self.moved[index] = 0;
             if before != state.is_seen() && !self.pinned.contains(&delta.key) {
                 self.seen = if before { self.seen - 1 } else { self.seen + 1 };
                 self.generation += 1;
@@ -102,6 +114,7 @@ impl Board {
             return *index;
         }
         self.states.push(KeyState::new(&self.edges));
+        self.moved.push(0);
         self.keys.insert(key.clone(), self.states.len() - 1);
         self.states.len() - 1
     }
@@ -159,8 +172,11 @@ impl Board {
     /// As [`Board::view`].
     pub fn view_at(&mut self, place: Place, window: Option<usize>) -> Option<View<'_>> {
         let open_from = self.open_from();
-        let state = self.states.get_mut(place.0)?;
-        state.slide(&self.edges, open_from);
+        let (state, moved) = (self.states.get_mut(place.0)?, self.moved.get_mut(place.0)?);
+        if *moved != self.pane {
+            state.slide(&self.edges, open_from);
+            *moved = self.pane;
+        }
         Some(View::new(&self.plan, state, &self.edges, self.now, window))
     }
 

@@ -128,18 +128,21 @@ impl<'a> View<'a> {
 
     /// The values of nearest rank for each q in thousandths, rising.
     fn quantiles<const N: usize>(&self, histogram: Histogram, per_mille: [i64; N]) -> Option<([Millis; N], i64)> {
-        let (window, (from, to)) = (self.window?, Cell::buckets(histogram));
-        let total: i64 = self.state.buckets(window, from, to).map(|(_, count)| count).sum();
-        let mut buckets = self.state.buckets(window, from, to);
-        let (mut bucket, mut seen) = buckets.next()?;
+        let (from, to) = Cell::buckets(histogram);
+        let counts = self.state.buckets(self.window?, from, to);
+        let total: i64 = counts.iter().map(|(_, count)| count).sum();
+        if total <= 0 {
+            return None;
+        }
+        let (mut buckets, mut last, mut seen) = (counts.iter(), from, 0);
         let values = per_mille.map(|per_mille| {
             let rank = ((total * per_mille + 999) / 1000).max(1);
             while seen < rank
-                && let Some((next, count)) = buckets.next()
+                && let Some(&(bucket, count)) = buckets.next()
             {
-                (bucket, seen) = (next, seen + count);
+                (last, seen) = (bucket, seen + count);
             }
-            Millis(hdr::middle(bucket))
+            Millis(hdr::middle(last.bucket_index()))
         });
         Some((values, total))
     }

@@ -7,6 +7,7 @@
 //! line in [`FAMILIES`].
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -230,27 +231,22 @@ impl Indicator {
 
 /// Every selection that exists for a key.
 pub fn selectors(plan: &Plan, board: &Board, key: &Key) -> Vec<Selector> {
-    selectors_of(plan, &thresholds(plan, board, key))
+    selectors_in(plan, &board.channels_of(key), key.channel.is_some())
 }
 
-/// Every selection that exists for a key of these thresholds.
-pub fn selectors_of(plan: &Plan, thresholds: &[usize]) -> Vec<Selector> {
-    all().flat_map(|indicator| indicator.selectors(plan, thresholds)).collect()
-}
-
-/// The thresholds that are measured for a key, rising.
-pub fn thresholds(plan: &Plan, board: &Board, key: &Key) -> Vec<usize> {
+/// Every selection that exists for a key that has been seen in these channels, and is of one channel or rolled up over
+/// them.
+pub fn selectors_in(plan: &Plan, channels: &[Arc<str>], one_channel: bool) -> Vec<Selector> {
     // A roll-up over channels covers those that list a threshold.
-    let one_channel = key.channel.is_some();
-    let of = |channel: &std::sync::Arc<str>| {
+    let of = |channel: &Arc<str>| {
         let ChannelPlan { thresholds, unlisted, .. } = plan.channel(channel);
         let measured = thresholds.into_iter().filter(|threshold| one_channel || !unlisted.contains(threshold));
         measured.collect::<Vec<_>>()
     };
-    let mut thresholds: Vec<usize> = board.channels_of(key).iter().flat_map(of).collect();
+    let mut thresholds: Vec<usize> = channels.iter().flat_map(of).collect();
     thresholds.sort_unstable();
     thresholds.dedup();
-    thresholds
+    all().flat_map(|indicator| indicator.selectors(plan, &thresholds)).collect()
 }
 
 #[cfg(test)]
