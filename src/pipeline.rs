@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::board::{Board, Place, View};
+use crate::board::{Board, Place, Version, View};
 use crate::domain::{Event, Key, Millis, Timestamp};
 use crate::floor::{Batch, Floor, Taken};
 use crate::indicators::{self, Reading, Selector};
@@ -149,18 +149,26 @@ impl Readings for BoardReadings<'_> {
     }
 
     fn read(&mut self, key: &Key, selector: &Selector) -> Reading {
-        self.board.place(key).map_or(Reading::default(), |place| self.read_at(place, key, selector))
+        self.board.place(key).map_or(Reading::default(), |place| self.read_at(place, key, selector).0)
     }
 
     fn place(&self, key: &Key) -> Option<Place> {
         self.board.place(key)
     }
 
-    fn read_at(&mut self, place: Place, _: &Key, selector: &Selector) -> Reading {
+    fn read_at(&mut self, place: Place, _: &Key, selector: &Selector) -> (Reading, Option<Version>) {
+        let version = self.board.version(place);
         match self.board.view_at(place, selector.window) {
-            Some(view) => (selector.indicator.read)(&view, &selector.labels),
-            None => Reading::default(),
+            Some(view) => {
+                let reading = (selector.indicator.read)(&view, &selector.labels);
+                (reading, version.filter(|_| !view.is_of_this_instant()))
+            }
+            None => (Reading::default(), None),
         }
+    }
+
+    fn version(&self, place: Place) -> Option<Version> {
+        self.board.version(place)
     }
 }
 

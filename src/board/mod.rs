@@ -26,6 +26,19 @@ use windows::Edges;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place(usize);
 
+/// What the figures of a key were made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version {
+    pane: u64,
+    applied: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Mark {
+    moved: u64,
+    applied: u64,
+}
+
 #[derive(Debug)]
 pub struct Board {
     plan: Arc<Plan>,
@@ -34,8 +47,8 @@ pub struct Board {
     /// Every key that anything was ever sent for; `seen` says which of them exist for those who ask.
     keys: BTreeMap<Key, usize>,
     states: Vec<KeyState>,
-    /// For each state the `pane` in which its windows were last moved: they need not be looked at again in the same.
-    moved: Vec<u64>,
+    /// For each state the `pane` in which its windows were last moved, and how often something was applied to it.
+    marks: Vec<Mark>,
     /// Rises whenever a window's edge or the open pane does.
     pane: u64,
     /// Keys that exist whatever was seen.
@@ -54,7 +67,7 @@ impl Board {
             now,
             keys: BTreeMap::new(),
             states: Vec::new(),
-            moved: Vec::new(),
+            marks: Vec::new(),
             pane: 1,
             pinned: BTreeSet::new(),
             seen: 0,
@@ -92,7 +105,7 @@ impl Board {
             let before = state.is_seen();
             state.slide(&self.edges, open_from);
             state.apply(source, delta);
-            self.moved[index] = 0;
+            self.marks[index] = Mark { moved: 0, applied: self.marks[index].applied + 1 };
             if before != state.is_seen() && !self.pinned.contains(&delta.key) {
                 self.seen = if before { self.seen - 1 } else { self.seen + 1 };
                 self.generation += 1;
@@ -114,7 +127,7 @@ impl Board {
             return *index;
         }
         self.states.push(KeyState::new(&self.edges));
-        self.moved.push(0);
+        self.marks.push(Mark::default());
         self.keys.insert(key.clone(), self.states.len() - 1);
         self.states.len() - 1
     }
@@ -172,12 +185,18 @@ impl Board {
     /// As [`Board::view`].
     pub fn view_at(&mut self, place: Place, window: Option<usize>) -> Option<View<'_>> {
         let open_from = self.open_from();
-        let (state, moved) = (self.states.get_mut(place.0)?, self.moved.get_mut(place.0)?);
-        if *moved != self.pane {
+        let (state, mark) = (self.states.get_mut(place.0)?, self.marks.get_mut(place.0)?);
+        if mark.moved != self.pane {
             state.slide(&self.edges, open_from);
-            *moved = self.pane;
+            mark.moved = self.pane;
         }
         Some(View::new(&self.plan, state, &self.edges, self.now, window))
+    }
+
+    /// While this is the same, so is every figure of the key but those that change as time passes
+    /// ([`View::is_of_this_instant`]).
+    pub fn version(&self, place: Place) -> Option<Version> {
+        self.marks.get(place.0).map(|mark| Version { pane: self.pane, applied: mark.applied })
     }
 
     /// The start of the pane that the instant just before now lies in.

@@ -1,6 +1,6 @@
 //! The figures of one key in one window at one instant, as `indicators` reads them.
 
-use std::cell::OnceCell;
+use std::cell;
 
 use super::key::KeyState;
 use super::windows::{Edges, OPEN};
@@ -16,10 +16,12 @@ pub struct View<'a> {
     plan: &'a Plan,
     state: &'a KeyState,
     edges: &'a [Edges],
-    now: Timestamp,
+    instant: Timestamp,
     window: Option<usize>,
+    /// Whether somebody has asked for `instant`.
+    timed: cell::Cell<bool>,
     /// [`QUANTILES`] of the waits and their number, once somebody has asked.
-    waits: OnceCell<Option<([Millis; 5], i64)>>,
+    waits: cell::OnceCell<Option<([Millis; 5], i64)>>,
 }
 
 impl<'a> View<'a> {
@@ -27,19 +29,26 @@ impl<'a> View<'a> {
         plan: &'a Plan,
         state: &'a KeyState,
         edges: &'a [Edges],
-        now: Timestamp,
+        instant: Timestamp,
         window: Option<usize>,
     ) -> Self {
-        View { plan, state, edges, now, window, waits: OnceCell::new() }
+        View { plan, state, edges, instant, window, timed: cell::Cell::new(false), waits: cell::OnceCell::new() }
     }
 
     /// The same key at the same instant, over another window.
     pub fn over(&self, window: Option<usize>) -> View<'a> {
-        View::new(self.plan, self.state, self.edges, self.now, window)
+        View::new(self.plan, self.state, self.edges, self.instant, window)
     }
 
+    /// The only way to the instant, so that what depends on it is known.
     pub fn now(&self) -> Timestamp {
-        self.now
+        self.timed.set(true);
+        self.instant
+    }
+
+    /// Whether what has been read so far changes as time passes, though nothing happens: ages and integrals.
+    pub fn is_of_this_instant(&self) -> bool {
+        self.timed.get()
     }
 
     /// A sum over the window.
@@ -66,8 +75,8 @@ impl<'a> View<'a> {
         let Some(window) = self.window else { return Millis::ZERO };
         let Some(edges) = self.edges.get(window) else { return Millis::ZERO };
         let (w, wt) = self.state.steps(window, level);
-        let (right, after) = self.right(edges, level);
-        let before = self.state.total_of(level) - w - after;
+        let right = self.right(edges);
+        let before = self.state.total_of(level) - w - self.after(edges, level);
         let held = i128::from(before) * i128::from(right - edges.left);
         let changed = i128::from(right - EPOCH) * i128::from(w) - i128::from(wt);
         Millis((held + changed) as i64)
@@ -76,7 +85,7 @@ impl<'a> View<'a> {
     /// How many there were at the window's end.
     pub fn level_at_end(&self, level: Cell) -> i64 {
         let Some(edges) = self.window.and_then(|window| self.edges.get(window)) else { return self.level_cell(level) };
-        self.state.total_of(level) - self.right(edges, level).1
+        self.state.total_of(level) - self.after(edges, level)
     }
 
     /// How much the level changed over the window.
@@ -84,19 +93,23 @@ impl<'a> View<'a> {
         self.window.map_or(0, |window| self.state.steps(window, Cell::level(level)).0)
     }
 
-    /// The window's right edge, and the sum of the level's steps from it until now. The one window that does not reach
-    /// to now is the last interval; from its end on runs the interval.
-    fn right(&self, edges: &Edges, level: Cell) -> (i64, i64) {
+    fn right(&self, edges: &Edges) -> i64 {
+        if edges.right == OPEN { self.now().0 } else { edges.right }
+    }
+
+    /// The sum of the level's steps from the window's end until now. The one window that does not reach to now is the
+    /// last interval; from its end on runs the interval.
+    fn after(&self, edges: &Edges, level: Cell) -> i64 {
         if edges.right == OPEN {
-            return (self.now.0, 0);
+            return 0;
         }
         let interval = self.plan.window_index(WindowKind::Interval);
-        (edges.right, interval.map_or(0, |interval| self.state.steps(interval, level).0))
+        interval.map_or(0, |interval| self.state.steps(interval, level).0)
     }
 
     /// The age of the oldest that runs now.
     pub fn oldest(&self, age: Age) -> Option<Millis> {
-        self.state.oldest(age).map(|start| (self.now - start).max(Millis::ZERO))
+        self.state.oldest(age).map(|start| (self.now() - start).max(Millis::ZERO))
     }
 
     /// The summed age, at the window's end, of the waits that ran then.
@@ -108,7 +121,7 @@ impl<'a> View<'a> {
                 let interval = self.plan.window_index(WindowKind::Interval);
                 (edges.right, interval.map_or(0, |interval| self.state.sum(interval, starts)))
             }
-            _ => (self.now.0, 0),
+            _ => (self.now().0, 0),
         };
         Millis(self.level_at_end(Cell::level(Level::Waiting)) * (end - EPOCH) - (all - later))
     }
@@ -155,7 +168,7 @@ impl<'a> View<'a> {
     /// The integral of a level since the beginning.
     pub fn integral_of_all_time(&self, level: Cell) -> Millis {
         let (w, wt) = (self.state.total_of(level), self.state.total_of(level.moment()));
-        Millis((i128::from(w) * i128::from(self.now.0 - EPOCH) - i128::from(wt)) as i64)
+        Millis((i128::from(w) * i128::from(self.now().0 - EPOCH) - i128::from(wt)) as i64)
     }
 
     /// Counts of a histogram's buckets since the beginning: the middle of each, and how many.
