@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::board::{Board, Place, View};
+use smallvec::SmallVec;
+
+use crate::board::{Board, Place, Version, View};
 use crate::domain::{Event, Key, Millis, Timestamp};
 use crate::floor::{Batch, Floor, Taken};
 use crate::indicators::{self, Reading, Selector};
@@ -74,15 +76,15 @@ impl Evaluator {
         selectors: &dyn Fn(&Selector) -> bool,
         visit: &mut dyn FnMut(&Key, &Selector, Reading),
     ) {
-        // Thousands of keys have few lists of thresholds among them, and so few lists of selectors.
-        let mut lists: BTreeMap<indicators::Measured, Vec<Selector>> = BTreeMap::new();
+        // Thousands of keys are seen in few sets of channels, and so have few lists of selectors among them.
+        let mut lists: BTreeMap<(Vec<Arc<str>>, bool), Vec<Selector>> = BTreeMap::new();
         for (key, place) in self.places(keys) {
-            let measured = indicators::measured(&self.plan, &self.board, &key);
-            let list = lists.entry(measured).or_insert_with_key(|measured| {
-                indicators::selectors_of(&self.plan, measured).into_iter().filter(selectors).collect()
+            let seen_in = (self.board.channels_of(&key), key.channel.is_some());
+            let list = lists.entry(seen_in).or_insert_with_key(|(channels, one)| {
+                indicators::selectors_in(&self.plan, channels, *one).into_iter().filter(selectors).collect()
             });
             let Some(instant) = self.board.view_at(place, None) else { continue };
-            let windows: Vec<View<'_>> =
+            let windows: SmallVec<[View<'_>; 8]> =
                 (0..self.plan.windows.len()).map(|window| instant.over(Some(window))).collect();
             for selector in list.iter() {
                 let view = selector.window.and_then(|window| windows.get(window)).unwrap_or(&instant);
@@ -147,18 +149,26 @@ impl Readings for BoardReadings<'_> {
     }
 
     fn read(&mut self, key: &Key, selector: &Selector) -> Reading {
-        self.board.place(key).map_or(Reading::default(), |place| self.read_at(place, key, selector))
+        self.board.place(key).map_or(Reading::default(), |place| self.read_at(place, key, selector).0)
     }
 
     fn place(&self, key: &Key) -> Option<Place> {
         self.board.place(key)
     }
 
-    fn read_at(&mut self, place: Place, _: &Key, selector: &Selector) -> Reading {
+    fn read_at(&mut self, place: Place, _: &Key, selector: &Selector) -> (Reading, Option<Version>) {
+        let version = self.board.version(place);
         match self.board.view_at(place, selector.window) {
-            Some(view) => (selector.indicator.read)(&view, &selector.labels),
-            None => Reading::default(),
+            Some(view) => {
+                let reading = (selector.indicator.read)(&view, &selector.labels);
+                (reading, version.filter(|_| !view.is_of_this_instant()))
+            }
+            None => (Reading::default(), None),
         }
+    }
+
+    fn version(&self, place: Place) -> Option<Version> {
+        self.board.version(place)
     }
 }
 

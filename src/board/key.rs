@@ -3,6 +3,7 @@
 //! The newest pane is kept apart and in no window's sum: it is added when a figure is read. So a contribution in order
 //! costs one addition, however many windows there are; windows pay when a pane ends.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use smallvec::SmallVec;
@@ -200,15 +201,17 @@ impl KeyState {
         peak.max(self.total_of(cell))
     }
 
-    /// The buckets in `[from, to)` that have samples in a window, in order.
-    pub fn buckets(&self, window: usize, from: Cell, to: Cell) -> impl Iterator<Item = (u16, i64)> {
+    /// Counts of the buckets in `[from, to)` over a window, in order. Most keys have nothing in the open pane to add.
+    pub fn buckets(&self, window: usize, from: Cell, to: Cell) -> Cow<'_, [(Cell, i64)]> {
         let kept = self.sums.get(window).map_or(&[][..], |sum| sum.range(from, to));
-        merged(kept, if self.open_in(window) { self.open.cells.range(from, to) } else { &[] })
+        let open = if self.open_in(window) { self.open.cells.range(from, to) } else { &[] };
+        if open.is_empty() { Cow::Borrowed(kept) } else { merged(kept, open).collect() }
     }
 
     /// The buckets in `[from, to)` that have samples of all time, in order.
     pub fn buckets_of_all_time(&self, from: Cell, to: Cell) -> impl Iterator<Item = (u16, i64)> {
-        merged(self.totals.range(from, to), self.open.cells.range(from, to))
+        let both = merged(self.totals.range(from, to), self.open.cells.range(from, to));
+        both.filter(|(_, count)| *count > 0).map(|(cell, count)| (cell.bucket_index(), count))
     }
 
     pub fn oldest(&self, age: Age) -> Option<Timestamp> {
@@ -217,8 +220,8 @@ impl KeyState {
 }
 
 /// The samples of both, bucket by bucket.
-fn merged<'a>(mut kept: &'a [(Cell, i64)], mut open: &'a [(Cell, i64)]) -> impl Iterator<Item = (u16, i64)> + use<'a> {
-    let both = std::iter::from_fn(move || match (kept.split_first(), open.split_first()) {
+fn merged<'a>(mut kept: &'a [(Cell, i64)], mut open: &'a [(Cell, i64)]) -> impl Iterator<Item = (Cell, i64)> + use<'a> {
+    std::iter::from_fn(move || match (kept.split_first(), open.split_first()) {
         (Some((&(cell, count), rest)), Some((&(other, more), rest_open))) if cell == other => {
             (kept, open) = (rest, rest_open);
             Some((cell, count + more))
@@ -232,8 +235,7 @@ fn merged<'a>(mut kept: &'a [(Cell, i64)], mut open: &'a [(Cell, i64)]) -> impl 
             Some(one)
         }
         (_, None) => None,
-    });
-    both.filter(|(_, count)| *count > 0).map(|(cell, count)| (cell.bucket_index(), count))
+    })
 }
 
 /// Adds cells, sorted, to the pane that begins at `start`.

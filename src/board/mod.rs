@@ -27,6 +27,19 @@ use windows::Edges;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place(usize);
 
+/// What the figures of a key were made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version {
+    pane: u64,
+    applied: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Mark {
+    moved: u64,
+    applied: u64,
+}
+
 #[derive(Debug)]
 pub struct Board {
     plan: Arc<Plan>,
@@ -39,6 +52,10 @@ pub struct Board {
     states: Vec<KeyState>,
     /// By source and number of key there: the key that had it last, and its state.
     numbers: Vec<Vec<Option<(Key, usize)>>>,
+    /// For each state the `pane` in which its windows were last moved, and how often something was applied to it.
+    marks: Vec<Mark>,
+    /// Rises whenever a window's edge or the open pane does.
+    pane: u64,
     /// Keys that exist whatever was seen.
     pinned: BTreeSet<Key>,
     seen: usize,
@@ -57,6 +74,8 @@ impl Board {
             names: Vec::new(),
             states: Vec::new(),
             numbers: Vec::new(),
+            marks: Vec::new(),
+            pane: 1,
             pinned: BTreeSet::new(),
             seen: 0,
             generation: 0,
@@ -74,8 +93,13 @@ impl Board {
     /// Moves the board's instant. Never back.
     pub fn advance(&mut self, now: Timestamp) {
         if now > self.now {
+            let open_from = self.open_from();
             self.now = now;
-            self.edges = windows::edges(&self.plan, now);
+            let edges = windows::edges(&self.plan, now);
+            if edges != self.edges || self.open_from() != open_from {
+                self.edges = edges;
+                self.pane += 1;
+            }
         }
     }
 
@@ -88,6 +112,7 @@ impl Board {
             let before = state.is_seen();
             state.slide(&self.edges, open_from);
             state.apply(source, &delta);
+            self.marks[index] = Mark { moved: 0, applied: self.marks[index].applied + 1 };
             if before != state.is_seen() && !self.pinned.contains(delta.key) {
                 self.seen = if before { self.seen - 1 } else { self.seen + 1 };
                 self.generation += 1;
@@ -131,6 +156,7 @@ impl Board {
         }
         self.states.push(KeyState::new(&self.edges));
         self.names.push(key.clone());
+        self.marks.push(Mark::default());
         self.keys.insert(key.clone(), self.states.len() - 1);
         self.states.len() - 1
     }
@@ -188,9 +214,18 @@ impl Board {
     /// As [`Board::view`].
     pub fn view_at(&mut self, place: Place, window: Option<usize>) -> Option<View<'_>> {
         let open_from = self.open_from();
-        let state = self.states.get_mut(place.0)?;
-        state.slide(&self.edges, open_from);
+        let (state, mark) = (self.states.get_mut(place.0)?, self.marks.get_mut(place.0)?);
+        if mark.moved != self.pane {
+            state.slide(&self.edges, open_from);
+            mark.moved = self.pane;
+        }
         Some(View::new(self, place.0, self.states.get(place.0)?, window))
+    }
+
+    /// While this is the same, so is every figure of the key but those that change as time passes
+    /// ([`View::is_of_this_instant`]).
+    pub fn version(&self, place: Place) -> Option<Version> {
+        self.marks.get(place.0).map(|mark| Version { pane: self.pane, applied: mark.applied })
     }
 
     /// The start of the pane that the instant just before now lies in.

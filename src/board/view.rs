@@ -1,6 +1,6 @@
 //! The figures of one key in one window at one instant, as `indicators` reads them.
 
-use std::cell::OnceCell;
+use std::cell;
 
 use super::Board;
 use super::key::KeyState;
@@ -19,14 +19,16 @@ pub struct View<'a> {
     index: usize,
     state: &'a KeyState,
     window: Option<usize>,
+    /// Whether somebody has asked for `instant`.
+    timed: cell::Cell<bool>,
     /// [`QUANTILES`] of the waits and their number, once somebody has asked.
-    waits: OnceCell<Option<([Millis; 5], i64)>>,
+    waits: cell::OnceCell<Option<([Millis; 5], i64)>>,
 }
 
 impl<'a> View<'a> {
     /// `state` are the figures of the key at `index`.
     pub(super) fn new(board: &'a Board, index: usize, state: &'a KeyState, window: Option<usize>) -> Self {
-        View { board, index, state, window, waits: OnceCell::new() }
+        View { board, index, state, window, timed: cell::Cell::new(false), waits: cell::OnceCell::new() }
     }
 
     /// The same key at the same instant, over another window.
@@ -34,8 +36,15 @@ impl<'a> View<'a> {
         View::new(self.board, self.index, self.state, window)
     }
 
+    /// The only way to the instant, so that what depends on it is known.
     pub fn now(&self) -> Timestamp {
+        self.timed.set(true);
         self.board.now
+    }
+
+    /// Whether what has been read so far changes as time passes, though nothing happens: ages and integrals.
+    pub fn is_of_this_instant(&self) -> bool {
+        self.timed.get()
     }
 
     /// A sum over the window.
@@ -62,8 +71,8 @@ impl<'a> View<'a> {
         let Some(window) = self.window else { return Millis::ZERO };
         let Some(edges) = self.board.edges.get(window) else { return Millis::ZERO };
         let (w, wt) = self.state.steps(window, level);
-        let (right, after) = self.right(edges, level);
-        let before = self.state.total_of(level) - w - after;
+        let right = self.right(edges);
+        let before = self.state.total_of(level) - w - self.after(edges, level);
         let held = i128::from(before) * i128::from(right - edges.left);
         let changed = i128::from(right - EPOCH) * i128::from(w) - i128::from(wt);
         Millis((held + changed) as i64)
@@ -72,7 +81,7 @@ impl<'a> View<'a> {
     /// How many there were at the window's end.
     pub fn level_at_end(&self, level: Cell) -> i64 {
         let Some(edges) = self.edges() else { return self.level_cell(level) };
-        self.state.total_of(level) - self.right(edges, level).1
+        self.state.total_of(level) - self.after(edges, level)
     }
 
     /// How much the level changed over the window.
@@ -80,14 +89,18 @@ impl<'a> View<'a> {
         self.window.map_or(0, |window| self.state.steps(window, Cell::level(level)).0)
     }
 
-    /// The window's right edge, and the sum of the level's steps from it until now. The one window that does not reach
-    /// to now is the last interval; from its end on runs the interval.
-    fn right(&self, edges: &Edges, level: Cell) -> (i64, i64) {
+    fn right(&self, edges: &Edges) -> i64 {
+        if edges.right == OPEN { self.now().0 } else { edges.right }
+    }
+
+    /// The sum of the level's steps from the window's end until now. The one window that does not reach to now is the
+    /// last interval; from its end on runs the interval.
+    fn after(&self, edges: &Edges, level: Cell) -> i64 {
         if edges.right == OPEN {
-            return (self.board.now.0, 0);
+            return 0;
         }
         let interval = self.board.plan.window_index(WindowKind::Interval);
-        (edges.right, interval.map_or(0, |interval| self.state.steps(interval, level).0))
+        interval.map_or(0, |interval| self.state.steps(interval, level).0)
     }
 
     fn edges(&self) -> Option<&'a Edges> {
@@ -102,14 +115,14 @@ impl<'a> View<'a> {
             Age::Unqueued => Level::Unqueued,
         });
         if clock == Clock::Elapsed {
-            let oldest = self.state.oldest(age).map(|start| (self.board.now - start).max(Millis::ZERO));
+            let oldest = self.state.oldest(age).map(|start| (self.now() - start).max(Millis::ZERO));
             return (self.state.total_of(level), oldest);
         }
         let desks = self.desks();
         // A map of time never falls: of each channel the one that began first is the oldest there.
         let ages = desks
             .iter()
-            .filter_map(|(desk, state)| Some(desk.between(state.oldest(age)?, self.board.now).max(Millis::ZERO)));
+            .filter_map(|(desk, state)| Some(desk.between(state.oldest(age)?, self.now()).max(Millis::ZERO)));
         (desks.iter().map(|(_, state)| state.total_of(level)).sum(), ages.max())
     }
 
@@ -149,7 +162,7 @@ impl<'a> View<'a> {
                 let interval = self.board.plan.window_index(WindowKind::Interval);
                 (Timestamp(edges.right), interval.map_or(0, |interval| self.state.sum(interval, starts)))
             }
-            _ => (self.board.now, 0),
+            _ => (self.now(), 0),
         };
         (count, Millis(count * time(end) - (all - later)))
     }
@@ -169,18 +182,21 @@ impl<'a> View<'a> {
 
     /// The values of nearest rank for each q in thousandths, rising.
     fn quantiles<const N: usize>(&self, histogram: Histogram, per_mille: [i64; N]) -> Option<([Millis; N], i64)> {
-        let (window, (from, to)) = (self.window?, Cell::buckets(histogram));
-        let total: i64 = self.state.buckets(window, from, to).map(|(_, count)| count).sum();
-        let mut buckets = self.state.buckets(window, from, to);
-        let (mut bucket, mut seen) = buckets.next()?;
+        let (from, to) = Cell::buckets(histogram);
+        let counts = self.state.buckets(self.window?, from, to);
+        let total: i64 = counts.iter().map(|(_, count)| count).sum();
+        if total <= 0 {
+            return None;
+        }
+        let (mut buckets, mut last, mut seen) = (counts.iter(), from, 0);
         let values = per_mille.map(|per_mille| {
             let rank = ((total * per_mille + 999) / 1000).max(1);
             while seen < rank
-                && let Some((next, count)) = buckets.next()
+                && let Some(&(bucket, count)) = buckets.next()
             {
-                (bucket, seen) = (next, seen + count);
+                (last, seen) = (bucket, seen + count);
             }
-            Millis(hdr::middle(bucket))
+            Millis(hdr::middle(last.bucket_index()))
         });
         Some((values, total))
     }
@@ -193,7 +209,7 @@ impl<'a> View<'a> {
     /// The integral of a level since the beginning.
     pub fn integral_of_all_time(&self, level: Cell) -> Millis {
         let (w, wt) = (self.state.total_of(level), self.state.total_of(level.moment()));
-        Millis((i128::from(w) * i128::from(self.board.now.0 - EPOCH) - i128::from(wt)) as i64)
+        Millis((i128::from(w) * i128::from(self.now().0 - EPOCH) - i128::from(wt)) as i64)
     }
 
     /// Counts of a histogram's buckets since the beginning: the middle of each, and how many.

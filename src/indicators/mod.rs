@@ -7,6 +7,7 @@
 //! `texts/NAME.md`, whose shape [`Text`] describes. What it is, it says there and only there.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -281,27 +282,14 @@ impl Indicator {
 
 /// Every selection that exists for a key.
 pub fn selectors(plan: &Plan, board: &Board, key: &Key) -> Vec<Selector> {
-    selectors_of(plan, &measured(plan, board, key))
+    selectors_in(plan, &board.channels_of(key), key.channel.is_some())
 }
 
-/// Every selection that exists for a key of which this is measured.
-pub fn selectors_of(plan: &Plan, measured: &Measured) -> Vec<Selector> {
-    all().flat_map(|indicator| indicator.selectors(plan, &measured.thresholds, measured.clocks)).collect()
-}
-
-/// What decides which selections exist for a key.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Measured {
-    /// Rising.
-    pub thresholds: Vec<usize>,
-    pub clocks: &'static [Clock],
-}
-
-pub fn measured(plan: &Plan, board: &Board, key: &Key) -> Measured {
+/// Every selection that exists for a key that has been seen in these channels, and is of one channel or rolled up over
+/// them.
+pub fn selectors_in(plan: &Plan, channels: &[Arc<str>], one_channel: bool) -> Vec<Selector> {
     // A roll-up over channels covers those that list a threshold.
-    let one_channel = key.channel.is_some();
-    let channels = board.channels_of(key);
-    let of = |channel: &std::sync::Arc<str>| {
+    let of = |channel: &Arc<str>| {
         let ChannelPlan { thresholds, unlisted, .. } = plan.channel(channel);
         let measured = thresholds.into_iter().filter(|threshold| one_channel || !unlisted.contains(threshold));
         measured.collect::<Vec<_>>()
@@ -310,7 +298,8 @@ pub fn measured(plan: &Plan, board: &Board, key: &Key) -> Measured {
     thresholds.sort_unstable();
     thresholds.dedup();
     let open = channels.iter().any(|channel| plan.open_time_of(channel).is_some());
-    Measured { thresholds, clocks: if open { Clock::ALL } else { &[Clock::Elapsed] } }
+    let clocks = if open { Clock::ALL } else { &[Clock::Elapsed] };
+    all().flat_map(|indicator| indicator.selectors(plan, &thresholds, clocks)).collect()
 }
 
 #[cfg(test)]

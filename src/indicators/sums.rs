@@ -107,11 +107,16 @@ pub struct WaitHistogram {
 
 pub fn wait_histogram(view: &View<'_>) -> WaitHistogram {
     let counts = view.histogram(Histogram::Wait(Clock::Elapsed));
-    let below =
-        |bound: f64| counts.iter().filter(|(middle, _)| middle.as_seconds() <= bound).map(|(_, n)| *n).sum::<i64>();
-    let all: i64 = counts.iter().map(|(_, count)| *count).sum();
+    let all: i64 = counts.iter().map(|(_, count)| count).sum();
+    let (mut rest, mut below) = (counts.iter().peekable(), 0);
+    let buckets = WAIT_BOUNDS.iter().map(|bound| {
+        while let Some((_, count)) = rest.next_if(|(middle, _)| middle.as_seconds() <= *bound) {
+            below += count;
+        }
+        (*bound, below.max(0) as u64)
+    });
     WaitHistogram {
-        buckets: WAIT_BOUNDS.iter().map(|bound| (*bound, below(*bound).max(0) as u64)).collect(),
+        buckets: buckets.collect(),
         sum_seconds: view.counter(Cell::sum(Sum::WaitTotal)) as f64 / 1000.0,
         count: all.max(0) as u64,
     }

@@ -36,7 +36,7 @@ struct Shown {
 struct Copied {
     places: Places,
     selectors: Interned<Selector>,
-    /// For each selector the places and values of its series.
+    /// Place, selector and value of each series.
     readings: Vec<(u32, u32, f64)>,
     sums: Interned<SumName>,
     sum_values: Vec<(u32, u32, f64)>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::evidence::Evidence;
 use super::incident::{Incident, addresses};
 use super::track::Track;
-use super::{OpenCase, Place, Readings, Reason, Tick, Transition};
+use super::{OpenCase, Place, Readings, Reason, Tick, Transition, Version};
 use crate::domain::{Key, Stretch, Timestamp};
 use crate::indicators::{Indicator, Reading, Samples, Selector};
 use crate::matrix::{Level, NoData, Recipient, Row};
@@ -15,6 +15,8 @@ pub(super) struct Case {
     pub(super) key: Key,
     /// Where its numbers are in the readings of the ticks before; only a short cut.
     pub(super) place: Option<Place>,
+    /// What `reading` was read of; `None` where it was of that instant.
+    version: Option<Version>,
     pub(super) selector: Selector,
     pub(super) level: Level,
     /// The range of its level; `None` in ok until a range says so, and where the level was raised for want of data.
@@ -28,7 +30,7 @@ pub(super) struct Case {
     /// The last that a rule could judge, and when.
     judged: Option<(Timestamp, Reading)>,
     /// There is one exactly while the level is not ok.
-    incident: Option<Incident>,
+    incident: Option<Box<Incident>>,
 }
 
 /// What a case needs to know of the tick it is in.
@@ -74,6 +76,7 @@ impl Case {
         Case {
             key,
             place: None,
+            version: None,
             selector,
             level: Level::Ok,
             range: None,
@@ -97,7 +100,7 @@ impl Case {
             return;
         }
 
-        self.reading = judged_as(self.selector.indicator, read(moment.readings, self.place, &self.key, &self.selector));
+        self.read(moment.readings);
         let seen = match self.reading.value {
             None => Seen::Null,
             Some(_) if self.reading.samples < moment.row().min_samples => Seen::TooFew,
@@ -112,6 +115,22 @@ impl Case {
             Seen::TooFew => self.evidence.pause(now, moment.before, false),
         }
         self.run_timers(moment, matches!(seen, Seen::Value(_)));
+    }
+
+    /// Reads the number, unless it cannot have changed.
+    fn read(&mut self, readings: &mut dyn Readings) {
+        let (key, selector) = (&self.key, &self.selector);
+        let (reading, version) = match self.place {
+            Some(place) if self.version.is_some() && self.version == readings.version(place) => return,
+            Some(place) => readings.read_at(place, key, selector),
+            None => (readings.read(key, selector), None),
+        };
+        (self.reading, self.version) = (judged_as(selector.indicator, reading), version);
+    }
+
+    /// Another board has the key elsewhere.
+    pub fn forget_place(&mut self) {
+        (self.place, self.version) = (None, None);
     }
 
     /// Notices an opening, also one that a pause of ticks has hidden, and what it carries over.
@@ -229,7 +248,7 @@ impl Case {
         moment.tick.transitions.push(transition.clone());
         (self.level, self.range) = (next.level, next.range);
         let tell = addresses(&moment.track.matrix, self.tell(moment.row()));
-        let mut incident = open.unwrap_or_else(|| Incident::new(transition.clone()));
+        let mut incident = open.unwrap_or_else(|| Box::new(Incident::new(transition.clone())));
         incident.take_level(transition, tell, News { now, value_time: now, reading: self.reading }, moment.tick);
         self.incident = (self.level != Level::Ok).then_some(incident);
     }
@@ -254,9 +273,9 @@ impl Case {
         let news = self.news(moment.now);
         let Some(incident) = &mut self.incident else { return };
         let range = self.range.and_then(|range| moment.track.row().ranges.get(range));
-        let (key, place, readings, track) = (&self.key, self.place, &mut *moment.readings, moment.track);
+        let (key, readings, track) = (&self.key, &mut *moment.readings, moment.track);
         let waits = || {
-            let waiting = track.waiting.and_then(|selector| read(readings, place, key, &selector).value);
+            let waiting = track.waiting.and_then(|selector| readings.read(key, &selector).value);
             judged || waiting.is_some_and(|count| count > 0.0)
         };
         incident.timers(&track.matrix, range, news, waits, moment.tick);
@@ -277,13 +296,6 @@ impl Case {
             samples: self.reading.samples,
             closed_hours: self.closed,
         })
-    }
-}
-
-fn read(readings: &mut dyn Readings, place: Option<Place>, key: &Key, selector: &Selector) -> Reading {
-    match place {
-        Some(place) => readings.read_at(place, key, selector),
-        None => readings.read(key, selector),
     }
 }
 

@@ -84,7 +84,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Level, Matrix, Medium};
-pub use crate::board::Place;
+pub use crate::board::{Place, Version};
 use crate::domain::{Key, Timestamp};
 use crate::indicators::{Reading, Selector};
 use crate::plan::Plan;
@@ -111,9 +111,14 @@ pub trait Readings {
     fn place(&self, _key: &Key) -> Option<Place> {
         None
     }
-    /// As [`Readings::read`], of a key whose place was told.
-    fn read_at(&mut self, _place: Place, key: &Key, selector: &Selector) -> Reading {
-        self.read(key, selector)
+    /// As [`Readings::read`], of a key whose place was told; and the version that the reading stands for, if it does not
+    /// change as time passes.
+    fn read_at(&mut self, _place: Place, key: &Key, selector: &Selector) -> (Reading, Option<Version>) {
+        (self.read(key, selector), None)
+    }
+    /// While the version of a place is the same, so is what is read there.
+    fn version(&self, _place: Place) -> Option<Version> {
+        None
     }
 }
 
@@ -246,7 +251,7 @@ impl Engine {
     pub fn restore(matrices: Vec<Arc<Matrix>>, plan: Arc<Plan>, mut state: State) -> Self {
         // Places are of the readings that the state was made with; the next tick asks for them anew.
         state.generation = None;
-        state.cases.iter_mut().flatten().for_each(|case| case.place = None);
+        state.cases.iter_mut().flatten().for_each(Case::forget_place);
         let fresh = Engine::new(matrices, plan);
         let fits = fresh.tracks.len() == state.cases.len();
         debug_assert!(fits, "a state is restored under the matrices it was made with");
