@@ -1,5 +1,5 @@
 //! The bare loop: consumes and decodes, and keeps nothing. It reads as the product does, by partition queues that lead to
-//! one queue and in batches, which is the cheapest way that librdkafka has.
+//! one queue.
 
 use std::borrow::Cow;
 use std::hint::black_box;

@@ -126,6 +126,9 @@ pub struct Floor {
     scratch: Scratch,
 }
 
+/// How many moments beyond two for each that is held may wait in the heap.
+const MOMENTS_SPARE: usize = 1 << 10;
+
 #[derive(Debug, Default)]
 struct Scratch {
     old: List,
@@ -258,7 +261,7 @@ impl Floor {
             return Taken::Refused(Reason::TooLate);
         }
         let limits = &self.plan.limits;
-        if known.is_none() && self.interactions.len() >= limits.open_interactions + limits.closed_interactions {
+        if known.is_none() && self.counters.open_interactions >= limits.open_interactions {
             self.counters.over_interactions += 1;
             return Taken::NoEffect;
         }
@@ -474,6 +477,19 @@ impl Floor {
             self.stream_time = self.stream_time.max(Some(event.time.0));
             self.apply(&event);
         }
+        self.forget_moments();
+    }
+
+    /// Moments of what is no longer held, or that a sooner one replaced, do not gather until they come.
+    fn forget_moments(&mut self) {
+        let Floor { heap, interactions, agents, .. } = self;
+        if heap.len() <= 2 * (interactions.len() + agents.len()) + MOMENTS_SPARE {
+            return;
+        }
+        heap.retain(|Reverse((due, whose))| match whose {
+            Whose::Interaction(slot) => interactions.get(*slot).is_some_and(|held| held.due == *due),
+            Whose::Agent(number) => agents.get(*number as usize).is_some_and(|agent| agent.due == *due),
+        });
     }
 
     fn fall_due_interaction(&mut self, slot: u32, due: i64, before: i64) {

@@ -115,11 +115,13 @@ impl Names {
         }
         let full = self.keys.len() + 4 > self.plan.limits.keys.max(8);
         let is_other = |name: Option<u32>| name.is_none() || name == self.numbers.get(OTHER).copied();
-        if full && !(is_other(queue) && is_other(channel)) {
+        // A channel that is known stays: it says what answers a wait. It adds a key of its own beside `other` at most.
+        let known = channel.filter(|channel| self.key_numbers.contains_key(&(None, Some(*channel))));
+        if full && !(is_other(queue) && (known.is_some() || is_other(channel))) {
             self.overflowed += 1;
             let other = self.name(OTHER);
             // Not remembered by its own name: the table of places stays bounded.
-            return self.place_of(queue.map(|_| other), channel.map(|_| other));
+            return self.place_of(queue.map(|_| other), channel.map(|_| known.unwrap_or(other)));
         }
         let mut key = |queue, channel| self.key(queue, channel);
         let keys = [

@@ -1,7 +1,9 @@
 //! The worker's part in the group: partitions given, started, taken away, started anew.
 //!
 //! A partition that the group gives is not read before its offsets are known (`questions`), so giving and starting are
-//! two steps; meanwhile the group waits for us, alive.
+//! two steps. librdkafka pauses every partition, those that stay too, until the group's assignment is answered: so it is
+//! answered at once, and what is new is started later. Only the eager protocol, under which nothing stays, is answered with
+//! all of it.
 
 use rdkafka::consumer::{Consumer as _, RebalanceProtocol};
 use rdkafka::error::KafkaResult;
@@ -42,15 +44,17 @@ impl Worker {
         self.assigned = true;
         self.problems().answered();
         self.problems().clear(Kind::Group, "");
-        if list.is_empty() {
+        if list.is_empty() || !self.eager() {
             self.tell_assigned(&TopicPartitionList::new());
+        }
+        if list.is_empty() {
             return;
         }
         self.waiting.extend(list.iter().copied());
         self.ask(Ask::Starts(list));
     }
 
-    /// Answers the group's assignment.
+    /// Answers the group's assignment, or adds to it.
     fn tell_assigned(&mut self, tpl: &TopicPartitionList) {
         let consumer = self.reader.consumer();
         let result = if self.eager() { consumer.assign(tpl) } else { consumer.incremental_assign(tpl) };
@@ -75,8 +79,12 @@ impl Worker {
         let tpl = self.list(read.iter().map(|tp| (*tp, Offset::Invalid)));
         let result = if self.eager() { consumer.unassign() } else { consumer.incremental_unassign(&tpl) };
         if let Err(error) = result {
-            tracing::debug!(%error, "partitions could not be given back one by one; all are");
-            let _ = self.reader.consumer().unassign();
+            // One that librdkafka has not taken up keeps neither the others nor the group waiting.
+            tracing::debug!(%error, "partitions could not be given back together; each is");
+            for tp in &read {
+                let _ = consumer.incremental_unassign(&self.list([(*tp, Offset::Invalid)]));
+            }
+            let _ = consumer.incremental_unassign(&TopicPartitionList::new());
         }
         for tp in &read {
             self.reader.release(*tp);
@@ -147,7 +155,7 @@ impl Worker {
             )
         } else {
             format!(
-                "it ends at offset {end}, before our position {position}: it was deleted and created anew, or truncated"
+                "it ended before our position {position} (now at offset {end}): it was deleted and created anew, or truncated"
             )
         };
         let text = format!(

@@ -118,9 +118,11 @@ impl Questions {
     ) -> Option<Answer> {
         let now = clock::instant();
         if !starts.is_empty() && now >= *retry_due {
-            *retry_due = now + RETRY_AFTER;
             let list: Vec<_> = starts.iter().copied().collect();
-            let found = self.tell("the offsets to start from", self.bounds(&list))?;
+            let bounds = self.bounds(&list);
+            // Counted from the answer: one that does not come keeps those that are read from being confirmed no longer.
+            *retry_due = clock::instant() + RETRY_AFTER;
+            let found = self.tell("the offsets to start from", bounds)?;
             for bounds in &found {
                 starts.remove(&bounds.tp);
             }

@@ -70,6 +70,8 @@ pub struct Counters {
     pub tombstones: u64,
     /// Records of a partition that had been taken away meanwhile.
     pub stray: u64,
+    /// Records that librdkafka gave a second time: passed over.
+    pub repeated: u64,
     /// Partitions whose position was no longer in the log: read anew from its start.
     pub resets: u64,
     pub rebalances: u64,

@@ -339,7 +339,16 @@ impl Worker {
     fn read(&mut self) -> usize {
         let Worker { reader, slots, handler, counters, .. } = self;
         let mut failed = Vec::new();
-        let taken = reader.read(WAIT, &mut |tp, item| visit(slots, &mut **handler, counters, &mut failed, tp, item));
+        let taken = reader.read(WAIT, &mut |tp, item| {
+            // A rebalance that falls between librdkafka's giving a record and its note of that brings the record again.
+            if let Item::Record { offset, .. } = item
+                && slot(slots, tp).is_some_and(|slot| offset < slot.position)
+            {
+                counters.repeated += 1;
+                return;
+            }
+            visit(slots, &mut **handler, counters, &mut failed, tp, item);
+        });
         for (tp, code, text) in failed {
             self.partition_failed(tp, code, &text);
         }
@@ -465,7 +474,7 @@ fn visit(
     };
     match item {
         Item::Record { offset, timestamp, key, payload } => {
-            slot.position = offset + 1;
+            slot.position = slot.position.max(offset + 1);
             slot.records += 1;
             counters.records += 1;
             counters.bytes += (key.map_or(0, <[u8]>::len) + payload.map_or(0, <[u8]>::len)) as u64;

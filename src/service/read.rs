@@ -207,6 +207,7 @@ impl Reader {
                 ("events_per_interaction", is.over_events - was.over_events),
                 ("held_ahead", is.over_held - was.over_held),
                 ("keys", is.over_names - was.over_names),
+                ("identities", is.forgotten_ids - was.forgotten_ids),
             ] {
                 self.telemetry.emit(Dropped { limit, count });
             }
