@@ -51,7 +51,9 @@ fn reading(criterion: &mut Criterion) {
     core.take_events(&decode(&decoder, &lines));
     for name in ["asa", "service_level", "wait_p99", "occupancy"] {
         let Some(indicator) = indicators::find(name) else { continue };
-        let Some(selector) = indicator.selectors(&plan, &[0], &[atalaya::domain::Clock::Elapsed]).pop() else { continue };
+        let Some(selector) = indicator.selectors(&plan, &[0], &[atalaya::domain::Clock::Elapsed]).pop() else {
+            continue;
+        };
         let key = Key::pair("queue-7", "channel-3");
         criterion.bench_function(&format!("read {name}"), |bencher| {
             bencher

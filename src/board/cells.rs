@@ -41,6 +41,14 @@ impl Cells {
         self.0.get(low..high).unwrap_or(&[])
     }
 
+    pub fn as_slice(&self) -> &[(Cell, i64)] {
+        &self.0
+    }
+
+    pub fn from_sorted(cells: Vec<(Cell, i64)>) -> Cells {
+        Cells(cells)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -13,6 +13,8 @@ use crate::domain::{Millis, Timestamp};
 use crate::floor::cells::{Cell, EPOCH};
 use crate::floor::{Age, KeyDelta};
 
+mod snapshot;
+
 #[derive(Debug)]
 struct Pane {
     start: i64,

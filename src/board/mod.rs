@@ -14,6 +14,7 @@ use crate::plan::Plan;
 
 mod cells;
 mod key;
+mod snapshot;
 mod view;
 mod windows;
 

@@ -5,7 +5,10 @@
 
 use std::cmp::Ordering;
 
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
+
+use crate::snapshot::{Bytes, SnapshotError};
 
 /// Equal where the texts are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +89,39 @@ impl EventId {
     pub fn compare(&self, other: &EventId, long: &LongIds) -> Ordering {
         let (mut one, mut two) = ([0; 36], [0; 36]);
         self.text(&mut one, long).cmp(other.text(&mut two, long))
+    }
+}
+
+/// An id as it is written down: its text where it is short or none of the other forms, else what the digits mean.
+#[derive(Serialize, Deserialize)]
+pub(super) enum WrittenId<'a> {
+    #[serde(borrow)]
+    Text(Bytes<'a>),
+    Uuid([u8; 16]),
+    Hex([u8; 16]),
+}
+
+impl EventId {
+    pub fn written<'a>(&self, room: &'a mut [u8; 36], long: &'a LongIds) -> WrittenId<'a> {
+        match self.form {
+            Form::UUID => WrittenId::Uuid(self.bits.to_be_bytes()),
+            Form::HEX => WrittenId::Hex(self.bits.to_be_bytes()),
+            _ => WrittenId::Text(Bytes(self.text(room, long))),
+        }
+    }
+
+    /// The id that was written; `long` keeps its text where it is a long one.
+    pub fn read(written: WrittenId<'_>, long: &mut LongIds) -> Result<EventId, SnapshotError> {
+        match written {
+            WrittenId::Uuid(bits) => Ok(EventId { form: Form::UUID, bits: u128::from_be_bytes(bits) }),
+            WrittenId::Hex(bits) => Ok(EventId { form: Form::HEX, bits: u128::from_be_bytes(bits) }),
+            WrittenId::Text(Bytes(text)) => {
+                let text = std::str::from_utf8(text).map_err(|_| SnapshotError::Invalid("id of an event"))?;
+                let id = EventId::of(text);
+                long.keep(id, text);
+                Ok(id)
+            }
+        }
     }
 }
 

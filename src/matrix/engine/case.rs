@@ -10,6 +10,10 @@ use crate::domain::{Key, Stretch, Timestamp};
 use crate::indicators::{Indicator, Reading, Samples, Selector};
 use crate::matrix::{Level, NoData, Recipient, Row};
 
+mod snapshot;
+
+pub(super) use snapshot::WrittenCase;
+
 #[derive(Clone, Debug)]
 pub(super) struct Case {
     pub(super) key: Key,
