@@ -23,8 +23,9 @@ impl KeyState {
             to.put(&(cell.0 - before, value, peak.wrapping_sub(*value)));
             before = cell.0;
         }
-        let open = Some(&self.open).filter(|open| !open.cells.is_empty());
-        let panes = || self.coarse.iter().chain(&self.fine).chain(open);
+        // What was taken back to the last leaves a pane of nothing.
+        let kept = || self.coarse.iter().chain(&self.fine).chain([&self.open]);
+        let panes = || kept().filter(|pane| !pane.cells.is_empty());
         to.put(&(panes().count() as u64));
         let mut before = 0;
         for pane in panes() {
