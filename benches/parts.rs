@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use atalaya::domain::{Key, Timestamp};
-use atalaya::indicators::{self, Labels};
+use atalaya::indicators;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 
 use support::core::{Core, decode, decoder, usual_plan};
@@ -42,19 +42,22 @@ fn flushing(criterion: &mut Criterion) {
     });
 }
 
-/// One number of one key, over a quarter of an hour.
+/// One number of one key.
 fn reading(criterion: &mut Criterion) {
     let decoder = decoder();
     let plan = Arc::new(usual_plan());
     let lines: Vec<Vec<u8>> = Load::default().events(200_000).map(|line| line.bytes).collect();
     let mut core = Core::new(&plan);
     core.take_events(&decode(&decoder, &lines));
-    let labels = Labels::default();
-    for name in ["asa", "wait_p99", "occupancy"] {
+    for name in ["asa", "service_level", "wait_p99", "occupancy"] {
         let Some(indicator) = indicators::find(name) else { continue };
+        let Some(selector) = indicator.selectors(&plan, &[0], &[atalaya::domain::Clock::Elapsed]).pop() else {
+            continue;
+        };
         let key = Key::pair("queue-7", "channel-3");
         criterion.bench_function(&format!("read {name}"), |bencher| {
-            bencher.iter(|| core.board.view(&key, Some(1)).map(|view| (indicator.read)(&view, &labels)));
+            bencher
+                .iter(|| core.board.view(&key, selector.window).map(|view| (indicator.read)(&view, &selector.labels)));
         });
     }
 }

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`domain`] | time, opening hours, keys, events, agent classes: words that everything else speaks |
 //! | [`plan`] | the compiled settings that decide what is counted: zone, windows, thresholds, channels, limits |
+//! | [`snapshot`] | the envelope of a state put down in bytes: version, settings, check-sum |
 //! | [`wire`] | bytes -> event, or a rejected record with its reason |
 //! | [`floor`] | who waits, who is handled by whom, which state each agent is in; events -> deltas |
 //! | [`board`] | panes, windows, levels and histograms per key; deltas -> numbers |
@@ -41,6 +42,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod records;
 pub mod sim;
+pub mod snapshot;
 pub mod wire;
 
 #[cfg(feature = "shell")]

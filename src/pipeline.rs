@@ -15,6 +15,7 @@ pub use crate::indicators::{SumName, WaitHistogram};
 use crate::matrix::Matrix;
 use crate::matrix::engine::{Engine, OpenCase, Readings, Tick};
 use crate::plan::Plan;
+use crate::snapshot::{Bytes, Kind, Reader, SnapshotError, Writer, instant};
 use crate::wire::Reason;
 
 /// Board, matrix and the instant they show. Floors live with their source partitions and send it [`Batch`]es.
@@ -28,20 +29,25 @@ pub struct Evaluator {
 impl Evaluator {
     pub fn new(plan: Arc<Plan>, matrices: Vec<Arc<Matrix>>) -> Self {
         let mut board = Board::new(plan.clone());
-        // A pair that a scope names literally exists from the start.
-        for row in matrices.iter().flat_map(|matrix| &matrix.rows) {
-            for pair in row.scope.literal_pairs() {
-                for key in [
-                    Key { queue: pair.queue.clone(), channel: None },
-                    Key { queue: None, channel: pair.channel.clone() },
-                    Key::ALL,
-                    pair,
-                ] {
-                    board.pin(&key);
-                }
-            }
-        }
+        pin(&mut board, &matrices);
         Evaluator { engine: Engine::new(matrices, plan.clone()), board, plan }
+    }
+
+    /// Board and cases in bytes: [`Kind::EVALUATOR`], whose body is the two snapshots, each behind its length.
+    pub fn snapshot(&mut self) -> Vec<u8> {
+        let mut to = Writer::new(Kind::EVALUATOR, self.plan.figures_fingerprint());
+        to.put(&(Bytes(&self.board.snapshot()), Bytes(&self.engine.snapshot())));
+        to.finish()
+    }
+
+    /// An evaluator that goes on as the one did of which `bytes` are the snapshot.
+    pub fn restore(plan: Arc<Plan>, matrices: Vec<Arc<Matrix>>, bytes: &[u8]) -> Result<Self, SnapshotError> {
+        let mut from = Reader::open(Kind::EVALUATOR, plan.figures_fingerprint(), bytes)?;
+        let (board, engine): (Bytes<'_>, Bytes<'_>) = from.take("parts")?;
+        from.finish()?;
+        let mut board = Board::restore(plan.clone(), board.0)?;
+        pin(&mut board, &matrices);
+        Ok(Evaluator { engine: Engine::restore(matrices, plan.clone(), engine.0)?, board, plan })
     }
 
     pub fn plan(&self) -> &Arc<Plan> {
@@ -134,6 +140,22 @@ impl Evaluator {
     }
 }
 
+/// A pair that a scope names literally exists from the start.
+fn pin(board: &mut Board, matrices: &[Arc<Matrix>]) {
+    for row in matrices.iter().flat_map(|matrix| &matrix.rows) {
+        for pair in row.scope.literal_pairs() {
+            for key in [
+                Key { queue: pair.queue.clone(), channel: None },
+                Key { queue: None, channel: pair.channel.clone() },
+                Key::ALL,
+                pair,
+            ] {
+                board.pin(&key);
+            }
+        }
+    }
+}
+
 /// The board as the engine asks it.
 struct BoardReadings<'a> {
     board: &'a mut Board,
@@ -185,6 +207,31 @@ pub struct Replay {
 impl Replay {
     pub fn new(plan: Arc<Plan>, matrices: Vec<Arc<Matrix>>) -> Self {
         Replay { floor: Floor::new(plan.clone()), evaluator: Evaluator::new(plan, matrices), next: None, latest: None }
+    }
+
+    /// The run in bytes: [`Kind::REPLAY`], whose body is the next second, the largest time (epoch milliseconds, optional), and
+    /// the snapshots of the floor and of the evaluator. What the floor has contributed goes to the board before.
+    pub fn snapshot(&mut self) -> Vec<u8> {
+        self.evaluator.apply(0, &self.floor.flush());
+        let mut to = Writer::new(Kind::REPLAY, self.evaluator.plan.figures_fingerprint());
+        to.put(&(self.next.map(|at| at.0), self.latest.map(|at| at.0)));
+        to.put(&(Bytes(&self.floor.snapshot()), Bytes(&self.evaluator.snapshot())));
+        to.finish()
+    }
+
+    /// A run that goes on as the one did of which `bytes` are the snapshot.
+    pub fn restore(plan: Arc<Plan>, matrices: Vec<Arc<Matrix>>, bytes: &[u8]) -> Result<Self, SnapshotError> {
+        let mut from = Reader::open(Kind::REPLAY, plan.figures_fingerprint(), bytes)?;
+        let (next, latest): (Option<i64>, Option<i64>) = from.take("instants")?;
+        let (floor, evaluator): (Bytes<'_>, Bytes<'_>) = from.take("parts")?;
+        from.finish()?;
+        let at = |ms: Option<i64>| ms.map(|ms| instant(Some(ms), "instants").map(Timestamp)).transpose();
+        Ok(Replay {
+            floor: Floor::restore(plan.clone(), floor.0)?,
+            evaluator: Evaluator::restore(plan, matrices, evaluator.0)?,
+            next: at(next)?,
+            latest: at(latest)?,
+        })
     }
 
     /// Takes an event. Before it, every whole second that virtual time reaches with it is evaluated, and handed to `each`

@@ -9,7 +9,11 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use serde::Serialize;
+
 use crate::domain::{Calendar, Globs, Millis, OpenTime, Shift};
+
+mod fingerprint;
 
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -55,14 +59,14 @@ pub enum WindowKind {
     Today,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Threshold {
     pub label: Arc<str>,
     pub within: Millis,
 }
 
 /// What the configuration may say of a channel; `None` is the default of the channel's name.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ChannelSettings {
     pub answer_on: Option<AnswerOn>,
     pub service_level: Option<Vec<Millis>>,
@@ -76,14 +80,14 @@ pub struct ChannelSettings {
 }
 
 /// The event that answers a wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum AnswerOn {
     Assigned,
     Replied,
 }
 
 /// What handling time is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Handling {
     /// Parked time out and, where the answer is a reply, the customer's turn out.
     Working,
@@ -110,7 +114,7 @@ pub struct ChannelPlan {
 }
 
 /// Bounds of what producers can grow. Beyond one, the newest is counted under `other` or dropped, and counted so.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Limits {
     pub keys: usize,
     pub open_interactions: usize,

@@ -15,6 +15,8 @@ use crate::domain::{Millis, Timestamp};
 use crate::floor::cells::{Cell, EPOCH};
 use crate::floor::{Age, KeyDelta};
 
+mod snapshot;
+
 /// A pane that is no longer open.
 #[derive(Debug)]
 struct Pane {
@@ -84,7 +86,8 @@ impl KeyState {
 
     /// Whether anything is known of it. Contributions that were all taken back leave nothing.
     pub fn is_seen(&self) -> bool {
-        !self.totals.is_empty() || !self.open.cells.is_empty()
+        let mut cells = self.totals.all().iter().chain(self.open.cells.all());
+        cells.any(|(cell, _)| self.total_of(*cell) != 0)
     }
 
     /// Before counters fall: one that was seen higher stays where it was.
@@ -109,6 +112,11 @@ impl KeyState {
     /// Adds cells of a pane that is not open, sorted, to the panes kept and to the windows that it lies in.
     fn put(&mut self, start: i64, cells: &[(Cell, i64)]) {
         self.totals.add_pane(cells.iter().copied(), start - EPOCH, 1);
+        self.keep(start, cells);
+    }
+
+    /// The same without the totals.
+    fn keep(&mut self, start: i64, cells: &[(Cell, i64)]) {
         for (edges, sum) in self.edges.iter().zip(&mut self.sums) {
             if (edges.left..edges.right).contains(&start) {
                 sum.add_pane(cells.iter().copied(), start - EPOCH, 1);

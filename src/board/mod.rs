@@ -15,6 +15,7 @@ use crate::plan::Plan;
 mod cells;
 mod key;
 mod packed;
+mod snapshot;
 mod view;
 mod windows;
 

@@ -10,10 +10,10 @@ use crate::floor::cells::Cell;
 pub(super) struct Packed(Box<[u8]>);
 
 impl Packed {
-    /// Of cells that are sorted.
+    /// Of cells that are sorted; those of nothing are left out.
     pub fn of(cells: impl Iterator<Item = (Cell, i64)>) -> Packed {
         let (mut bytes, mut next) = (Vec::with_capacity(128), 0);
-        for (cell, value) in cells {
+        for (cell, value) in cells.filter(|(_, value)| *value != 0) {
             put(&mut bytes, u64::from(cell.0.wrapping_sub(next)));
             put(&mut bytes, (value << 1 ^ value >> 63) as u64);
             next = cell.0.wrapping_add(1);
@@ -69,6 +69,7 @@ mod tests {
         fn what_is_packed_comes_out_again(cells in prop::collection::btree_map(any::<u32>(), any::<i64>(), 0..40)) {
             let cells: BTreeMap<Cell, i64> = cells.into_iter().map(|(cell, value)| (Cell(cell), value)).collect();
             let packed = Packed::of(cells.iter().map(|(cell, value)| (*cell, *value)));
+            let cells: BTreeMap<Cell, i64> = cells.into_iter().filter(|(_, value)| *value != 0).collect();
             prop_assert_eq!(packed.iter().collect::<BTreeMap<_, _>>(), cells);
         }
     }

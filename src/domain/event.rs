@@ -1,18 +1,23 @@
 //! An event as the rest of the program sees it, whatever shape it came in. Text is borrowed from the record.
+//!
+//! Serialised it stands in snapshots ([`crate::snapshot`]), fields and variants in their order here: another order is another
+//! version of those. Records are read by `wire` alone.
 
 use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 
 /// One event. `id` orders and de-duplicates; without one on the wire it is the hash of the content, in hexadecimal.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event<'a> {
     pub id: Cow<'a, str>,
     pub time: Timestamp,
     pub body: Body<'a>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Body<'a> {
     Interaction {
         interaction: Cow<'a, str>,
@@ -24,7 +29,7 @@ pub enum Body<'a> {
 }
 
 /// What happened to an interaction. The variants stand in the order of the life cycle, which orders events of one time.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum InteractionEvent<'a> {
     Arrived { channel: Cow<'a, str>, queue: Option<Cow<'a, str>> },
     Queued { queue: Cow<'a, str>, channel: Cow<'a, str> },
@@ -42,7 +47,7 @@ pub enum InteractionEvent<'a> {
     Evaluated,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     Resolved,
     Unresolved,
@@ -65,14 +70,14 @@ impl Outcome {
     ];
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReopenedBy {
     Customer,
     Agent,
 }
 
 /// `agent.state`: how an agent stands from `time` until the next snapshot. A `None` list or number keeps the last one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AgentSnapshot<'a> {
     pub agent: Cow<'a, str>,
     /// The platform's own name of the state.
@@ -88,14 +93,14 @@ pub struct AgentSnapshot<'a> {
 }
 
 /// `queues` of a snapshot: plain names beside entries that name a pair.
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub struct AgentPlaces<'a> {
     pub names: Vec<Cow<'a, str>>,
     pub pairs: Vec<PairEntry<'a>>,
 }
 
 /// An entry `{queue, channel, busy?, slots?}` of an agent of several channels.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PairEntry<'a> {
     pub queue: Cow<'a, str>,
     pub channel: Cow<'a, str>,
@@ -104,7 +109,7 @@ pub struct PairEntry<'a> {
 }
 
 /// The five classes of COPC's staff time, to which every platform's state names are mapped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum AgentClass {
     Available,
     Handling,

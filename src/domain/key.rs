@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// A pair (both named), a roll-up per queue or per channel (the other is `None`), or all (neither).
 /// `None` means "rolled over", and in records and metrics such a label is left out.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Key {
     pub queue: Option<Arc<str>>,
     pub channel: Option<Arc<str>>,

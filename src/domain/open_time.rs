@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use serde::Serialize;
 
 use super::calendar::{Calendar, Shift};
 use super::{Millis, Timestamp};
@@ -26,7 +27,8 @@ const WEEK: i64 = 7 * DAY;
 /// 1970-01-01 was a Thursday: local time is counted from the Monday before.
 const MONDAY: i64 = 3 * DAY;
 
-#[derive(Clone, Debug)]
+/// Serialised it is the map itself, by which two maps can be told apart.
+#[derive(Clone, Debug, Serialize)]
 pub struct OpenTime {
     /// `None`: always open.
     hours: Option<Hours>,
@@ -34,8 +36,10 @@ pub struct OpenTime {
     origin: i64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 struct Hours {
+    /// What the map was made of.
+    #[serde(skip)]
     shifts: Vec<Shift>,
     /// Open stretches of the week, since its Monday, without overlap; then how much of a week is open.
     week: Spans,
@@ -46,7 +50,7 @@ struct Hours {
 }
 
 /// A stretch of one offset: local time is `time + shift`, and what is open before it is `base` more than local time says.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize)]
 struct Offset {
     from: i64,
     shift: i64,
@@ -54,7 +58,7 @@ struct Offset {
 }
 
 /// Stretches `[from, to)` in order, each with the length of those before it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 struct Spans(Vec<(i64, i64, i64)>);
 
 impl Spans {

@@ -16,6 +16,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::cells::{Cell, Level};
@@ -23,10 +24,16 @@ use super::contribution::{Contribution, List, Target, What};
 use super::names::Names;
 use crate::domain::{AgentClass, AgentSnapshot, Millis, State};
 
-/// A snapshot, its names as numbers; what it leaves out is `None`.
-#[derive(Clone, Debug)]
+mod snapshot;
+
+pub(super) use snapshot::Posted;
+
+/// A snapshot, its names as numbers; what it leaves out is `None`. It is written down as it stands: another order of fields
+/// is another version of [`crate::snapshot::Kind::FLOOR`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Snapshot {
     pub time: i64,
+    #[serde(skip)]
     pub id_hash: u64,
     pub id: Box<str>,
     pub class: AgentClass,
@@ -38,13 +45,13 @@ pub(super) struct Snapshot {
     pub busy: Option<u32>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Queues {
     names: Vec<u32>,
     pairs: Vec<Entry>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Entry {
     queue: u32,
     channel: u32,

@@ -253,6 +253,12 @@ impl Combiner {
         }
     }
 
+    /// Whether nothing was added since the last flush.
+    pub fn is_flushed(&self) -> bool {
+        let panes = [&self.places, &self.keys];
+        panes.iter().all(|panes| panes.touched.is_empty()) && self.masked.is_empty() && self.changed.is_empty()
+    }
+
     /// Everything since the last flush.
     pub fn flush(&mut self, names: &Names) -> Batch {
         let Combiner { pool, places, masked, keys, last, .. } = self;

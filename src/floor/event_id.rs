@@ -5,7 +5,10 @@
 
 use std::cmp::Ordering;
 
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
+
+use crate::snapshot::{Bytes, SnapshotError};
 
 /// Equal where the texts are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +92,39 @@ impl EventId {
     }
 }
 
+/// An id as it is written down: its text where it is short or none of the other forms, else what the digits mean.
+#[derive(Serialize, Deserialize)]
+pub(super) enum WrittenId<'a> {
+    #[serde(borrow)]
+    Text(Bytes<'a>),
+    Uuid([u8; 16]),
+    Hex([u8; 16]),
+}
+
+impl EventId {
+    pub fn written<'a>(&self, room: &'a mut [u8; 36], long: &'a LongIds) -> WrittenId<'a> {
+        match self.form {
+            Form::UUID => WrittenId::Uuid(self.bits.to_be_bytes()),
+            Form::HEX => WrittenId::Hex(self.bits.to_be_bytes()),
+            _ => WrittenId::Text(Bytes(self.text(room, long))),
+        }
+    }
+
+    /// The id that was written; `long` keeps its text where it is a long one.
+    pub fn read(written: WrittenId<'_>, long: &mut LongIds) -> Result<EventId, SnapshotError> {
+        match written {
+            WrittenId::Uuid(bits) => Ok(EventId { form: Form::UUID, bits: u128::from_be_bytes(bits) }),
+            WrittenId::Hex(bits) => Ok(EventId { form: Form::HEX, bits: u128::from_be_bytes(bits) }),
+            WrittenId::Text(Bytes(text)) => {
+                let text = std::str::from_utf8(text).map_err(|_| SnapshotError::Invalid("id of an event"))?;
+                let id = EventId::of(text);
+                long.keep(id, text);
+                Ok(id)
+            }
+        }
+    }
+}
+
 /// The number that 32 hexadecimal digits in lower case mean, four from each of these places on. Eight are read at a time:
 /// the id of every event is.
 fn hex(bytes: &[u8], places: [usize; 8]) -> Option<u128> {
@@ -112,7 +148,10 @@ fn hex(bytes: &[u8], places: [usize; 8]) -> Option<u128> {
 
 /// The texts of the ids of one interaction that do not fit, each behind its length.
 #[derive(Clone, Debug, Default)]
-pub(super) struct LongIds(Option<Box<Vec<u8>>>);
+pub(super) struct LongIds(
+    #[expect(clippy::box_collection, reason = "most interactions have none: a third of the bytes")]
+    Option<Box<Vec<u8>>>,
+);
 
 impl LongIds {
     pub fn keep(&mut self, id: EventId, text: &str) {

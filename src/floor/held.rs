@@ -27,6 +27,11 @@ impl Held {
         (first.key().0 < now).then(|| first.remove())
     }
 
+    /// In the order in which they will be taken.
+    pub fn events(&self) -> impl Iterator<Item = &Event<'static>> {
+        self.events.values()
+    }
+
     pub fn len(&self) -> usize {
         self.events.len()
     }

@@ -5,6 +5,8 @@
 //! interaction and an agent know the ids of their own events besides, for as long as they are held, so a repeated event is
 //! recognised however long ago it came; only an id that another one reuses is not, once it is older than the bound.
 
+mod snapshot;
+
 #[derive(Debug)]
 pub(super) struct Identities {
     /// The newest first; 0 is nothing.

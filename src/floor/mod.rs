@@ -34,6 +34,7 @@ mod identities;
 mod interaction;
 mod moment;
 mod names;
+mod snapshot;
 mod stages;
 mod starts;
 mod store;

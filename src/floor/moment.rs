@@ -3,6 +3,8 @@
 
 use std::cmp::Ordering;
 
+use serde::{Deserialize, Serialize};
+
 use super::event_id::{EventId, Form, LongIds};
 use super::names::Names;
 use crate::domain::{InteractionEvent, Outcome, ReopenedBy};
@@ -16,8 +18,9 @@ pub(super) struct Moment {
     id_bits: u128,
 }
 
-/// The variants stand in the order of the life cycle, which orders events of one time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The variants stand in the order of the life cycle, which orders events of one time. They are written down as they
+/// stand: another order is another version of [`crate::snapshot::Kind::FLOOR`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Kind {
     /// The place may lack a queue.
     Arrived(u32),

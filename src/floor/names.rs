@@ -10,6 +10,8 @@ use super::moment::NAMES_MAX;
 use crate::domain::Key;
 use crate::plan::{ChannelPlan, Plan};
 
+mod snapshot;
+
 /// Under this name counts what comes beyond the limit of keys.
 pub const OTHER: &str = "other";
 
@@ -123,6 +125,11 @@ impl Names {
             // Not remembered by its own name: the table of places stays bounded.
             return self.place_of(queue.map(|_| other), channel.map(|_| known.unwrap_or(other)));
         }
+        self.add_place(queue, channel)
+    }
+
+    /// Makes a place that there is not yet.
+    fn add_place(&mut self, queue: Option<u32>, channel: Option<u32>) -> u32 {
         let mut key = |queue, channel| self.key(queue, channel);
         let keys = [
             queue.and(channel).map(|_| key(queue, channel)),

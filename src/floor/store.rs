@@ -7,6 +7,8 @@ use hashbrown::HashTable;
 use super::event_id::LongIds;
 use super::moment::Moment;
 
+mod snapshot;
+
 /// What is kept of an interaction: what happened, and when it has to be looked at again. What that means is folded anew
 /// when it is needed.
 #[derive(Debug)]
@@ -23,6 +25,17 @@ pub(super) struct Interaction {
 }
 
 impl Interaction {
+    fn new(whose: u128, moments: usize) -> Interaction {
+        Interaction {
+            whose,
+            moments: Vec::with_capacity(moments),
+            long_ids: LongIds::default(),
+            due: i64::MAX,
+            told: i64::MIN,
+            open: false,
+        }
+    }
+
     pub fn last(&self) -> i64 {
         self.moments.last().map_or(i64::MIN, |moment| moment.time)
     }
@@ -59,32 +72,35 @@ impl Interactions {
 
     /// Makes a slot for one that is not held.
     pub fn insert(&mut self, whose: u128) -> u32 {
-        let new = Interaction {
-            whose,
-            moments: Vec::with_capacity(4),
-            long_ids: LongIds::default(),
-            due: i64::MAX,
-            told: i64::MIN,
-            open: false,
-        };
-        let slot = match self.free.pop() {
-            Some(slot) => slot,
-            None => (self.chunks.last().map_or(0, Vec::len) + self.chunks.len().saturating_sub(1) * CHUNK) as u32,
-        };
-        if let Some(free) = self.get_mut(slot) {
-            *free = new;
-        } else {
-            if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
-                self.chunks.push(Vec::with_capacity(CHUNK));
-            }
-            if let Some(chunk) = self.chunks.last_mut() {
-                chunk.push(new);
-            }
+        let new = Interaction::new(whose, 4);
+        let slot = self.free.pop().unwrap_or_else(|| self.next_slot());
+        match self.get_mut(slot) {
+            Some(free) => *free = new,
+            None => self.add_slot(new),
         }
+        self.note_slot(whose, slot);
+        slot
+    }
+
+    /// The slot that would be the first new one.
+    fn next_slot(&self) -> u32 {
+        (self.chunks.last().map_or(0, Vec::len) + self.chunks.len().saturating_sub(1) * CHUNK) as u32
+    }
+
+    fn add_slot(&mut self, held: Interaction) {
+        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+            self.chunks.push(Vec::with_capacity(CHUNK));
+        }
+        if let Some(chunk) = self.chunks.last_mut() {
+            chunk.push(held);
+        }
+    }
+
+    /// From now on it is found by its hash.
+    fn note_slot(&mut self, whose: u128, slot: u32) {
         let Interactions { index, chunks, .. } = self;
         let hash = |slot: &u32| chunks.get(*slot as usize / CHUNK).and_then(|chunk| chunk.get(*slot as usize % CHUNK));
         index.insert_unique(whose as u64, slot, |slot| hash(slot).map_or(0, |held| held.whose as u64));
-        slot
     }
 
     pub fn remove(&mut self, slot: u32) {

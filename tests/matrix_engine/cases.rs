@@ -213,7 +213,7 @@ fn a_restored_state_goes_on() {
         for second in 0..20 {
             lines.extend(scribe.lines(&engine.tick(START + Millis::seconds(second), table)));
             if Some(second) == restart_at {
-                engine = Engine::restore(matrices.clone(), plan.clone(), engine.state().clone());
+                engine = Engine::restore(matrices.clone(), plan.clone(), &engine.snapshot()).unwrap();
             }
         }
         lines

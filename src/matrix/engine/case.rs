@@ -10,6 +10,10 @@ use crate::domain::{Key, Stretch, Timestamp};
 use crate::indicators::{Indicator, Reading, Samples, Selector};
 use crate::matrix::{Level, NoData, Recipient, Row};
 
+mod snapshot;
+
+pub(super) use snapshot::WrittenCase;
+
 #[derive(Clone, Debug)]
 pub(super) struct Case {
     pub(super) key: Key,
@@ -126,11 +130,6 @@ impl Case {
             None => (readings.read(key, selector), None),
         };
         (self.reading, self.version) = (judged_as(selector.indicator, reading), version);
-    }
-
-    /// Another board has the key elsewhere.
-    pub fn forget_place(&mut self) {
-        (self.place, self.version) = (None, None);
     }
 
     /// Notices an opening, also one that a pause of ticks has hidden, and what it carries over.

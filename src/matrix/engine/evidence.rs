@@ -5,6 +5,10 @@ use smallvec::SmallVec;
 use crate::domain::{Millis, Timestamp};
 use crate::matrix::{Level, Row, Sides};
 
+mod snapshot;
+
+pub(super) use snapshot::WrittenEvidence;
+
 /// Levels that a case can get better to.
 const BETTER: [Level; 3] = [Level::Ok, Level::Info, Level::Warning];
 

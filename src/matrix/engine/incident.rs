@@ -2,13 +2,19 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::case::News;
 use super::{Notification, Reason, Tick, Transition};
 use crate::domain::{Millis, Timestamp};
 use crate::matrix::{Level, Matrix, Medium, Range, Recipient};
 
+mod snapshot;
+
+pub(super) use snapshot::WrittenIncident;
+
 /// A contact by one medium.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Address {
     to: Arc<str>,
     medium: Medium,

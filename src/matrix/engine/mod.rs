@@ -1,8 +1,8 @@
 //! The life of a case: levels, `for`, recovery, escalation, repeats.
 //!
 //! A case is one row for one key (a pair of queue and channel, or a roll-up). [`Engine::tick`] evaluates every case at
-//! one instant; it is a pure function of the readings, that instant and [`State`], so a clone of the state goes on
-//! exactly as the original would. A back-test ticks every whole second, a live service about every second.
+//! one instant; it is a pure function of the readings, that instant and the state of the cases, so an engine restored from a
+//! snapshot goes on exactly as the original would. A back-test ticks every whole second, a live service about every second.
 //!
 //! | file | question |
 //! |---|---|
@@ -83,6 +83,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Level, Matrix, Medium};
 pub use crate::board::{Place, Version};
 use crate::domain::{Key, Timestamp};
@@ -92,6 +94,7 @@ use crate::plan::Plan;
 mod case;
 mod evidence;
 mod incident;
+mod snapshot;
 mod track;
 
 use case::Case;
@@ -122,7 +125,7 @@ pub trait Readings {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Reason {
     Range,
     NoData,
@@ -219,7 +222,7 @@ pub struct Engine {
 
 /// All that changes from tick to tick. Two engines of the same matrices and plan with equal states go on alike.
 #[derive(Clone, Debug, Default)]
-pub struct State {
+struct State {
     /// The cases of each row that is followed, in the order of the matrices and their rows, each sorted by key.
     cases: Vec<Vec<Case>>,
     /// Keys that have been seen, sorted.
@@ -240,22 +243,6 @@ impl Engine {
         });
         let state = State { cases: cases.collect(), ..State::default() };
         Engine { tracks, plan, state }
-    }
-
-    /// All that a later engine of the same matrices and plan needs in order to go on.
-    pub fn state(&self) -> &State {
-        &self.state
-    }
-
-    /// An engine that goes on from a state that one of the same matrices and plan was in.
-    pub fn restore(matrices: Vec<Arc<Matrix>>, plan: Arc<Plan>, mut state: State) -> Self {
-        // Places are of the readings that the state was made with; the next tick asks for them anew.
-        state.generation = None;
-        state.cases.iter_mut().flatten().for_each(Case::forget_place);
-        let fresh = Engine::new(matrices, plan);
-        let fits = fresh.tracks.len() == state.cases.len();
-        debug_assert!(fits, "a state is restored under the matrices it was made with");
-        if fits { Engine { state, ..fresh } } else { fresh }
     }
 
     /// Evaluates every case at `now`, a whole second later than every instant before it. An instant that is not later

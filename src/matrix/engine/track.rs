@@ -15,7 +15,7 @@ pub(super) struct Track {
     pub index: usize,
     pub sides: Sides,
     /// What the row is, whatever its place in the file: incident ids are made of it.
-    identity: String,
+    pub identity: String,
     /// What tells that somebody waits for the case's key.
     pub waiting: Option<Selector>,
     /// The stretch last asked of the calendar, and when. Only a memory: the calendar would say the same again.

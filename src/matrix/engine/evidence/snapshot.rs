@@ -1,0 +1,50 @@
+//! The since-instants of a case, on its own clock; `engine::snapshot` has the layout.
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use super::Evidence;
+use crate::domain::Timestamp;
+use crate::matrix::Row;
+use crate::matrix::engine::snapshot::{at, length};
+use crate::snapshot::{SnapshotError, ensure};
+
+/// Times are epoch milliseconds.
+#[derive(Serialize, Deserialize)]
+pub(in crate::matrix::engine) struct WrittenEvidence {
+    /// Of each range.
+    beyond: Vec<Option<i64>>,
+    within: Vec<Option<i64>>,
+    /// Of ok, info and warning.
+    calm: [Option<i64>; 3],
+    null_since: Option<i64>,
+    paused: i64,
+}
+
+impl Evidence {
+    pub fn written(&self) -> WrittenEvidence {
+        let list = |since: &[Option<Timestamp>]| since.iter().map(|since| since.map(|at| at.0)).collect();
+        WrittenEvidence {
+            beyond: list(&self.beyond),
+            within: list(&self.within),
+            calm: self.calm.map(|since| since.map(|at| at.0)),
+            null_since: self.null_since.map(|at| at.0),
+            paused: self.paused.0,
+        }
+    }
+
+    pub fn again(written: WrittenEvidence, row: &Row) -> Result<Evidence, SnapshotError> {
+        let list = |since: Vec<Option<i64>>| {
+            ensure(since.len() == row.ranges.len(), "instants of the ranges")?;
+            since.into_iter().map(at).collect::<Result<SmallVec<_>, _>>()
+        };
+        let [ok, info, warning] = written.calm;
+        Ok(Evidence {
+            beyond: list(written.beyond)?,
+            within: list(written.within)?,
+            calm: [at(ok)?, at(info)?, at(warning)?],
+            null_since: at(written.null_since)?,
+            paused: length(written.paused)?,
+        })
+    }
+}
