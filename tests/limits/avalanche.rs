@@ -123,6 +123,8 @@ impl Due {
 }
 
 fn avalanche(new: usize, limits: Limits) -> Outcome {
+    // A whole number each second, in the flood and besides.
+    let new = new.next_multiple_of(6000);
     let usual = new / 6000;
     let limit = usual * 60;
     let files = [("avalanche.yaml".to_owned(), MATRIX.replace("LIMIT", &limit.to_string()))];
