@@ -150,7 +150,7 @@ fn decided(scenario: &Scenario, every: usize) -> (BTreeMap<i64, String>, Vec<Str
         if let Decoded::Event(event) = decoder.decode(line.as_bytes()) {
             replay.take(&event, &mut each);
         }
-        if (number + 1) % every == 0 {
+        if (number + 1).is_multiple_of(every) {
             let bytes = replay.snapshot();
             replay = Replay::restore(plan.clone(), set.matrices.clone(), &bytes).unwrap();
             assert!(replay.snapshot() == bytes, "{} after event {number}", scenario.file);
