@@ -46,7 +46,7 @@ impl Pair {
     /// Takes an event while it is `now`, and flushes now and then. What came of it.
     fn take(&mut self, event: &Event<'_>, now: Timestamp) -> impl PartialEq + Debug {
         let taken = self.floor.take(event, now);
-        let batch = event.id.len().is_multiple_of(2).then(|| self.flush());
+        let batch = (event.id.len().is_multiple_of(2)).then(|| self.flush());
         (taken, batch, self.floor.counters(), self.floor.stream_time())
     }
 
@@ -84,7 +84,7 @@ fn arrivals() -> impl Strategy<Value = Vec<(Event<'static>, Timestamp)>> {
             // Roughly in order, so that a narrow lateness lets something through.
             let mut at = 0;
             let pick = |(random, late): (usize, i64)| {
-                let index = if random % 3 == 0 { random } else { at % events.len() };
+                let index = if random.is_multiple_of(3) { random } else { at % events.len() };
                 at += 1;
                 let event = events[index].clone();
                 (event.clone(), event.time + Millis(late * 900_000))

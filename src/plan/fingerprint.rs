@@ -105,6 +105,6 @@ mod tests {
         seen.dedup();
         assert_eq!(seen.len(), 1 + contributions.len() + figures.len());
         // It stays the same from one build to the next.
-        assert_eq!(plain.contributions_fingerprint(), 3735551482511628654);
+        assert_eq!(plain.contributions_fingerprint(), 3_735_551_482_511_628_654);
     }
 }

@@ -6,6 +6,7 @@ use atalaya::domain::{Key, Millis};
 use atalaya::indicators::{Selector, State, Treatment};
 use atalaya::matrix::engine::{Engine, Reason};
 use atalaya::plan::Plan;
+use atalaya::snapshot::SnapshotError;
 
 use crate::support::{START, Scribe, Table, engine, matrix, place};
 
@@ -222,6 +223,52 @@ fn a_restored_state_goes_on() {
     assert_eq!(straight.len(), 2 + 7);
     for restart in 0..20 {
         assert_eq!(run(Some(restart), &mut table), straight, "restarted after second {restart}");
+    }
+}
+
+#[test]
+fn a_snapshot_is_of_its_rows() {
+    let plan = Arc::new(Plan::default());
+    let engine_of = |row: &str| Engine::new(vec![matrix("care", &[row])], plan.clone());
+    let row = "asa; ok ..10; critical 10.. for 5s tell lead escalate 1m:manager; recover 0 3s";
+    let mut engine = engine_of(row);
+    let mut table = Table::new(&[place()]);
+    table.set(Some(15.0), 1.0);
+    for second in 0..10 {
+        engine.tick(START + Millis::seconds(second), &mut table);
+    }
+    let bytes = engine.snapshot();
+    let restored = |row: &str| Engine::restore(vec![matrix("care", &[row])], plan.clone(), &bytes);
+    assert_eq!(restored(row).unwrap().snapshot(), bytes);
+    assert_eq!(restored(row).unwrap().open_cases().len(), 1);
+    // What a row only looks up when it acts may change.
+    let tuned = "asa; ok ..10; critical 10.. for 7s tell both escalate 1m:lead repeat 1h; recover 0 9s; min 5";
+    assert_eq!(restored(tuned).unwrap().open_cases().len(), 1);
+    for other in [
+        "asa; ok ..11; critical 11.. for 5s tell lead escalate 1m:manager; recover 0 3s",
+        "asa; ok ..10; warning 10.. for 5s tell lead escalate 1m:manager; recover 0 3s",
+        "asa; ok ..10; critical 10.. for 5s tell lead escalate 2m:manager; recover 0 3s",
+        "asa; ok ..10; critical 10.. for 5s tell lead escalate 1m:manager; recover 1 3s",
+        "asa; ok ..10; critical 10.. for 5s tell lead escalate 1m:manager; recover 0 3s; queue vip",
+        "asa 30m; ok ..10; critical 10.. for 5s tell lead escalate 1m:manager; recover 0 3s",
+    ] {
+        assert_eq!(restored(other).unwrap_err(), SnapshotError::OtherSettings, "{other}");
+    }
+    for end in 0..bytes.len() {
+        let cut = Engine::restore(vec![matrix("care", &[row])], plan.clone(), &bytes[..end]);
+        assert!(matches!(cut.unwrap_err(), SnapshotError::Truncated { .. }), "{end}");
+    }
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1 << (at % 8);
+        assert!(Engine::restore(vec![matrix("care", &[row])], plan.clone(), &damaged).is_err(), "{at}");
+        // The same behind a check-sum that fits: something else that is whole, or an error.
+        let end = bytes.len() - 8;
+        let sum = xxhash_rust::xxh3::xxh3_64(&damaged[..end]);
+        damaged[end..].copy_from_slice(&sum.to_le_bytes());
+        if let Ok(engine) = Engine::restore(vec![matrix("care", &[row])], plan.clone(), &damaged) {
+            engine.snapshot();
+        }
     }
 }
 

@@ -51,6 +51,11 @@ fn run(events: &PathBuf, every: &str, config: Option<&PathBuf>, indicators: &str
         return Err(format!("the program failed ({}): {stderr}", output.status));
     }
     let stdout = String::from_utf8(output.stdout).map_err(|e| format!("not UTF-8: {e}"))?;
+    Ok(Run { printed: read(&stdout)?, stderr })
+}
+
+/// What records of indicators say, a line each.
+pub fn read(stdout: &str) -> Result<Printed, String> {
     let mut printed = Printed::new();
     for line in stdout.lines() {
         let record: Record<'_> =
@@ -65,7 +70,7 @@ fn run(events: &PathBuf, every: &str, config: Option<&PathBuf>, indicators: &str
             return Err(format!("printed twice at one instant: {line}"));
         }
     }
-    Ok(Run { printed, stderr })
+    Ok(printed)
 }
 
 /// A line as the documentation has it.

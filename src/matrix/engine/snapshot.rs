@@ -66,23 +66,21 @@ impl Engine {
 
 /// What the instants of the cases are of.
 fn fingerprint(tracks: &[Track]) -> u64 {
-    /// Where a range ends, and whether it holds that value.
-    type Side = Option<(f64, bool)>;
     #[derive(Serialize)]
-    struct Rule<'a> {
-        identity: &'a str,
-        ranges: Vec<(Side, Side, Level, Vec<Millis>)>,
-        margin: f64,
+    struct Range {
+        bounds: [Option<(f64, bool)>; 2],
+        level: Level,
+        steps: Vec<Millis>,
     }
     let mut hasher = Xxh3::new();
     for track in tracks {
         let edge = |edge: Option<Edge>| edge.map(|edge| (edge.at, edge.inclusive));
         let ranges = track.row().ranges.iter().map(|range| {
             let steps = range.escalate.iter().map(|step| step.after).collect();
-            (edge(range.bounds.low), edge(range.bounds.high), range.level, steps)
+            Range { bounds: [edge(range.bounds.low), edge(range.bounds.high)], level: range.level, steps }
         });
-        let (ranges, margin) = (ranges.collect(), track.row().recover.margin);
-        let rule = postcard::to_allocvec(&Rule { identity: &track.identity, ranges, margin });
+        let rule = (&track.identity, ranges.collect::<Vec<_>>(), track.row().recover.margin);
+        let rule = postcard::to_allocvec(&rule);
         debug_assert!(rule.is_ok(), "postcard refuses only lists without a length");
         hasher.update(&rule.unwrap_or_default());
     }
