@@ -132,10 +132,10 @@ pub fn critical(matrix: Arc<Matrix>) -> Notification {
 /// The reminder of `first` half an hour later, at 52 min.
 pub fn repeat(first: &Notification) -> Notification {
     Notification {
-        time: START + Millis(1_800_000),
+        time: first.time + Millis(1_800_000),
         sequence: 4,
         reason: Reason::Repeat,
-        value_time: START + Millis(1_800_000),
+        value_time: first.time + Millis(1_800_000),
         value: Some(3120.0),
         samples: 9.0,
         told: ["lead".into(), "desk".into(), "manager".into()].into(),
@@ -145,7 +145,7 @@ pub fn repeat(first: &Notification) -> Notification {
 
 /// The end of the incident of `first`, 40 minutes after it began.
 pub fn resolved(first: &Notification) -> Notification {
-    let time = START + Millis(2_400_000);
+    let time = first.time + Millis(2_400_000);
     let transition = Transition {
         time,
         range: Some(0),

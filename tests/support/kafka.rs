@@ -82,31 +82,51 @@ fn script(arguments: &[&str]) -> std::process::Output {
 
 impl RealKafka {
     pub fn start() -> Option<RealKafka> {
-        RealKafka::start_on(free_port())
+        // A port that was free may be taken by whoever starts at the same moment: another one is tried.
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match RealKafka::try_on(free_port()) {
+                Ok(started) => return started,
+                Err(why) => {
+                    eprintln!("{why}");
+                    assert!(tries < 3, "no broker starts: {why}");
+                }
+            }
+        }
     }
 
     pub fn start_on(port: u16) -> Option<RealKafka> {
+        RealKafka::try_on(port).expect("a broker starts")
+    }
+
+    /// `None` where what it needs is absent.
+    fn try_on(port: u16) -> Result<Option<RealKafka>, String> {
         for program in ["java", "mvn"] {
             let there = Command::new(program).arg("-version").stdout(Stdio::null()).stderr(Stdio::null()).status();
             if !there.is_ok_and(|status| status.success()) {
                 super::skip(&format!(
                     "{program} is absent, so no real Kafka (apt-get install maven openjdk-17-jre-headless)"
                 ));
-                return None;
+                return Ok(None);
             }
         }
         let kafka = RealKafka { port, data: tempfile::tempdir().expect("a folder") };
-        kafka.run_again(&[]);
-        Some(kafka)
+        kafka.try_to_run(&[]).map(|()| Some(kafka))
     }
 
     /// Starts the broker, for the first time or once more over the same data.
     pub fn run_again(&self, more: &[&str]) {
+        self.try_to_run(more).expect("the broker starts");
+    }
+
+    fn try_to_run(&self, more: &[&str]) -> Result<(), String> {
         let (port, data) = (self.port.to_string(), self.data_folder());
         let mut arguments = vec!["start", "--port", &port, "--data", &data, "--heap", "384m"];
         arguments.extend(more);
         let output = script(&arguments);
-        assert!(output.status.success(), "kafka-local: {}", String::from_utf8_lossy(&output.stderr));
+        let said = || format!("kafka-local: {}", String::from_utf8_lossy(&output.stderr));
+        if output.status.success() { Ok(()) } else { Err(said()) }
     }
 
     fn data_folder(&self) -> String {
