@@ -44,6 +44,11 @@ impl Contact {
         self.settle(now);
     }
 
+    /// Where it began.
+    pub fn place(&self) -> u32 {
+        self.place
+    }
+
     pub fn customers_turn(&mut self, now: i64, turn: bool) {
         self.customers_turn = turn && self.wrapup.is_none();
         self.settle(now);
@@ -81,10 +86,10 @@ impl Contact {
         }
     }
 
-    /// `here` is where the interaction is when it ends: its channel says what handling time is made of.
-    pub fn end(self, now: i64, here: Option<u32>, context: &mut Context<'_>, out: &mut impl Sink) {
+    /// The channel where it began says what handling time is made of.
+    pub fn end(self, now: i64, context: &mut Context<'_>, out: &mut impl Sink) {
         let worked = self.worked_until(now);
-        let elapsed = here.is_some_and(|here| context.names.channel_of(here).handling == Handling::Elapsed);
+        let elapsed = context.names.channel_of(self.place).handling == Handling::Elapsed;
         add(out, now, self.place, Cell::sum(Sum::Contacts), 1);
         add(out, now, self.place, Cell::sum(Sum::HandleTotal), if elapsed { now - self.start } else { worked });
         if let Some((wrapup, before)) = self.wrapup {

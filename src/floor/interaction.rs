@@ -395,6 +395,12 @@ impl Fold {
     fn reply(&mut self, now: i64, automatic: bool, context: &mut Context<'_>, out: &mut impl Sink) {
         let Some(place) = self.place.filter(|_| !automatic && self.life != Life::Unseen) else { return };
         add(out, now, place, Cell::sum(Sum::Replies), 1);
+        // The channel where the contact began says whether a reply leaves the turn to the customer.
+        if let Some(contact) = &mut self.contact
+            && context.names.channel_of(contact.place()).answer_on == AnswerOn::Replied
+        {
+            contact.customers_turn(now, true);
+        }
         if self.answers_on(context.names) == AnswerOn::Replied {
             if let Some((place, taken)) = self.wait.and_then(|wait| Some((wait.place, wait.taken?))) {
                 context.end_stage(Stage::Reply, place, now, now - taken, out);
@@ -402,9 +408,6 @@ impl Fold {
             self.answer(now, context, out);
             if self.life == Life::Open {
                 self.customers_turn.get_or_insert(now);
-            }
-            if let Some(contact) = &mut self.contact {
-                contact.customers_turn(now, true);
             }
             self.respond(now, context, out);
         } else if self.replied {
@@ -508,7 +511,7 @@ impl Fold {
     fn end_contact(&mut self, now: i64, context: &mut Context<'_>, out: &mut impl Sink) {
         self.take_up(now, context, out);
         if let Some(contact) = self.contact.take() {
-            contact.end(now, self.place, context, out);
+            contact.end(now, context, out);
         }
     }
 }
