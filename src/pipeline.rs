@@ -89,7 +89,7 @@ impl Evaluator {
             let list = lists.entry(seen_in).or_insert_with_key(|(channels, one)| {
                 indicators::selectors_in(&self.plan, channels, *one).into_iter().filter(selectors).collect()
             });
-            let Some(instant) = self.board.view_at(place, None) else { continue };
+            let Some(instant) = self.board.view_of_all(place) else { continue };
             let windows: SmallVec<[View<'_>; 8]> =
                 (0..self.plan.windows.len()).map(|window| instant.over(Some(window))).collect();
             for selector in list.iter() {

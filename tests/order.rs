@@ -63,3 +63,52 @@ proptest! {
         prop_assert_eq!(straight.len(), other.len());
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    /// Windows are summed up when they are read: whoever looks, and whenever, sees the same.
+    #[test]
+    fn looking_changes_nothing(
+        events in events(),
+        looks in prop::collection::vec((0..72_000_000i64, 0..12usize, any::<bool>()), 0..200),
+    ) {
+        let plan = Arc::new(plan());
+        let (mut sorted, mut looks) = (events, looks);
+        sorted.sort_by_key(|event| event.time);
+        looks.sort_unstable();
+        let mut floor = Floor::new(plan.clone());
+        let (mut watched, mut left_alone) = (Board::new(plan.clone()), Board::new(plan.clone()));
+        let mut events = sorted.iter().peekable();
+        for (at, window, every_key) in looks {
+            let now = Timestamp(random::START + at + 1);
+            while let Some(event) = events.next_if(|event| event.time < now) {
+                floor.take(event, Timestamp::MAX);
+            }
+            floor.advance(now);
+            let batch = floor.flush();
+            for board in [&mut watched, &mut left_alone] {
+                board.apply(0, &batch);
+                board.advance(now);
+            }
+            let keys: Vec<_> = watched.keys().take(if every_key { usize::MAX } else { 2 }).cloned().collect();
+            keys.iter().for_each(|key| assert!(watched.view(key, Some(window % plan.windows.len())).is_some()));
+        }
+        for event in events {
+            floor.take(event, Timestamp::MAX);
+        }
+        for now in instants() {
+            floor.advance(now);
+            let batch = floor.flush();
+            for board in [&mut watched, &mut left_alone] {
+                board.apply(0, &batch);
+                board.advance(now);
+            }
+            let (one, other) = (random::figures(&plan, &mut watched), random::figures(&plan, &mut left_alone));
+            for (a, b) in one.iter().zip(&other) {
+                prop_assert_eq!(a, b);
+            }
+            prop_assert_eq!(one.len(), other.len());
+        }
+    }
+}

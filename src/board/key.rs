@@ -1,21 +1,25 @@
 //! The figures of one key: panes, and for every window the sum of the panes in it.
 //!
 //! The newest pane is kept apart and in no window's sum: it is added when a figure is read. So a contribution in order
-//! costs one addition, however many windows there are; windows pay when a pane ends.
+//! costs one addition, however many windows there are; windows pay when they are read.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use super::cells::{Cells, shifted};
 use super::packed::Packed;
-use super::windows::{COARSE, Edges};
-use crate::domain::{Millis, Timestamp};
+use super::windows::{COARSE, Frame};
+use crate::domain::Timestamp;
 use crate::floor::cells::{Cell, EPOCH};
 use crate::floor::{Age, KeyDelta};
 
 mod snapshot;
+mod window;
+
+use window::Window;
 
 /// A pane that is no longer open.
 #[derive(Debug)]
@@ -37,10 +41,10 @@ pub(super) struct KeyState {
     coarse: VecDeque<Pane>,
     fine: VecDeque<Pane>,
     open: Open,
-    /// Per window: the panes in `[left, right)` but the open one. Moments count from [`EPOCH`].
-    sums: Vec<Cells>,
-    /// The edges that `sums` are of.
-    edges: Vec<Edges>,
+    /// Per window, once one is read.
+    windows: Vec<Window>,
+    /// Where the windows are, as this key was last moved.
+    frame: Arc<Frame>,
     /// Of all time but the open pane. Moments count from [`EPOCH`].
     totals: Cells,
     /// The largest value that a counter ever had, where it has fallen since.
@@ -50,13 +54,13 @@ pub(super) struct KeyState {
 }
 
 impl KeyState {
-    pub fn new(edges: &[Edges]) -> Self {
+    pub fn new(frame: &Arc<Frame>) -> Self {
         KeyState {
             coarse: VecDeque::new(),
             fine: VecDeque::new(),
             open: Open { start: i64::MIN, cells: Cells::default() },
-            sums: vec![Cells::default(); edges.len()],
-            edges: edges.to_vec(),
+            windows: Vec::new(),
+            frame: frame.clone(),
             totals: Cells::default(),
             peaks: Vec::new(),
             oldest: SmallVec::new(),
@@ -109,80 +113,88 @@ impl KeyState {
         }
     }
 
-    /// Adds cells of a pane that is not open, sorted, to the panes kept and to the windows that it lies in.
+    /// Adds cells of a pane that is not open, sorted.
     fn put(&mut self, start: i64, cells: &[(Cell, i64)]) {
         self.totals.add_pane(cells.iter().copied(), start - EPOCH, 1);
+        self.windows.iter_mut().for_each(|window| window.correct(start, cells));
         self.keep(start, cells);
     }
 
-    /// The same without the totals.
+    /// Adds cells to the panes kept.
     fn keep(&mut self, start: i64, cells: &[(Cell, i64)]) {
-        for (edges, sum) in self.edges.iter().zip(&mut self.sums) {
-            if (edges.left..edges.right).contains(&start) {
-                sum.add_pane(cells.iter().copied(), start - EPOCH, 1);
-            }
-        }
-        if start >= self.oldest_kept() {
-            if start >= self.fine_from() {
-                insert(&mut self.fine, start, cells.iter().copied());
-            } else {
-                insert_coarse(&mut self.coarse, start, cells.iter().copied());
-            }
+        if start >= self.frame.fine_from {
+            insert(&mut self.fine, start, cells.iter().copied());
+        } else if start >= self.frame.kept_from {
+            insert_coarse(&mut self.coarse, start, cells.iter().copied());
         }
     }
 
-    /// No window reaches before this.
-    fn oldest_kept(&self) -> i64 {
-        self.edges.iter().map(|edges| edges.left).min().unwrap_or(i64::MAX)
-    }
-
-    /// Panes before this are merged by the minute: no edge that lies off the minute can come there again.
-    fn fine_from(&self) -> i64 {
-        let newest_hour = self.edges.iter().map(|edges| edges.left).max().unwrap_or(i64::MAX);
-        let hour_ago =
-            self.edges.iter().map(|edges| edges.left).filter(|left| *left >= newest_hour - 2 * Millis::HOUR.0);
-        Timestamp(hour_ago.min().unwrap_or(newest_hour)).floor_to(COARSE).0
-    }
-
-    /// Moves the windows to new edges; edges never move back.
-    pub fn slide(&mut self, edges: &[Edges], open_from: i64) {
-        if open_from > self.open.start && !self.open.cells.is_empty() {
-            self.end_pane(open_from);
+    /// Moves the key to where the windows are now; they never move back.
+    pub fn slide(&mut self, frame: &Arc<Frame>) {
+        if frame.open_from > self.open.start && !self.open.cells.is_empty() {
+            self.end_pane(frame.open_from);
         }
-        if self.edges == edges {
+        if Arc::ptr_eq(&self.frame, frame) {
             return;
         }
-        for ((old, new), sum) in self.edges.iter_mut().zip(edges).zip(&mut self.sums) {
-            let old = std::mem::replace(old, *new);
-            let mut change = |from: i64, to: i64, sign: i64| {
-                for panes in [&self.coarse, &self.fine] {
-                    let first = panes.partition_point(|pane| pane.start < from);
-                    for pane in panes.range(first..).take_while(|pane| pane.start < to) {
-                        sum.add_pane(pane.cells.iter(), pane.start - EPOCH, sign);
-                    }
-                }
-            };
-            change(old.left, new.left.min(old.right), -1);
-            change(old.right.max(new.left), new.right, 1);
+        self.frame = frame.clone();
+        let before = |panes: &VecDeque<Pane>, start| panes.front().is_some_and(|pane| pane.start < start);
+        if before(&self.fine, frame.fine_from) || before(&self.coarse, frame.kept_from) {
+            self.let_windows_follow();
+            while let Some(pane) = self.fine.pop_front_if(|pane| pane.start < frame.fine_from) {
+                insert_coarse(&mut self.coarse, pane.start, pane.cells.iter());
+            }
+            while self.coarse.pop_front_if(|pane| pane.start < frame.kept_from).is_some() {}
         }
-        let (kept, fine) = (self.oldest_kept(), self.fine_from());
-        while let Some(pane) = self.fine.pop_front_if(|pane| pane.start < fine) {
-            insert_coarse(&mut self.coarse, pane.start, pane.cells.iter());
+    }
+
+    /// Before panes that sums may be of are merged or go.
+    fn let_windows_follow(&mut self) {
+        for window in 0..self.windows.len() {
+            if self.windows.get_mut(window).is_some_and(Window::is_worth_keeping) {
+                self.bring(window);
+            }
         }
-        while self.coarse.pop_front_if(|pane| pane.start < kept).is_some() {}
-        while self.fine.pop_front_if(|pane| pane.start < kept).is_some() {}
+    }
+
+    /// Sums a window up, for those who are about to read it.
+    pub fn bring(&mut self, window: usize) {
+        let KeyState { coarse, fine, open, windows, frame, .. } = self;
+        let Some(edges) = frame.edges.get(window) else { return };
+        if windows.is_empty() {
+            windows.resize_with(frame.edges.len(), Window::default);
+        }
+        let panes = |from, to| {
+            let within = |panes: &'_ VecDeque<Pane>| panes.partition_point(|pane| pane.start < from);
+            let coarse = coarse.range(within(coarse)..);
+            coarse.chain(fine.range(within(fine)..)).take_while(move |pane| pane.start < to)
+        };
+        if let Some(window) = windows.get_mut(window) {
+            window.bring(edges, open.start, panes);
+        }
+    }
+
+    /// The sum of a window that was brought here.
+    fn summed(&self, number: usize) -> Option<&Cells> {
+        let window = self.windows.get(number);
+        debug_assert!(
+            window
+                .zip(self.frame.edges.get(number))
+                .is_some_and(|(window, edges)| window.is_at(edges, self.open.start))
+        );
+        window.map(Window::cells)
     }
 
     /// A cell summed over a window.
     pub fn sum(&self, window: usize, cell: Cell) -> i64 {
-        let kept = self.sums.get(window).map_or(0, |sum| sum.get(cell));
+        let kept = self.summed(window).map_or(0, |sum| sum.get(cell));
         kept + if self.open_in(window) { self.open.cells.get(cell) } else { 0 }
     }
 
     /// Σw and Σw·t of a level over a window, t since [`EPOCH`].
     pub fn steps(&self, window: usize, level: Cell) -> (i64, i64) {
         let moment = level.moment();
-        let (mut w, mut wt) = self.sums.get(window).map_or((0, 0), |sum| (sum.get(level), sum.get(moment)));
+        let (mut w, mut wt) = self.summed(window).map_or((0, 0), |sum| (sum.get(level), sum.get(moment)));
         if self.open_in(window) {
             let weight = self.open.cells.get(level);
             w += weight;
@@ -192,7 +204,7 @@ impl KeyState {
     }
 
     fn open_in(&self, window: usize) -> bool {
-        self.edges.get(window).is_some_and(|edges| (edges.left..edges.right).contains(&self.open.start))
+        self.frame.edges.get(window).is_some_and(|edges| (edges.left..edges.right).contains(&self.open.start))
     }
 
     /// Of all time; a moment counts from [`EPOCH`].
@@ -211,7 +223,7 @@ impl KeyState {
 
     /// Counts of the buckets in `[from, to)` over a window, in order. Most keys have nothing in the open pane to add.
     pub fn buckets(&self, window: usize, from: Cell, to: Cell) -> Cow<'_, [(Cell, i64)]> {
-        let kept = self.sums.get(window).map_or(&[][..], |sum| sum.range(from, to));
+        let kept = self.summed(window).map_or(&[][..], |sum| sum.range(from, to));
         let open = if self.open_in(window) { self.open.cells.range(from, to) } else { &[] };
         if open.is_empty() { Cow::Borrowed(kept) } else { merged(kept, open).collect() }
     }

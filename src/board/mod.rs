@@ -8,9 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::domain::{Key, Timestamp};
-use crate::floor::cells::PANE;
 use crate::floor::{Batch, KeyDelta};
-use crate::plan::Plan;
+use crate::plan::{Plan, WindowKind};
 
 mod cells;
 mod key;
@@ -22,7 +21,7 @@ mod windows;
 pub use view::View;
 
 use key::KeyState;
-use windows::Edges;
+use windows::Frame;
 
 /// Where the figures of a key are on its board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,26 +34,20 @@ pub struct Version {
     applied: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Mark {
-    moved: u64,
-    applied: u64,
-}
-
 #[derive(Debug)]
 pub struct Board {
     plan: Arc<Plan>,
     now: Timestamp,
-    edges: Vec<Edges>,
+    frame: Arc<Frame>,
     /// Every key that anything was ever sent for; `seen` says which of them exist for those who ask.
     keys: BTreeMap<Key, usize>,
     /// Of each of `states` its key.
     names: Vec<Key>,
     states: Vec<KeyState>,
-    /// By source and number of key there: the key that had it last, and its state.
-    numbers: Vec<Vec<Option<(Key, usize)>>>,
-    /// For each state the `pane` in which its windows were last moved, and how often something was applied to it.
-    marks: Vec<Mark>,
+    /// By source and number of key there: the state of the key that had it last.
+    numbers: Vec<Vec<Option<usize>>>,
+    /// How often something was applied to each of `states`.
+    applied: Vec<u64>,
     /// Rises whenever a window's edge or the open pane does.
     pane: u64,
     /// Keys that exist whatever was seen.
@@ -68,14 +61,14 @@ impl Board {
     pub fn new(plan: Arc<Plan>) -> Self {
         let now = Timestamp::MIN;
         Board {
-            edges: windows::edges(&plan, now),
+            frame: Arc::new(Frame::at(&plan, now)),
             plan,
             now,
             keys: BTreeMap::new(),
             names: Vec::new(),
             states: Vec::new(),
             numbers: Vec::new(),
-            marks: Vec::new(),
+            applied: Vec::new(),
             pane: 1,
             pinned: BTreeSet::new(),
             seen: 0,
@@ -94,11 +87,10 @@ impl Board {
     /// Moves the board's instant. Never back.
     pub fn advance(&mut self, now: Timestamp) {
         if now > self.now {
-            let open_from = self.open_from();
             self.now = now;
-            let edges = windows::edges(&self.plan, now);
-            if edges != self.edges || self.open_from() != open_from {
-                self.edges = edges;
+            let frame = Frame::at(&self.plan, now);
+            if frame != *self.frame {
+                self.frame = Arc::new(frame);
                 self.pane += 1;
             }
         }
@@ -106,14 +98,13 @@ impl Board {
 
     /// Adds what a floor contributed. `source` tells the floors apart.
     pub fn apply(&mut self, source: u32, batch: &Batch) {
-        let open_from = self.open_from();
         for delta in batch.keys() {
             let index = self.index_of(source, &delta);
             let state = &mut self.states[index];
             let before = state.is_seen();
-            state.slide(&self.edges, open_from);
+            state.slide(&self.frame);
             state.apply(source, &delta);
-            self.marks[index] = Mark { moved: 0, applied: self.marks[index].applied + 1 };
+            self.applied[index] += 1;
             if before != state.is_seen() && !self.pinned.contains(delta.key) {
                 self.seen = if before { self.seen - 1 } else { self.seen + 1 };
                 self.generation += 1;
@@ -133,10 +124,10 @@ impl Board {
     /// The state of a key by the floor's own number of it, which saves comparing names.
     fn index_of(&mut self, source: u32, delta: &KeyDelta<'_>) -> usize {
         let (source, number) = (source as usize, delta.number as usize);
-        if let Some((key, index)) = self.numbers.get(source).and_then(|keys| keys.get(number)).and_then(Option::as_ref)
-            && key == delta.key
+        if let Some(index) = self.numbers.get(source).and_then(|keys| keys.get(number)).copied().flatten()
+            && self.names.get(index) == Some(delta.key)
         {
-            return *index;
+            return index;
         }
         let index = self.index(delta.key);
         if self.numbers.len() <= source {
@@ -145,7 +136,7 @@ impl Board {
         if let Some(keys) = self.numbers.get_mut(source) {
             keys.resize(keys.len().max(number + 1), None);
             if let Some(known) = keys.get_mut(number) {
-                *known = Some((delta.key.clone(), index));
+                *known = Some(index);
             }
         }
         index
@@ -155,9 +146,9 @@ impl Board {
         if let Some(index) = self.keys.get(key) {
             return *index;
         }
-        self.states.push(KeyState::new(&self.edges));
+        self.states.push(KeyState::new(&self.frame));
         self.names.push(key.clone());
-        self.marks.push(Mark::default());
+        self.applied.push(0);
         self.keys.insert(key.clone(), self.states.len() - 1);
         self.states.len() - 1
     }
@@ -214,23 +205,30 @@ impl Board {
 
     /// As [`Board::view`].
     pub fn view_at(&mut self, place: Place, window: Option<usize>) -> Option<View<'_>> {
-        let open_from = self.open_from();
-        let (state, mark) = (self.states.get_mut(place.0)?, self.marks.get_mut(place.0)?);
-        if mark.moved != self.pane {
-            state.slide(&self.edges, open_from);
-            mark.moved = self.pane;
-        }
+        // What came after the last interval is in the one that runs.
+        let last = window.is_some() && window == self.plan.window_index(WindowKind::LastInterval);
+        let interval = self.plan.window_index(WindowKind::Interval).filter(|_| last);
+        self.view_over(place, window.into_iter().chain(interval))?;
         Some(View::new(self, place.0, self.states.get(place.0)?, window))
+    }
+
+    /// The figures of this instant, from which [`View::over`] goes to any window.
+    pub fn view_of_all(&mut self, place: Place) -> Option<View<'_>> {
+        self.view_over(place, 0..self.plan.windows.len())?;
+        Some(View::new(self, place.0, self.states.get(place.0)?, None))
+    }
+
+    /// Moves a key to where the windows are now, and sums up those that are about to be read.
+    fn view_over(&mut self, place: Place, windows: impl Iterator<Item = usize>) -> Option<()> {
+        let state = self.states.get_mut(place.0)?;
+        state.slide(&self.frame);
+        windows.for_each(|window| state.bring(window));
+        Some(())
     }
 
     /// While this is the same, so is every figure of the key but those that change as time passes
     /// ([`View::is_of_this_instant`]).
     pub fn version(&self, place: Place) -> Option<Version> {
-        self.marks.get(place.0).map(|mark| Version { pane: self.pane, applied: mark.applied })
-    }
-
-    /// The start of the pane that the instant just before now lies in.
-    fn open_from(&self) -> i64 {
-        Timestamp(self.now.0 - 1).floor_to(PANE).0
+        self.applied.get(place.0).map(|applied| Version { pane: self.pane, applied: *applied })
     }
 }

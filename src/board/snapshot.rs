@@ -18,8 +18,9 @@
 
 use std::sync::Arc;
 
+use super::Board;
 use super::key::KeyState;
-use super::{Board, windows};
+use super::windows::Frame;
 use crate::domain::{Key, Timestamp};
 use crate::plan::Plan;
 use crate::snapshot::{Kind, Reader, SnapshotError, Writer, ensure, instant};
@@ -27,12 +28,11 @@ use crate::snapshot::{Kind, Reader, SnapshotError, Writer, ensure, instant};
 impl Board {
     /// The board as it stands, in bytes. Every key is brought to the board's instant by this, as reading it would do.
     pub fn snapshot(&mut self) -> Vec<u8> {
-        let open_from = self.open_from();
         let mut to = Writer::new(Kind::BOARD, self.plan.figures_fingerprint());
         to.put(&(self.now.0, self.keys.len() as u64));
         for (key, index) in &self.keys {
             let Some(state) = self.states.get_mut(*index) else { continue };
-            state.slide(&self.edges, open_from);
+            state.slide(&self.frame);
             to.put(&(key, self.pinned.contains(key)));
             state.write(&mut to);
         }
@@ -44,18 +44,17 @@ impl Board {
         let mut from = Reader::open(Kind::BOARD, plan.figures_fingerprint(), bytes)?;
         let mut board = Board::new(plan);
         board.now = Timestamp(instant(Some(from.take("now")?), "now")?);
-        board.edges = windows::edges(&board.plan, board.now);
-        let open_from = board.open_from();
+        board.frame = Arc::new(Frame::at(&board.plan, board.now));
         for index in 0..from.count("keys")? {
             let (key, pinned): (Key, bool) = from.take("key")?;
             ensure(board.names.last().is_none_or(|last| *last < key), "order of keys")?;
-            let state = KeyState::read(&board.edges, open_from, &mut from)?;
+            let state = KeyState::read(&board.frame, &mut from)?;
             board.seen += usize::from(pinned || state.is_seen());
             if pinned {
                 board.pinned.insert(key.clone());
             }
             board.states.push(state);
-            board.marks.push(Default::default());
+            board.applied.push(0);
             board.names.push(key.clone());
             board.keys.insert(key, index);
         }

@@ -31,7 +31,7 @@ impl<'a> View<'a> {
         View { board, index, state, window, timed: cell::Cell::new(false), waits: cell::OnceCell::new() }
     }
 
-    /// The same key at the same instant, over another window.
+    /// The same key at the same instant, over a window, of [`Board::view_of_all`].
     pub fn over(&self, window: Option<usize>) -> View<'a> {
         View::new(self.board, self.index, self.state, window)
     }
@@ -69,7 +69,7 @@ impl<'a> View<'a> {
     /// The level's integral over the window: how many, times how long.
     pub fn integral(&self, level: Cell) -> Millis {
         let Some(window) = self.window else { return Millis::ZERO };
-        let Some(edges) = self.board.edges.get(window) else { return Millis::ZERO };
+        let Some(edges) = self.board.frame.edges.get(window) else { return Millis::ZERO };
         let (w, wt) = self.state.steps(window, level);
         let right = self.right(edges);
         let before = self.state.total_of(level) - w - self.after(edges, level);
@@ -104,7 +104,7 @@ impl<'a> View<'a> {
     }
 
     fn edges(&self) -> Option<&'a Edges> {
-        self.window.and_then(|window| self.board.edges.get(window))
+        self.window.and_then(|window| self.board.frame.edges.get(window))
     }
 
     /// Of what an age follows, how many run now, and the age of the oldest.

@@ -19,13 +19,40 @@ pub(super) struct Edges {
 
 pub(super) const OPEN: i64 = i64::MAX;
 
+/// Where all windows are at an instant, and what that means for panes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Frame {
+    pub edges: Vec<Edges>,
+    /// No window reaches before this.
+    pub kept_from: i64,
+    /// Panes before this are merged by the minute: no edge that lies off the minute can come there again.
+    pub fine_from: i64,
+    /// The start of the pane that the instant just before lies in.
+    pub open_from: i64,
+}
+
+impl Frame {
+    pub fn at(plan: &Plan, now: Timestamp) -> Frame {
+        let edges = edges(plan, now);
+        let lefts = || edges.iter().map(|edges| edges.left);
+        let newest = lefts().max().unwrap_or(i64::MAX);
+        let fine_from = lefts().filter(|left| *left >= newest - 2 * Millis::HOUR.0).min().unwrap_or(newest);
+        Frame {
+            kept_from: lefts().min().unwrap_or(i64::MAX),
+            fine_from: Timestamp(fine_from).floor_to(COARSE).0,
+            open_from: Timestamp(now.0 - 1).floor_to(PANE).0,
+            edges,
+        }
+    }
+}
+
 /// Windows move a pane of this width at a time.
 pub(super) fn pane_of(length: Millis) -> Millis {
     if length > Millis::HOUR { COARSE } else { PANE }
 }
 
 /// The edges of every window of the plan at `now`. Intervals and days are named by the instant just before it.
-pub(super) fn edges(plan: &Plan, now: Timestamp) -> Vec<Edges> {
+fn edges(plan: &Plan, now: Timestamp) -> Vec<Edges> {
     let before = Timestamp(now.0 - 1);
     let interval = interval_start(plan, before);
     plan.windows

@@ -1,9 +1,10 @@
 //! The figures of one key as a snapshot of the board holds them; `board::snapshot` has the layout.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::KeyState;
-use crate::board::windows::Edges;
+use crate::board::windows::Frame;
 use crate::floor::Age;
 use crate::floor::cells::{Cell, EPOCH, PANE};
 use crate::snapshot::{Reader, SnapshotError, Writer, ensure, instant};
@@ -49,8 +50,8 @@ impl KeyState {
         }
     }
 
-    pub fn read(edges: &[Edges], open_from: i64, from: &mut Reader<'_>) -> Result<KeyState, SnapshotError> {
-        let mut state = KeyState::new(edges);
+    pub fn read(frame: &Arc<Frame>, from: &mut Reader<'_>) -> Result<KeyState, SnapshotError> {
+        let mut state = KeyState::new(frame);
         for _ in 0..from.count("oldest")? {
             let (source, age, start): (u32, u8, i64) = from.take("oldest")?;
             let age = AGES.get(usize::from(age)).ok_or(SnapshotError::Invalid("oldest"))?;
@@ -69,6 +70,8 @@ impl KeyState {
             before = Some(cell);
         }
         state.totals.add_sorted(totals.into_iter());
+        // Every pane that ended lies before the open one.
+        state.open.start = frame.open_from;
         let mut before: Option<i64> = None;
         for _ in 0..from.count("panes")? {
             let after: i64 = from.take("panes")?;
@@ -78,7 +81,7 @@ impl KeyState {
             let start = instant(number.and_then(|number| number.checked_mul(PANE.0)), "panes")?;
             let cells = take_cells(from)?;
             // The last one is open, unless it ended before the board's instant.
-            if start >= open_from {
+            if start >= frame.open_from {
                 state.totals.add_pane(cells.iter().copied(), start - EPOCH, -1);
                 state.end_pane(start);
                 state.open.cells.add_sorted(cells.into_iter());
