@@ -9,11 +9,10 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::cells::{Cells, shifted};
 use super::packed::Packed;
 use super::windows::{COARSE, Frame};
 use crate::domain::Timestamp;
-use crate::floor::cells::{Cell, EPOCH};
+use crate::floor::cells::{Cell, Cells, EPOCH, PANE};
 use crate::floor::{Age, KeyDelta};
 
 mod snapshot;
@@ -51,6 +50,7 @@ pub(super) struct KeyState {
     peaks: Vec<(Cell, i64)>,
     /// Per source and age, the oldest start that runs there.
     oldest: SmallVec<[(u32, Age, i64); 2]>,
+    seen: bool,
 }
 
 impl KeyState {
@@ -64,6 +64,7 @@ impl KeyState {
             totals: Cells::default(),
             peaks: Vec::new(),
             oldest: SmallVec::new(),
+            seen: false,
         }
     }
 
@@ -75,9 +76,9 @@ impl KeyState {
                 self.end_pane(start);
             }
             if start == self.open.start {
-                self.open.cells.add_sorted(cells.iter().copied());
+                self.open.cells.add_each(cells.iter().copied());
             } else {
-                self.put(start, cells);
+                self.put(start, cells.iter().copied());
             }
         }
         for &(age, oldest) in delta.oldest {
@@ -86,12 +87,17 @@ impl KeyState {
                 self.oldest.push((source, age, start.0));
             }
         }
+        self.note_seen();
     }
 
     /// Whether anything is known of it. Contributions that were all taken back leave nothing.
     pub fn is_seen(&self) -> bool {
-        let mut cells = self.totals.all().iter().chain(self.open.cells.all());
-        cells.any(|(cell, _)| self.total_of(*cell) != 0)
+        self.seen
+    }
+
+    fn note_seen(&mut self) {
+        let mut cells = self.totals.each().chain(self.open.cells.each());
+        self.seen = cells.any(|(cell, _)| self.total_of(cell) != 0);
     }
 
     /// Before counters fall: one that was seen higher stays where it was.
@@ -108,30 +114,40 @@ impl KeyState {
     /// The open pane ends; one that begins at `start` is open now.
     fn end_pane(&mut self, start: i64) {
         let ended = std::mem::replace(&mut self.open, Open { start, cells: Cells::default() });
-        if !ended.cells.is_empty() {
-            self.put(ended.start, ended.cells.all());
+        if !ended.cells.is_zero() {
+            self.put(ended.start, ended.cells.each());
         }
     }
 
     /// Adds cells of a pane that is not open, sorted.
-    fn put(&mut self, start: i64, cells: &[(Cell, i64)]) {
-        self.totals.add_pane(cells.iter().copied(), start - EPOCH, 1);
-        self.windows.iter_mut().for_each(|window| window.correct(start, cells));
-        self.keep(start, cells);
+    fn put(&mut self, start: i64, cells: impl Iterator<Item = (Cell, i64)> + Clone) {
+        self.totals.add_pane(cells.clone(), start - EPOCH, 1);
+        if let Some((begin, end)) = self.kept_as(start) {
+            self.windows.iter_mut().for_each(|window| window.correct(begin, end, start, cells.clone()));
+            self.keep(start, cells);
+        }
+    }
+
+    /// From when to when the pane reaches that one beginning at `start` is kept in; `None` where no window reaches it.
+    fn kept_as(&self, start: i64) -> Option<(i64, i64)> {
+        let (width, kept) =
+            if start >= self.frame.fine_from { (PANE, true) } else { (COARSE, start >= self.frame.kept_from) };
+        let begin = Timestamp(start).floor_to(width).0;
+        kept.then_some((begin, begin + width.0))
     }
 
     /// Adds cells to the panes kept.
-    fn keep(&mut self, start: i64, cells: &[(Cell, i64)]) {
-        if start >= self.frame.fine_from {
-            insert(&mut self.fine, start, cells.iter().copied());
-        } else if start >= self.frame.kept_from {
-            insert_coarse(&mut self.coarse, start, cells.iter().copied());
+    fn keep(&mut self, start: i64, cells: impl Iterator<Item = (Cell, i64)>) {
+        match self.kept_as(start) {
+            Some((begin, _)) if begin >= self.frame.fine_from => insert(&mut self.fine, start, 0, cells),
+            Some((minute, _)) => insert(&mut self.coarse, minute, start - minute, cells),
+            None => {}
         }
     }
 
     /// Moves the key to where the windows are now; they never move back.
     pub fn slide(&mut self, frame: &Arc<Frame>) {
-        if frame.open_from > self.open.start && !self.open.cells.is_empty() {
+        if frame.open_from > self.open.start && !self.open.cells.is_zero() {
             self.end_pane(frame.open_from);
         }
         if Arc::ptr_eq(&self.frame, frame) {
@@ -142,7 +158,8 @@ impl KeyState {
         if before(&self.fine, frame.fine_from) || before(&self.coarse, frame.kept_from) {
             self.let_windows_follow();
             while let Some(pane) = self.fine.pop_front_if(|pane| pane.start < frame.fine_from) {
-                insert_coarse(&mut self.coarse, pane.start, pane.cells.iter());
+                let minute = Timestamp(pane.start).floor_to(COARSE).0;
+                insert(&mut self.coarse, minute, pane.start - minute, pane.cells.iter());
             }
             while self.coarse.pop_front_if(|pane| pane.start < frame.kept_from).is_some() {}
         }
@@ -223,14 +240,14 @@ impl KeyState {
 
     /// Counts of the buckets in `[from, to)` over a window, in order. Most keys have nothing in the open pane to add.
     pub fn buckets(&self, window: usize, from: Cell, to: Cell) -> Cow<'_, [(Cell, i64)]> {
-        let kept = self.summed(window).map_or(&[][..], |sum| sum.range(from, to));
-        let open = if self.open_in(window) { self.open.cells.range(from, to) } else { &[] };
+        let kept = self.summed(window).map_or(&[][..], |sum| sum.rest_in(from, to));
+        let open = if self.open_in(window) { self.open.cells.rest_in(from, to) } else { &[] };
         if open.is_empty() { Cow::Borrowed(kept) } else { merged(kept, open).collect() }
     }
 
     /// The buckets in `[from, to)` that have samples of all time, in order.
     pub fn buckets_of_all_time(&self, from: Cell, to: Cell) -> impl Iterator<Item = (u16, i64)> {
-        let both = merged(self.totals.range(from, to), self.open.cells.range(from, to));
+        let both = merged(self.totals.rest_in(from, to), self.open.cells.rest_in(from, to));
         both.filter(|(_, count)| *count > 0).map(|(cell, count)| (cell.bucket_index(), count))
     }
 
@@ -258,21 +275,20 @@ fn merged<'a>(mut kept: &'a [(Cell, i64)], mut open: &'a [(Cell, i64)]) -> impl 
     })
 }
 
-/// Adds cells, sorted, to the pane that begins at `start`.
-fn insert(panes: &mut VecDeque<Pane>, start: i64, cells: impl Iterator<Item = (Cell, i64)>) {
+/// Adds cells, sorted, whose moments count from `shift` ms after it, to the pane that begins at `start`.
+fn insert(panes: &mut VecDeque<Pane>, start: i64, shift: i64, cells: impl Iterator<Item = (Cell, i64)>) {
     let index = panes.partition_point(|other| other.start < start);
-    match panes.get_mut(index).filter(|other| other.start == start) {
-        Some(other) => {
-            let mut sum = Cells::default();
-            sum.add_sorted(other.cells.iter());
-            sum.add_sorted(cells);
-            other.cells = Packed::of(sum.all().iter().copied());
-        }
-        None => panes.insert(index, Pane { start, cells: Packed::of(cells) }),
+    let there = panes.get_mut(index).filter(|other| other.start == start);
+    if there.is_none() && shift == 0 {
+        return panes.insert(index, Pane { start, cells: Packed::of(cells) });
     }
-}
-
-fn insert_coarse(panes: &mut VecDeque<Pane>, start: i64, cells: impl Iterator<Item = (Cell, i64)>) {
-    let minute = Timestamp(start).floor_to(COARSE).0;
-    insert(panes, minute, shifted(cells, start - minute));
+    let mut sum = Cells::default();
+    sum.add_pane(cells, shift, 1);
+    match there {
+        Some(other) => {
+            sum.add_each(other.cells.iter());
+            other.cells = Packed::of(sum.each());
+        }
+        None => panes.insert(index, Pane { start, cells: Packed::of(sum.each()) }),
+    }
 }

@@ -11,7 +11,6 @@ use crate::domain::{Key, Timestamp};
 use crate::floor::{Batch, KeyDelta};
 use crate::plan::{Plan, WindowKind};
 
-mod cells;
 mod key;
 mod packed;
 mod snapshot;

@@ -11,6 +11,10 @@
 
 use crate::domain::{Clock, Millis, Stage, State};
 
+mod sparse;
+
+pub use sparse::Cells;
+
 /// One integer of a pane. Sums sort before levels, levels before buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cell(pub u32);
@@ -118,19 +122,18 @@ const OWN_ENTRIES: u32 = 0x0300_0000;
 
 impl Cell {
     /// The first of each kind. Those of one kind follow each other.
-    pub const SUMS: Cell = Cell(0);
-    pub const SERVED: Cell = Cell(PER_THRESHOLD_SUMS);
-    pub const LEVELS: Cell = Cell(LEVEL);
-    pub const BEYOND: Cell = Cell(LEVEL + PER_THRESHOLD_LEVELS);
+    const SUMS: Cell = Cell(0);
+    const SERVED: Cell = Cell(PER_THRESHOLD_SUMS);
+    const LEVELS: Cell = Cell(LEVEL);
+    const BEYOND: Cell = Cell(LEVEL + PER_THRESHOLD_LEVELS);
 
     /// Which of the four kinds it is of, in that order, and the how manieth; `None` where it is of another or far behind.
     #[inline]
-    pub const fn run(self) -> Option<(usize, usize)> {
-        let run = (self.0 >> 8 & 1) | (self.0 >> 27 & 2);
+    const fn run(self) -> Option<(usize, u32)> {
         if self.0 & !(LEVEL | PER_THRESHOLD_SUMS | 63) != 0 {
             return None;
         }
-        Some((run as usize, (self.0 & 63) as usize))
+        Some((((self.0 >> 8 & 1) | (self.0 >> 27 & 2)) as usize, self.0 & 63))
     }
 
     pub const fn sum(sum: Sum) -> Cell {

@@ -3,108 +3,23 @@
 use smallvec::SmallVec;
 
 use super::batch::Batch;
-use super::cells::{Cell, PANE};
+use super::cells::{Cell, Cells, PANE};
 use super::contribution::{Age, Contribution, EVERY_KEY, Target, What};
 use super::names::{Names, Place};
 use super::starts::Starts;
 use crate::domain::Timestamp;
 
-/// What is added to one pane: the cells that most events touch by their number, the rest as a list to be sorted once.
-///
-/// Bits say which cells there are; their values stand in the order of the bits, and how many bits come before one says where
-/// its value is. So a pane of few cells is small, however many places there are, and nothing is searched.
+/// What is added to one pane.
 #[derive(Debug, Default)]
 struct Pane {
     start: i64,
-    touched: [u64; 4],
-    values: Vec<i64>,
-    rest: Vec<(Cell, i64)>,
+    cells: Cells,
 }
 
-/// The cells of a pane that are kept by number: four runs of 64.
-const RUNS: [Cell; 4] = [Cell::SUMS, Cell::SERVED, Cell::LEVELS, Cell::BEYOND];
-
-/// A list of the rest this long is sorted and summed up before it grows, and what grew longer is not kept.
-const REST_MAX: usize = 64;
-
 impl Pane {
-    #[inline]
-    fn add(&mut self, cell: Cell, value: i64) {
-        match cell.run() {
-            Some((run, within)) if run < RUNS.len() && within < 64 => {
-                let (bit, before) = (1 << within, self.touched.iter().take(run));
-                let bits = self.touched[run];
-                let index = before.map(|bits| bits.count_ones()).sum::<u32>() + (bits & (bit - 1)).count_ones();
-                if bits & bit == 0 {
-                    self.touched[run] |= bit;
-                    self.values.insert(index as usize, value);
-                } else if let Some(sum) = self.values.get_mut(index as usize) {
-                    *sum += value;
-                }
-            }
-            _ => self.add_rest(cell, value),
-        }
-    }
-
-    fn add_rest(&mut self, cell: Cell, value: i64) {
-        if self.rest.len() == self.rest.capacity() && self.rest.len() >= REST_MAX {
-            self.sum_up_rest();
-        }
-        self.rest.push((cell, value));
-    }
-
-    fn sum_up_rest(&mut self) {
-        self.rest.sort_unstable_by_key(|(cell, _)| *cell);
-        self.rest.dedup_by(|(cell, value), (kept, sum)| {
-            let same = cell == kept;
-            *sum += if same { *value } else { 0 };
-            same
-        });
-    }
-
-    /// The cells of the runs that were touched, ascending.
-    fn each(&self) -> impl Iterator<Item = (Cell, i64)> {
-        let cells = RUNS.into_iter().zip(self.touched).flat_map(|(first, mut bits)| {
-            std::iter::from_fn(move || {
-                let within = (bits != 0).then(|| bits.trailing_zeros())?;
-                bits &= bits - 1;
-                Some(Cell(first.0 + within))
-            })
-        });
-        cells.zip(self.values.iter().copied())
-    }
-
-    fn add_all(&mut self, other: &Pane) {
-        if self.touched == other.touched {
-            self.values.iter_mut().zip(&other.values).for_each(|(sum, value)| *sum += value);
-        } else {
-            other.each().for_each(|(cell, value)| self.add(cell, value));
-        }
-        other.rest.iter().for_each(|(cell, value)| self.add_rest(*cell, *value));
-    }
-
-    fn put_into(&mut self, batch: &mut Batch) {
-        if !self.rest.is_empty() {
-            // Those that lie behind the runs come among their like.
-            self.sum_up_rest();
-        }
-        let mut rest = self.rest.iter().copied().peekable();
-        for (cell, value) in self.each() {
-            while let Some((cell, value)) = rest.next_if(|(other, _)| *other < cell) {
-                batch.add(cell, value);
-            }
-            batch.add(cell, value);
-        }
-        rest.for_each(|(cell, value)| batch.add(cell, value));
+    fn put_into(&self, batch: &mut Batch) {
+        self.cells.each().for_each(|(cell, value)| batch.add(cell, value));
         batch.end_pane(self.start);
-    }
-
-    fn clear(&mut self, start: i64) {
-        self.start = start;
-        self.touched = [0; 4];
-        self.values.clear();
-        self.rest.clear();
-        self.rest.shrink_to(REST_MAX);
     }
 }
 
@@ -131,7 +46,9 @@ impl Pool {
                 return self.panes.len() as u32 - 1;
             }
         };
-        self.panes[index as usize].clear(start);
+        let pane = &mut self.panes[index as usize];
+        pane.start = start;
+        pane.cells.clear();
         index
     }
 
@@ -141,20 +58,14 @@ impl Pool {
 }
 
 impl Panes {
+    /// The pane of `number` that begins at `start`.
     fn find(&mut self, number: u32, start: i64, pool: &mut Pool) -> u32 {
-        let at = number as usize;
-        if self.of.len() <= at {
-            self.of.resize_with(at + 1, SmallVec::new);
-        }
-        let panes = &mut self.of[at];
-        if let Some(index) = panes.iter().rev().find(|index| pool.panes[**index as usize].start == start) {
+        let known = self.of.get(number as usize).map_or(&[][..], |panes| panes);
+        if let Some(index) = known.iter().rev().find(|index| pool.panes[**index as usize].start == start) {
             return *index;
         }
-        if panes.is_empty() {
-            self.touched.push(number);
-        }
         let index = pool.take(start);
-        panes.push(index);
+        self.put(number, index);
         index
     }
 
@@ -163,14 +74,17 @@ impl Panes {
         self.of.get(number as usize).is_none_or(|panes| panes.is_empty())
     }
 
-    /// Makes a pane the first one.
+    /// Gives `number` one more pane.
     fn put(&mut self, number: u32, pane: u32) {
         let at = number as usize;
         if self.of.len() <= at {
             self.of.resize_with(at + 1, SmallVec::new);
         }
-        self.touched.push(number);
-        self.of[at].push(pane);
+        let panes = &mut self.of[at];
+        if panes.is_empty() {
+            self.touched.push(number);
+        }
+        panes.push(pane);
     }
 
     fn drain(&mut self, number: u32) -> SmallVec<[u32; 2]> {
@@ -208,7 +122,7 @@ impl Combiner {
         let (place, mask) = match target {
             Target::Place(place, mask) => (place, mask),
             Target::Key(key) => {
-                let start = at - at.rem_euclid(PANE.0);
+                let start = pane_of(at);
                 let index = self.keys.find(key, start, &mut self.pool);
                 return put(&mut self.pool.panes[index as usize], at, what, weight);
             }
@@ -217,7 +131,7 @@ impl Combiner {
             return self.run(place, age, start, weight);
         }
         if mask != EVERY_KEY {
-            let start = at - at.rem_euclid(PANE.0);
+            let start = pane_of(at);
             return match what {
                 What::Add(cell) => self.masked.push((place, mask, start, cell, weight)),
                 What::Step(cell) => {
@@ -230,7 +144,7 @@ impl Combiner {
         let index = match self.last {
             Some((last, start, index)) if last == place && (start..start + PANE.0).contains(&at) => index,
             _ => {
-                let start = at - at.rem_euclid(PANE.0);
+                let start = pane_of(at);
                 let index = self.places.find(place, start, &mut self.pool);
                 self.last = Some((place, start, index));
                 index
@@ -275,7 +189,7 @@ impl Combiner {
                     }
                     let to = keys.find(key, start, pool);
                     if let Ok([from, to]) = pool.panes.get_disjoint_mut([from as usize, to as usize]) {
-                        to.add_all(from);
+                        to.cells.add_all(&from.cells);
                     }
                 }
                 match last {
@@ -287,7 +201,7 @@ impl Combiner {
         for (place, mask, start, cell, value) in masked.drain(..) {
             for key in keys_of(names.at(place), mask) {
                 let to = keys.find(key, start, pool);
-                pool.panes[to as usize].add(cell, value);
+                pool.panes[to as usize].cells.add(cell, value);
             }
         }
         let mut registers = self.registers(names);
@@ -334,6 +248,11 @@ impl Combiner {
     }
 }
 
+/// Where the pane begins that an instant lies in.
+fn pane_of(at: i64) -> i64 {
+    at - at.rem_euclid(PANE.0)
+}
+
 fn keys_of(place: &Place, mask: u8) -> impl Iterator<Item = u32> + use<> {
     place.keys.into_iter().enumerate().filter(move |(bit, _)| mask >> bit & 1 == 1).filter_map(|(_, key)| key)
 }
@@ -341,11 +260,11 @@ fn keys_of(place: &Place, mask: u8) -> impl Iterator<Item = u32> + use<> {
 #[inline]
 fn put(pane: &mut Pane, at: i64, what: What, weight: i64) {
     match what {
-        What::Add(cell) => pane.add(cell, weight),
+        What::Add(cell) => pane.cells.add(cell, weight),
         What::Step(cell) => {
             let after = at - pane.start;
-            pane.add(cell, weight);
-            pane.add(cell.moment(), weight * after);
+            pane.cells.add(cell, weight);
+            pane.cells.add(cell.moment(), weight * after);
         }
         What::Age(..) => {}
     }

@@ -20,11 +20,10 @@ impl KeyState {
             to.put(&(source, age as u8, start));
         }
         let mut totals = self.totals.clone();
-        if !self.open.cells.is_empty() {
-            totals.add_pane(self.open.cells.all().iter().copied(), self.open.start - EPOCH, 1);
+        if !self.open.cells.is_zero() {
+            totals.add_pane(self.open.cells.each(), self.open.start - EPOCH, 1);
         }
-        let mut totals: BTreeMap<Cell, (i64, i64)> =
-            totals.all().iter().map(|(cell, value)| (*cell, (*value, 0))).collect();
+        let mut totals: BTreeMap<Cell, (i64, i64)> = totals.each().map(|(cell, value)| (cell, (value, 0))).collect();
         for (cell, _) in &self.peaks {
             let total = totals.entry(*cell).or_default();
             total.1 = self.peak_of(*cell).wrapping_sub(total.0);
@@ -38,7 +37,7 @@ impl KeyState {
         }
         // What was taken back to the last leaves a pane of nothing.
         let kept = self.coarse.iter().chain(&self.fine).map(|pane| (pane.start, pane.cells.iter().collect::<Vec<_>>()));
-        let open = (self.open.start, self.open.cells.all().to_vec());
+        let open = (self.open.start, self.open.cells.each().collect());
         let panes: Vec<_> = kept.chain([open]).filter(|(_, cells)| !cells.is_empty()).collect();
         to.put(&(panes.len() as u64));
         let mut before = 0;
@@ -69,7 +68,7 @@ impl KeyState {
             }
             before = Some(cell);
         }
-        state.totals.add_sorted(totals.into_iter());
+        state.totals.add_each(totals.into_iter());
         // Every pane that ended lies before the open one.
         state.open.start = frame.open_from;
         let mut before: Option<i64> = None;
@@ -84,11 +83,12 @@ impl KeyState {
             if start >= frame.open_from {
                 state.totals.add_pane(cells.iter().copied(), start - EPOCH, -1);
                 state.end_pane(start);
-                state.open.cells.add_sorted(cells.into_iter());
+                state.open.cells.add_each(cells.into_iter());
             } else {
-                state.keep(start, &cells);
+                state.keep(start, cells.into_iter());
             }
         }
+        state.note_seen();
         Ok(state)
     }
 }

@@ -1,9 +1,9 @@
 //! The sum of a window's panes: made when somebody reads it, kept up with the panes from then on, and given up when nobody has
 //! read it for a while. So a key pays for the windows that are looked at, not for those that there are.
 
-use super::{Cells, Pane};
+use super::Pane;
 use crate::board::windows::Edges;
-use crate::floor::cells::{Cell, EPOCH};
+use crate::floor::cells::{Cell, Cells, EPOCH};
 
 #[derive(Debug, Default)]
 pub(super) struct Window {
@@ -46,10 +46,13 @@ impl Window {
         (self.from, self.to) == (edges.left, edges.right.min(open))
     }
 
-    /// A pane that had ended before gets more.
-    pub fn correct(&mut self, start: i64, cells: &[(Cell, i64)]) {
-        if (self.from..self.to).contains(&start) {
-            self.sum.add_pane(cells.iter().copied(), start - EPOCH, 1);
+    /// A pane that had ended before gets more: it is kept from `begin` to `end`, being merged with others where it is old.
+    pub fn correct(&mut self, begin: i64, end: i64, start: i64, cells: impl Iterator<Item = (Cell, i64)>) {
+        if self.from <= begin && end <= self.to {
+            self.sum.add_pane(cells, start - EPOCH, 1);
+        } else if self.from < end && begin < self.to {
+            // It fell behind: half of the pane is in the sum.
+            *self = Window::default();
         }
     }
 
