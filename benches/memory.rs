@@ -4,67 +4,21 @@
 //! back, so it does not matter how it is built. A figure is a slope: the difference between a larger and a smaller one,
 //! so that what does not grow with the number (tables of names, scratch) is left out. Nothing is timed.
 
-#![allow(unsafe_code, reason = "a global allocator is an unsafe trait; this one only counts and passes on")]
-
+#[path = "../tests/support/bytes.rs"]
+mod bytes;
 mod support;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicIsize, Ordering};
 
 use atalaya::domain::Timestamp;
 use atalaya::floor::{Floor, Taken};
 use atalaya::plan::{Limits, Plan};
 use atalaya::wire::{Decoded, Decoder};
 
+use bytes::held_by;
 use support::core::{Core, decoder, plan};
 use support::load::{event_uuid, place, uuid};
 use support::{figure, figure_with_goal};
-
-static ALLOCATED: AtomicIsize = AtomicIsize::new(0);
-
-struct Counting;
-
-fn count(bytes: isize) {
-    ALLOCATED.fetch_add(bytes, Ordering::Relaxed);
-}
-
-// SAFETY: every call goes to the system's allocator unchanged; only a counter is kept beside it.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        // SAFETY: as above.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(-(layout.size() as isize));
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size as isize - layout.size() as isize);
-        // SAFETY: as above.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// The bytes that dropping it gives back.
-fn held_by<T>(thing: T) -> f64 {
-    let before = ALLOCATED.load(Ordering::Relaxed);
-    drop(thing);
-    (before - ALLOCATED.load(Ordering::Relaxed)) as f64
-}
 
 fn main() {
     if support::is_a_test() {
@@ -92,8 +46,8 @@ const PAIRS: usize = 1_000;
 const PANE: i64 = 10_000;
 
 /// In each of `panes` panes of 10 s every pair has one interaction of its whole life, with a wait and handling of its
-/// own. What the board holds of a key, roll-ups among them, after that.
-fn bytes_of_a_key(panes: usize) -> f64 {
+/// own. What the board holds of a key, roll-ups among them, after that; `read`: once somebody has looked at every window.
+fn bytes_of_a_key(panes: usize, read: bool) -> f64 {
     let decoder = decoder();
     let plan = Arc::new(plan(&[5, 15, 60], false));
     let mut core = Core::new(&plan);
@@ -123,7 +77,13 @@ fn bytes_of_a_key(panes: usize) -> f64 {
         }
         core.flush_at(Timestamp(START + (pane as i64 + 1) * PANE));
     }
-    let Core { floor, board } = core;
+    let Core { floor, mut board } = core;
+    if read {
+        let keys: Vec<_> = board.keys().cloned().collect();
+        keys.iter().for_each(|key| {
+            (0..plan.windows.len()).for_each(|window| assert!(board.view(key, Some(window)).is_some()))
+        });
+    }
     // What both share, such as names, is the board's alone then.
     drop(floor);
     let keys = board.len() as f64;
@@ -132,11 +92,12 @@ fn bytes_of_a_key(panes: usize) -> f64 {
 
 fn keys() {
     let (few, many) = (30, 360);
-    let (of_few, of_many) = (bytes_of_a_key(few), bytes_of_a_key(many));
+    let (of_few, of_many) = (bytes_of_a_key(few, true), bytes_of_a_key(many, true));
     let pane = (of_many - of_few) / (many - few) as f64;
     figure_with_goal("key_bytes_without_panes", of_few - pane * few as f64, 1024.0);
     figure_with_goal("key_bytes_of_a_pane", pane, 50.0);
     figure_with_goal("key_bytes_of_a_full_hour", of_many, 1024.0 + 50.0 * many as f64);
+    figure("key_bytes_of_a_full_hour_not_looked_at", bytes_of_a_key(many, false));
 }
 
 // ---- interactions ----

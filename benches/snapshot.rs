@@ -11,7 +11,7 @@ use atalaya::plan::{Limits, Plan};
 
 use support::core::{Core, decode, decoder, plan, usual_plan};
 use support::load::Load;
-use support::{cpu_timed, figure, is_a_test};
+use support::{cpu_timed, figure, is_a_test, median};
 
 const ROUNDS: usize = 7;
 
@@ -23,9 +23,22 @@ fn main() {
     board();
 }
 
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times.get(times.len() / 2).copied().unwrap_or_default()
+/// CPU seconds that it takes to put something down in bytes, and to take it up again; and how many bytes it is.
+fn there_and_back<T>(
+    mut write: impl FnMut() -> Vec<u8>,
+    read: impl Fn(&[u8]) -> T,
+    is_whole: impl Fn(T) -> bool,
+) -> (f64, f64, f64) {
+    let (mut written, mut restored, mut length) = (Vec::new(), Vec::new(), 0);
+    for _ in 0..ROUNDS {
+        let (seconds, bytes) = cpu_timed(&mut write);
+        written.push(seconds);
+        let (seconds, copy) = cpu_timed(|| read(&bytes));
+        restored.push(seconds);
+        assert!(is_whole(copy), "the copy holds as much");
+        length = bytes.len();
+    }
+    (median(&written), median(&restored), length as f64)
 }
 
 /// Ids that are known besides have a bound of their own: they are left out here.
@@ -36,20 +49,16 @@ fn floor() {
     let mut core = Core::new(&plan);
     core.take_events(&decode(&decoder(), &lines));
     let counters = core.floor.counters();
-    let (mut written, mut read, mut length) = (Vec::new(), Vec::new(), 0);
-    for _ in 0..ROUNDS {
-        let (seconds, bytes) = cpu_timed(|| core.floor.snapshot());
-        written.push(seconds);
-        let (seconds, copy) = cpu_timed(|| Floor::restore(plan.clone(), &bytes));
-        read.push(seconds);
-        assert_eq!(copy.map(|floor| floor.counters()), Ok(counters), "the copy holds as much");
-        length = bytes.len();
-    }
+    let (written, restored, bytes) = there_and_back(
+        || core.floor.snapshot(),
+        |bytes| Floor::restore(plan.clone(), bytes),
+        |copy| copy.is_ok_and(|floor| floor.counters() == counters),
+    );
     figure("snapshot_interactions", counters.interactions as f64);
     figure("snapshot_open_interactions", counters.open_interactions as f64);
-    figure("snapshot_interaction_bytes", length as f64 / counters.interactions as f64);
-    figure("snapshot_floor_ms", median(written) * 1000.0);
-    figure("restore_floor_ms", median(read) * 1000.0);
+    figure("snapshot_interaction_bytes", bytes / counters.interactions as f64);
+    figure("snapshot_floor_ms", written * 1000.0);
+    figure("restore_floor_ms", restored * 1000.0);
 }
 
 /// Ten thousand pairs, each with an event or so in each of the 90 panes of a quarter of an hour.
@@ -64,18 +73,14 @@ fn board() {
     let now = core.floor.stream_time().unwrap_or_default();
     core.flush_at(Timestamp(now.0 + 1));
     let keys = core.board.len();
-    let (mut written, mut read, mut length) = (Vec::new(), Vec::new(), 0);
     core.board.snapshot();
-    for _ in 0..ROUNDS {
-        let (seconds, bytes) = cpu_timed(|| core.board.snapshot());
-        written.push(seconds);
-        let (seconds, copy) = cpu_timed(|| Board::restore(plan.clone(), &bytes));
-        read.push(seconds);
-        assert_eq!(copy.map(|board| board.len()), Ok(keys), "the copy holds as much");
-        length = bytes.len();
-    }
+    let (written, restored, bytes) = there_and_back(
+        || core.board.snapshot(),
+        |bytes| Board::restore(plan.clone(), bytes),
+        |copy| copy.is_ok_and(|board| board.len() == keys),
+    );
     figure("snapshot_keys", keys as f64);
-    figure("snapshot_key_bytes", length as f64 / keys as f64);
-    figure("snapshot_board_ms", median(written) * 1000.0);
-    figure("restore_board_ms", median(read) * 1000.0);
+    figure("snapshot_key_bytes", bytes / keys as f64);
+    figure("snapshot_board_ms", written * 1000.0);
+    figure("restore_board_ms", restored * 1000.0);
 }

@@ -54,8 +54,7 @@ fn every_indicator_has_an_example_that_says_something() {
 fn the_figures_of_the_examples_come_out() {
     let mut wrong = Vec::new();
     for scenario in scenarios() {
-        let asked: BTreeSet<&str> = scenario.expectations.iter().filter_map(|e| e.name.split(' ').next()).collect();
-        let asked = asked.into_iter().collect::<Vec<_>>().join(",");
+        let asked = scenario.asked();
         for at in scenario.instants() {
             let lines: Vec<String> = scenario.until(at).into_iter().map(|(_, line)| line).collect();
             let run = backtest_of(&lines, &scenario.every, &scenario.settings, &asked).unwrap();

@@ -4,7 +4,7 @@
 
 mod oracle;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -49,9 +49,7 @@ fn the_oracle_agrees() {
 fn the_program_agrees_in_every_order() {
     let mut wrong = Vec::new();
     for scenario in scenarios() {
-        // Only what is expected is asked for: the rest is the business of the random floors.
-        let asked: BTreeSet<&str> = scenario.expectations.iter().filter_map(|e| e.name.split(' ').next()).collect();
-        let asked = asked.into_iter().collect::<Vec<_>>().join(",");
+        let asked = scenario.asked();
         for at in scenario.instants() {
             let straight = scenario.until(at);
             let within_lateness = straight.iter().all(|(time, _)| at - time <= scenario.settings.lateness);

@@ -3,7 +3,6 @@
 //! The newest pane is kept apart and in no window's sum: it is added when a figure is read. So a contribution in order
 //! costs one addition, however many windows there are; windows pay when they are read.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -238,11 +237,11 @@ impl KeyState {
         peak.max(self.total_of(cell))
     }
 
-    /// Counts of the buckets in `[from, to)` over a window, in order. Most keys have nothing in the open pane to add.
-    pub fn buckets(&self, window: usize, from: Cell, to: Cell) -> Cow<'_, [(Cell, i64)]> {
+    /// Counts of the buckets in `[from, to)` over a window, in order, and their sum.
+    pub fn buckets(&self, window: usize, from: Cell, to: Cell) -> (impl Iterator<Item = (Cell, i64)>, i64) {
         let kept = self.summed(window).map_or(&[][..], |sum| sum.rest_in(from, to));
         let open = if self.open_in(window) { self.open.cells.rest_in(from, to) } else { &[] };
-        if open.is_empty() { Cow::Borrowed(kept) } else { merged(kept, open).collect() }
+        (merged(kept, open), kept.iter().chain(open).map(|(_, count)| count).sum())
     }
 
     /// The buckets in `[from, to)` that have samples of all time, in order.
@@ -257,21 +256,15 @@ impl KeyState {
 }
 
 /// The samples of both, bucket by bucket.
-fn merged<'a>(mut kept: &'a [(Cell, i64)], mut open: &'a [(Cell, i64)]) -> impl Iterator<Item = (Cell, i64)> + use<'a> {
-    std::iter::from_fn(move || match (kept.split_first(), open.split_first()) {
-        (Some((&(cell, count), rest)), Some((&(other, more), rest_open))) if cell == other => {
-            (kept, open) = (rest, rest_open);
-            Some((cell, count + more))
+fn merged<'a>(kept: &'a [(Cell, i64)], open: &'a [(Cell, i64)]) -> impl Iterator<Item = (Cell, i64)> + use<'a> {
+    let (mut kept, mut open) = (kept.iter().copied().peekable(), open.iter().copied().peekable());
+    std::iter::from_fn(move || match (kept.peek(), open.peek()) {
+        (Some((cell, _)), Some((other, _))) if cell == other => {
+            kept.next().zip(open.next()).map(|((cell, count), (_, more))| (cell, count + more))
         }
-        (Some((&one, rest)), other) if other.is_none_or(|((cell, _), _)| one.0 < *cell) => {
-            kept = rest;
-            Some(one)
-        }
-        (_, Some((&one, rest))) => {
-            open = rest;
-            Some(one)
-        }
-        (_, None) => None,
+        (Some((cell, _)), Some((other, _))) if other < cell => open.next(),
+        (Some(_), _) => kept.next(),
+        (None, _) => open.next(),
     })
 }
 

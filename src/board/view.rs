@@ -183,16 +183,15 @@ impl<'a> View<'a> {
     /// The values of nearest rank for each q in thousandths, rising.
     fn quantiles<const N: usize>(&self, histogram: Histogram, per_mille: [i64; N]) -> Option<([Millis; N], i64)> {
         let (from, to) = Cell::buckets(histogram);
-        let counts = self.state.buckets(self.window?, from, to);
-        let total: i64 = counts.iter().map(|(_, count)| count).sum();
+        let (mut buckets, total) = self.state.buckets(self.window?, from, to);
         if total <= 0 {
             return None;
         }
-        let (mut buckets, mut last, mut seen) = (counts.iter(), from, 0);
+        let (mut last, mut seen) = (from, 0);
         let values = per_mille.map(|per_mille| {
             let rank = ((total * per_mille + 999) / 1000).max(1);
             while seen < rank
-                && let Some(&(bucket, count)) = buckets.next()
+                && let Some((bucket, count)) = buckets.next()
             {
                 (last, seen) = (bucket, seen + count);
             }

@@ -122,9 +122,20 @@ impl Context<'_> {
 
 impl Fold {
     /// Before the first event. One interaction at a time is walked in a context.
-    pub fn begin(context: &mut Context<'_>) -> Self {
+    fn begin(context: &mut Context<'_>) -> Self {
         context.stages.clear();
         Fold::default()
+    }
+
+    /// After all of a time-line.
+    pub fn of<'a>(
+        moments: impl IntoIterator<Item = &'a Moment>,
+        context: &mut Context<'_>,
+        out: &mut impl Sink,
+    ) -> Self {
+        let mut fold = Fold::begin(context);
+        moments.into_iter().for_each(|moment| fold.step(moment, context, out));
+        fold
     }
 
     pub fn is_open(&self) -> bool {

@@ -291,35 +291,26 @@ impl Floor {
             held.moments.reserve_exact((held.moments.len() / 2).clamp(4, 64));
         }
         let mut context = Context { plan, names, stages };
-        let mut fold = Fold::begin(&mut context);
         // A late arrival says of what came before it where and since when it was.
         let simple = at == held.moments.len() && (at == 0 || !matches!(moment.kind(), Kind::Arrived(_)));
-        let mut tail = if simple {
+        let (fold, mut tail) = if simple {
             // In order: what was told stays, and what the event says is added to it.
-            for other in &held.moments {
-                fold.step(other, &mut context, &mut Nothing);
-            }
+            let mut fold = Fold::of(&held.moments, &mut context, &mut Nothing);
             if held.told >= time {
                 let direct = Direct { combiner: &mut *combiner, from: time, to: *clock };
                 fold.finish(&mut context, &mut TakeBack(direct));
             }
             held.moments.push(moment);
             fold.step(&moment, &mut context, &mut Direct { combiner: &mut *combiner, from: time, to: *clock });
-            Tail::new(combiner, time, *clock)
+            (fold, Tail::new(combiner, time, *clock))
         } else {
             // What the time-line means now, less what it meant before.
             let (old, new) = (&mut scratch.old, &mut scratch.new);
             old.clear();
             new.clear();
-            for other in &held.moments {
-                fold.step(other, &mut context, old);
-            }
-            fold.finish(&mut context, old);
+            Fold::of(&held.moments, &mut context, old).finish(&mut context, old);
             held.moments.insert(at, moment);
-            fold = Fold::begin(&mut context);
-            for other in &held.moments {
-                fold.step(other, &mut context, new);
-            }
+            let fold = Fold::of(&held.moments, &mut context, new);
             fold.finish(&mut context, new);
             difference(old, new, |contribution| {
                 if contribution.at < *clock {
@@ -327,7 +318,7 @@ impl Floor {
                 }
             });
             // All of the tail that lies before the clock is among them.
-            Tail::new(combiner, i64::MAX, *clock)
+            (fold, Tail::new(combiner, i64::MAX, *clock))
         };
         fold.finish(&mut context, &mut tail);
         held.told = tail.told;
@@ -347,10 +338,8 @@ impl Floor {
     fn held_until(&mut self, slot: u32) -> i64 {
         let Floor { plan, names, interactions, stages, .. } = self;
         let mut context = Context { plan, names, stages };
-        let mut fold = Fold::begin(&mut context);
-        for moment in interactions.get(slot).iter().flat_map(|held| &held.moments) {
-            fold.step(moment, &mut context, &mut Nothing);
-        }
+        let moments = interactions.get(slot).map_or(&[][..], |held| &held.moments);
+        let fold = Fold::of(moments, &mut context, &mut Nothing);
         fold.held_until(plan.lateness, context.names)
     }
 
@@ -497,10 +486,7 @@ impl Floor {
         let Floor { plan, names, interactions, combiner, stages, clock, .. } = self;
         let Some(held) = interactions.get_mut(slot).filter(|held| held.due == due) else { return };
         let mut context = Context { plan, names, stages };
-        let mut fold = Fold::begin(&mut context);
-        for moment in &held.moments {
-            fold.step(moment, &mut context, &mut Nothing);
-        }
+        let fold = Fold::of(&held.moments, &mut context, &mut Nothing);
         let mut tail = Tail::new(combiner, before, *clock);
         fold.finish(&mut context, &mut tail);
         held.told = tail.told;

@@ -106,10 +106,7 @@ impl Floor {
         let mut ages = Ages { combiner, clock: *clock, told: i64::MIN };
         for (slot, held) in interactions.held_mut() {
             let mut context = Context { plan, names: &mut *names, stages: &mut *stages };
-            let mut fold = Fold::begin(&mut context);
-            for moment in &held.moments {
-                fold.step(moment, &mut context, &mut ages);
-            }
+            let fold = Fold::of(&held.moments, &mut context, &mut ages);
             ages.told = i64::MIN;
             fold.finish(&mut context, &mut ages);
             held.told = ages.told;

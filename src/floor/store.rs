@@ -44,6 +44,10 @@ impl Interaction {
 /// Slots come in chunks, so that growing copies nothing.
 const CHUNK: usize = 1 << 10;
 
+fn held_in(chunks: &[Vec<Interaction>], slot: u32) -> Option<&Interaction> {
+    chunks.get(slot as usize / CHUNK)?.get(slot as usize % CHUNK)
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Interactions {
     index: HashTable<u32>,
@@ -63,7 +67,7 @@ impl Interactions {
     }
 
     pub fn get(&self, slot: u32) -> Option<&Interaction> {
-        self.chunks.get(slot as usize / CHUNK)?.get(slot as usize % CHUNK)
+        held_in(&self.chunks, slot)
     }
 
     pub fn get_mut(&mut self, slot: u32) -> Option<&mut Interaction> {
@@ -99,8 +103,8 @@ impl Interactions {
     /// From now on it is found by its hash.
     fn note_slot(&mut self, whose: u128, slot: u32) {
         let Interactions { index, chunks, .. } = self;
-        let hash = |slot: &u32| chunks.get(*slot as usize / CHUNK).and_then(|chunk| chunk.get(*slot as usize % CHUNK));
-        index.insert_unique(whose as u64, slot, |slot| hash(slot).map_or(0, |held| held.whose as u64));
+        let hash = |slot: &u32| held_in(chunks, *slot).map_or(0, |held| held.whose as u64);
+        index.insert_unique(whose as u64, slot, hash);
     }
 
     pub fn remove(&mut self, slot: u32) {

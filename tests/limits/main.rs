@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is a failed test, with its line")]
 
 mod avalanche;
+#[path = "../support/bytes.rs"]
 mod bytes;
 mod each;
 

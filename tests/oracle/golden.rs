@@ -1,6 +1,7 @@
 //! The golden scenarios: plain files that say what happens and which figures must come of it. `tests/golden/README.md`
 //! describes the notation.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -41,6 +42,12 @@ impl Expectation {
 }
 
 impl Scenario {
+    /// The indicators that something is expected of: the rest is the business of the random floors.
+    pub fn asked(&self) -> String {
+        let names: BTreeSet<&str> = self.expectations.iter().filter_map(|e| e.name.split(' ').next()).collect();
+        names.into_iter().collect::<Vec<_>>().join(",")
+    }
+
     /// All that had happened before `at`, and a sign of life of the feed just before it, so that a run over it ends there.
     pub fn until(&self, at: i64) -> Vec<(i64, String)> {
         let mut lines: Vec<(i64, String)> = self.events.iter().filter(|(time, _)| *time < at).cloned().collect();

@@ -1,4 +1,4 @@
-//! Counts the bytes that this program holds: every allocation by its size as asked for.
+//! Counts the bytes that a thread of this program holds: every allocation by its size as asked for.
 #![allow(unsafe_code, reason = "a global allocator is an unsafe trait; this one only counts and passes on")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -51,7 +51,17 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// The bytes that dropping it gives back.
+#[allow(dead_code, reason = "each program uses its own part of this")]
+pub fn held_by<T>(thing: T) -> f64 {
+    let held = || HELD.with(|held| held.get().0);
+    let before = held();
+    drop(thing);
+    (before - held()) as f64
+}
+
 /// What `work` returns, and the most bytes that this thread held during it beyond those of before.
+#[allow(dead_code, reason = "each program uses its own part of this")]
 pub fn most_held<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = HELD.with(|held| {
         held.set((held.get().0, held.get().0));
