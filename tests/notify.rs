@@ -77,7 +77,7 @@ fn hook_to(sequence: u32) -> Notification {
 
 fn message(notification: &Notification) -> Message {
     let plan = Plan::default();
-    render(notification, &Context { plan: &plan, domain: "acme.example", board: None, restarted: false })
+    render(notification, &Context::new(&plan, "acme.example"))
 }
 
 /// The outcome of each of `count` notices, without the retries between; the others are counted.

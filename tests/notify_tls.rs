@@ -145,7 +145,7 @@ async fn first_fate(smtp: Smtp) -> Fate {
     first.time = atalaya::clock::now();
     notifier.enqueue(render(
         &first,
-        &Context { plan: &Plan::default(), domain: "acme.example", board: None, restarted: false },
+        &Context::new(&Plan::default(), "acme.example"),
     ));
     tokio::time::timeout(Duration::from_secs(20), outcomes.recv()).await.unwrap().unwrap().result
 }
