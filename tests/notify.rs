@@ -41,7 +41,7 @@ fn smtp(addr: SocketAddr) -> Smtp {
 }
 
 fn webhook(url: String) -> BTreeMap<String, Webhook> {
-    let webhook = Webhook { format: WebhookFormat::Generic, url, secret: Some(Secret::new(SECRET)) };
+    let webhook = Webhook { secret: Some(Secret::new(SECRET)), ..Webhook::new(WebhookFormat::Generic, &url) };
     BTreeMap::from([("wfm-desk".to_owned(), webhook)])
 }
 
