@@ -26,6 +26,7 @@ use support::receiver::Receiver;
 
 mod support;
 
+#[allow(dead_code, reason = "one of its notifications is enough here")]
 #[path = "../src/notice/samples.rs"]
 mod samples;
 

@@ -20,6 +20,7 @@ pub mod template;
 #[cfg(test)]
 mod tests;
 mod thread;
+pub mod trial;
 pub mod values;
 pub mod words;
 
