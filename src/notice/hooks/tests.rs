@@ -362,3 +362,26 @@ fn late_tests_and_stand_ins_say_so_in_every_format_for_people() {
         }
     }
 }
+
+/// The page shows what arrives, so it is held to it; but for the definition, which is the indicator's affair.
+#[test]
+fn the_bodies_of_the_documentation_are_those_that_are_sent() {
+    let page = include_str!("../../../docs/notifications.md");
+    let first = critical(matrix(Language::En, "Move 2 agents from chat to {{ queue }}"));
+    for (name, format) in Format::ALL {
+        let formats = Formats::from([("wfm-desk".into(), format)]);
+        let plan = Plan::default();
+        let board = Some("https://atalaya.acme.example");
+        let context = Context { board, formats: &formats, ..Context::new(&plan, "acme.example") };
+        let to_it =
+            Notification { to: "desk".into(), medium: Medium::Webhook, address: "wfm-desk".into(), ..first.clone() };
+        let Body::Webhook(hook) = render(&to_it, &context).body else { panic!("not a webhook") };
+        let about = format!(": {}", crate::indicators::find("asa").unwrap().about());
+        let body: Value = serde_json::from_str(&hook.json.replace(&about, "")).unwrap();
+        let section = page.split("\n### ").find(|section| section.starts_with(&format!("`{name}`"))).unwrap_or_default();
+        let block = section.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap_or("null");
+        let shown: Value = serde_json::from_str(block).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let pretty = serde_json::to_string_pretty(&body).unwrap();
+        assert_eq!(shown, body, "docs/notifications.md, `{name}`, should show:\n{pretty}");
+    }
+}
