@@ -176,6 +176,7 @@ fn notices_carry_what_their_texts_need() {
     }
     let open = engine.open_cases();
     assert_eq!((open.len(), open[0].since, open[0].value), (1, START, None));
+    assert_eq!(open[0].webhooks.iter().map(AsRef::as_ref).collect::<Vec<&str>>(), ["both-hook"], "told, each once");
 }
 
 #[test]
