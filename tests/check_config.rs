@@ -123,7 +123,10 @@ webhooks:
     assert_eq!(checked.webhooks.len(), names.len());
     // What comes from the environment may be a secret, and is not repeated.
     let defects = load("webhooks: { d: {} }", &[("ATALAYA_WEBHOOKS__D__URL", "hooks.example/T0K3N")]).unwrap_err();
-    assert!(defects.len() == 1 && defects[0].contains("is not a web address") && !defects[0].contains("T0K3N"), "{defects:?}");
+    assert!(
+        defects.len() == 1 && defects[0].contains("is not a web address") && !defects[0].contains("T0K3N"),
+        "{defects:?}"
+    );
 }
 
 /// The reference must name every key that the reader knows.
@@ -319,7 +322,10 @@ fn each_defect_is_named_where_it_stands() {
         (hook("url: \"https://u:p@d.example\""), "c.yaml:1:23: `url` holds a user or password"),
         (hook("url: \"http://169.254.169.254/x\""), "goes to 169.254.169.254, a link-local or metadata address"),
         (hook("url: \"http://[fe80::1]:80/x\""), "goes to fe80::1, a link-local or metadata address"),
-        (hook("format: slack, url: \"https://d.example\", secret_file: /run/secrets/pass"), "has no secret: `d` is known"),
+        (
+            hook("format: slack, url: \"https://d.example\", secret_file: /run/secrets/pass"),
+            "has no secret: `d` is known",
+        ),
         (hook("format: slack"), "c.yaml:1:16: a webhook has no `url`"),
         (hook("url_file: /run/secrets/pass"), "what the file of `url_file` holds is not a web address"),
         (hook("url: \"https://d.example\", url_file: /run/secrets/slack"), "a webhook with `url` and `url_file`"),

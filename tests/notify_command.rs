@@ -60,7 +60,8 @@ async fn a_test_goes_through_every_medium_and_its_fate_is_told() {
     let (receiver, files) = (Receiver::start(), Files::new());
     let key = files.write("key", "0123456789abcdef0123456789abcdef\n").display().to_string();
     let slack = files.write("slack", &format!("http://127.0.0.1:{}/services/x\n", receiver.port)).display().to_string();
-    let closed = files.write("closed", &format!("http://127.0.0.1:{}/services/T0K3N\n", refuses())).display().to_string();
+    let closed =
+        files.write("closed", &format!("http://127.0.0.1:{}/services/T0K3N\n", refuses())).display().to_string();
     let matrix = files.write("care.yaml", MATRIX).display().to_string();
     let config = format!(
         "matrices: [{matrix}]\n\
@@ -79,7 +80,11 @@ async fn a_test_goes_through_every_medium_and_its_fate_is_told() {
     let notify = |contact: &str| run(&["notify", contact, "-c", &config]);
 
     let (code, said, complaint) = notify("lead");
-    assert_eq!((code, said.as_str()), (0, "email lead@acme.example: delivered\nwebhook channel: delivered\n"), "{complaint}");
+    assert_eq!(
+        (code, said.as_str()),
+        (0, "email lead@acme.example: delivered\nwebhook channel: delivered\n"),
+        "{complaint}"
+    );
     let mail = &mailbox.mails()[0];
     assert!(mail.subject.starts_with("TEST · NOTICE · test"), "{}", mail.subject);
     assert!(mail.text.starts_with("This is a test by Atalaya: nothing is wrong"), "{}", mail.text);
@@ -101,7 +106,10 @@ async fn a_test_goes_through_every_medium_and_its_fate_is_told() {
     let (code, said, complaint) = notify("prom");
     assert_eq!((code, said.as_str()), (0, "webhook alerts: delivered, and ended again\n"), "{complaint}");
     let alerts = receiver.taken().last().unwrap().json();
-    assert_eq!((alerts[0]["labels"]["test"].as_str(), alerts[0]["labels"]["severity"].as_str()), (Some("true"), Some("info")));
+    assert_eq!(
+        (alerts[0]["labels"]["test"].as_str(), alerts[0]["labels"]["severity"].as_str()),
+        (Some("true"), Some("info"))
+    );
 
     let (code, said, complaint) = notify("shut");
     assert_eq!(code, 1);
@@ -111,7 +119,10 @@ async fn a_test_goes_through_every_medium_and_its_fate_is_told() {
     );
     assert!(complaint.contains("not every test reached `shut`"), "{complaint}");
     let (code, said, _) = notify("lost");
-    assert!(code == 1 && said.starts_with("webhook nowhere: not delivered; a real notice would be tried again:"), "{said}");
+    assert!(
+        code == 1 && said.starts_with("webhook nowhere: not delivered; a real notice would be tried again:"),
+        "{said}"
+    );
 
     let (code, said, complaint) = notify("laed");
     assert_eq!((code, said.as_str()), (2, ""));

@@ -185,7 +185,8 @@ async fn a_webhook_trusts_its_own_authority_and_nobody_unknown() {
     let first = samples::critical(samples::matrix(Language::Es, "Actuar"));
     let first = Notification { medium: Medium::Webhook, address: "desk".into(), ..first };
     let fate = async |host: &str, ca_file: Option<String>| {
-        let webhook = Webhook { ca_file, ..Webhook::new(WebhookFormat::Generic, &format!("https://{host}:{port}/hook")) };
+        let webhook =
+            Webhook { ca_file, ..Webhook::new(WebhookFormat::Generic, &format!("https://{host}:{port}/hook")) };
         let webhooks = [("desk".to_owned(), webhook)].into();
         fate_of(Settings { webhooks, ..Settings::default() }, first.clone()).await
     };

@@ -138,9 +138,9 @@ async fn attempt(
     let context = Context { board, test: true, formats: &formats, ..Context::new(&setup.set.plan, domain) };
     let notices = trial::notices(recipient, language, clock::now());
     let [begins, ends] = notices.ok_or_else(|| Failure::Run("there is nothing to make a test of".to_owned()))?;
-    let stays = webhook.filter(|_| recipient.medium == Medium::Webhook).is_some_and(|webhook| {
-        matches!(webhook.format, WebhookFormat::Alertmanager | WebhookFormat::Pagerduty)
-    });
+    let stays = webhook
+        .filter(|_| recipient.medium == Medium::Webhook)
+        .is_some_and(|webhook| matches!(webhook.format, WebhookFormat::Alertmanager | WebhookFormat::Pagerduty));
     let (to_send, done) = match stays {
         true => (vec![begins, ends], "delivered, and ended again"),
         false => (vec![begins], "delivered"),

@@ -41,7 +41,12 @@ fn inline(at: Mark, key: &str, report: &mut Report) {
     );
 }
 
-pub(super) fn secret_file(node: &Node, key: &str, files: &mut Option<ReadFile<'_>>, report: &mut Report) -> Option<Secret> {
+pub(super) fn secret_file(
+    node: &Node,
+    key: &str,
+    files: &mut Option<ReadFile<'_>>,
+    report: &mut Report,
+) -> Option<Secret> {
     let path = text(node, key, report)?;
     let read = files.as_mut()?;
     match read(path) {

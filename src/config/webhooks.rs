@@ -100,9 +100,9 @@ fn webhook(
     report: &mut Report,
 ) -> Option<Webhook> {
     let fields = Fields::new(node, "a webhook", &KEYS, report)?;
-    let format = fields.get("format").map_or(Some(WebhookFormat::Generic), |node| {
-        word(node, "format", &WebhookFormat::ALL, report)
-    });
+    let format = fields
+        .get("format")
+        .map_or(Some(WebhookFormat::Generic), |node| word(node, "format", &WebhookFormat::ALL, report));
     let needs = needs(format?);
     let format = format?;
     let url = url(&fields, &needs, files, report);
@@ -239,10 +239,8 @@ pub fn is_forbidden(address: IpAddr) -> bool {
         IpAddr::V4(address) => forbidden_v4(address),
         IpAddr::V6(address) => {
             // AWS and Google tell metadata by IPv6 there.
-            const METADATA: [Ipv6Addr; 2] = [
-                Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
-                Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
-            ];
+            const METADATA: [Ipv6Addr; 2] =
+                [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)];
             let inner = address.to_ipv4_mapped().or_else(|| translated(address));
             address.is_unicast_link_local() || METADATA.contains(&address) || inner.is_some_and(forbidden_v4)
         }

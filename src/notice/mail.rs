@@ -165,7 +165,10 @@ fn lines(
     // A repeat while no value comes tells the last one, and how old it is.
     let old = notification.time - notification.value_time >= Millis::MINUTE;
     if old {
-        lines.push((words::value_last(language), format!("{} ({})", facts.now, zone.with_name(notification.value_time))));
+        lines.push((
+            words::value_last(language),
+            format!("{} ({})", facts.now, zone.with_name(notification.value_time)),
+        ));
     } else if facts.now != facts.entry {
         lines.push((words::value_now(language), facts.now.clone()));
     }

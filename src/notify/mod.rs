@@ -111,7 +111,9 @@ pub enum NotifyError {
         "the HTTP client of the webhooks cannot be made: {why}. Webhooks over https need the system's certificates (the package ca-certificates)."
     )]
     Client { why: String },
-    #[error("webhook `{webhook}` has no secret that can be used. Write it into a file and name that as its `secret_file`.")]
+    #[error(
+        "webhook `{webhook}` has no secret that can be used. Write it into a file and name that as its `secret_file`."
+    )]
     NoSecret { webhook: String },
     #[error(
         "the `ca_file` {path} of webhook `{webhook}` cannot be used: {why}. Name a readable PEM file of certificates, or leave the key out to use the system's."

@@ -23,7 +23,9 @@ pub struct Guard {
 
 /// A name has only addresses that may not be spoken to.
 #[derive(Debug, thiserror::Error)]
-#[error("{name} leads to {address}, a link-local or metadata address; write another host, or `allow_link_local: true` if it is meant")]
+#[error(
+    "{name} leads to {address}, a link-local or metadata address; write another host, or `allow_link_local: true` if it is meant"
+)]
 pub struct Forbidden {
     name: String,
     address: std::net::IpAddr,

@@ -97,10 +97,7 @@ fn notification(to: &str, incident: &str, sequence: u32, level: Level) -> Notifi
 
 fn message(to: &str, incident: &str, sequence: u32, level: Level) -> Message {
     let plan = Plan::default();
-    render(
-        &notification(to, incident, sequence, level),
-        &Context::new(&plan, "acme.example"),
-    )
+    render(&notification(to, incident, sequence, level), &Context::new(&plan, "acme.example"))
 }
 
 impl Bench {
@@ -218,9 +215,7 @@ async fn an_old_decision_is_late_at_the_first_try() {
     let mut old = notification("lead", "a", 1, Level::Critical);
     old.time = old.time - Millis(301_000);
     let plan = Plan::default();
-    bench
-        .notifier
-        .enqueue(render(&old, &Context::new(&plan, "acme.example")));
+    bench.notifier.enqueue(render(&old, &Context::new(&plan, "acme.example")));
     bench.settle().await;
     assert_eq!(bench.taken(), [("lead".to_owned(), 1, true)]);
 }
@@ -300,9 +295,7 @@ async fn a_bad_address_is_refused_and_reported() {
     let plan = Plan::default();
     let mut bad = notification("lead", "a", 1, Level::Critical);
     bad.address = "lead@acme.example\r\nRCPT TO:<x@evil.example>".into();
-    bench
-        .notifier
-        .enqueue(render(&bad, &Context::new(&plan, "acme.example")));
+    bench.notifier.enqueue(render(&bad, &Context::new(&plan, "acme.example")));
     let report = bench.undeliverable.recv().await.unwrap();
     assert!(report.why.contains("is no mail address"), "{}", report.why);
     assert!(bench.taken().is_empty());

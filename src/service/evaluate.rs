@@ -53,7 +53,8 @@ pub fn start(setup: Setup) -> Result<(JoinHandle<()>, tokio::sync::oneshot::Rece
             let letters = LetterCounters::default();
             let rounds = Rounds::default();
             let (places, ticked, last) = (BTreeMap::new(), Timestamp::MIN, Timestamp::MIN);
-            let why = Loop { setup, started, letters, places, ticked, last, caught_up: None, ready: false, rounds }.run();
+            let why =
+                Loop { setup, started, letters, places, ticked, last, caught_up: None, ready: false, rounds }.run();
             // The service may be stopping by itself.
             let _ = tell.send(why);
         })

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::domain::{Key, Millis};
 use crate::matrix::engine::{OpenCase, Reason, Transition};
-use crate::matrix::{Language, Medium};
+use crate::matrix::{Language, Medium, Recipient};
 use crate::notice::samples::{START, critical, matrix, repeat, resolved};
-use crate::notice::{Body, NAME_MAX, render};
+use crate::notice::{Body, render};
 use crate::plan::Plan;
 
 const NASTY: &str = "*x*<b> <script> <!channel> @channel @bob <users/all> [a](https://b.example) _y_ &amp; :smile:";
@@ -22,7 +22,8 @@ fn hook_of(format: Format, notification: &Notification) -> Hook {
         formats: &formats,
         ..Context::new(&plan, "acme.example")
     };
-    let to_it = Notification { to: "desk".into(), medium: Medium::Webhook, address: "out".into(), ..notification.clone() };
+    let to_it =
+        Notification { to: "desk".into(), medium: Medium::Webhook, address: "out".into(), ..notification.clone() };
     match render(&to_it, &context).body {
         Body::Webhook(hook) => hook,
         Body::Email(_) => panic!("not a webhook"),
@@ -43,12 +44,19 @@ fn nasty() -> Notification {
     in_queue(NASTY, &critical(matrix(Language::En, "Move agents to {{ queue }}\nand tell @everyone")))
 }
 
-/// As long as anything can be: names, the action, those told, the reason why somebody else was missed.
-fn longest() -> Notification {
-    let action = "¡\"\\é😀\n".repeat(330);
-    let mut long = in_queue(&"ñ&<\"".repeat(40), &critical(matrix(Language::Es, &action)));
-    long.told = (0..40).map(|n| format!("{n}{}", "\"<é".repeat(NAME_MAX)).into()).collect();
-    long
+/// As long as anything can be, of one character: names, the action, those told and those who will be.
+fn longest(filler: &str) -> Notification {
+    let many =
+        |what: &str| -> Vec<Arc<str>> { (0..100).map(|n| format!("{what}{n}{}", filler.repeat(60)).into()).collect() };
+    let mut long = matrix(Language::En, &format!("{}\n", filler.repeat(12)).repeat(100));
+    let row = &mut Arc::get_mut(&mut long).unwrap().rows[0];
+    let recipient = |contact: &Arc<str>| Recipient { contact: contact.clone(), medium: None };
+    row.ranges[2].escalate[0].tell = many("next").iter().map(recipient).collect();
+    Notification { told: many("told").into(), ..in_queue(&filler.repeat(60), &critical(long)) }
+}
+
+fn longest_of_all() -> Vec<Notification> {
+    ["\"", "\\", "&", "<", "@", "é", "界", "😀"].into_iter().map(longest).collect()
 }
 
 /// Every string of a value.
@@ -119,16 +127,18 @@ fn check_slack(body: &Value) {
 
 #[test]
 fn slack_takes_it() {
-    for notification in [nasty(), longest(), resolved(&nasty()), repeat(&nasty())] {
+    for notification in longest_of_all().into_iter().chain([nasty(), resolved(&nasty()), repeat(&nasty())]) {
         check_slack(&body_of(Format::Slack, &notification));
     }
     let body = body_of(Format::Slack, &nasty());
     let header = body["blocks"][0]["text"]["text"].as_str().unwrap();
     assert!(header.starts_with("🔴 CRITICAL · *x*&lt;b&gt; &lt;script&gt; &lt;!channel&gt; @channel"), "{header}");
     assert_eq!(body["blocks"][1]["text"]["type"], "plain_text");
-    assert!(body["blocks"][1]["text"]["text"].as_str().unwrap().starts_with("WHAT TO DO:\nMove agents to *x*&lt;b&gt;"));
+    assert!(
+        body["blocks"][1]["text"]["text"].as_str().unwrap().starts_with("WHAT TO DO:\nMove agents to *x*&lt;b&gt;")
+    );
     assert_eq!(body["blocks"][3]["text"]["text"], "<https://atalaya.acme.example/?a=1&amp;b=2|Board>");
-    let long = body_of(Format::Slack, &longest());
+    let long = body_of(Format::Slack, &longest("&"));
     assert!(long["blocks"][0]["text"]["text"].as_str().unwrap().ends_with('…'));
 }
 
@@ -165,12 +175,10 @@ fn check_teams(text: &str) {
 
 #[test]
 fn teams_takes_it() {
-    for notification in [nasty(), resolved(&nasty()), repeat(&nasty())] {
+    for notification in longest_of_all().into_iter().chain([nasty(), resolved(&nasty()), repeat(&nasty())]) {
         check_teams(&hook_of(Format::Teams, &notification).json);
     }
-    let long = hook_of(Format::Teams, &longest()).json.replace("\"title\":\"Tablero\"", "\"title\":\"Board\"");
-    check_teams(&long);
-    assert!(long.contains('…'));
+    assert!(hook_of(Format::Teams, &longest("é")).json.contains('…'));
     let body = body_of(Format::Teams, &nasty());
     let head = &body["attachments"][0]["content"]["body"][0];
     assert_eq!(head["style"], "attention");
@@ -180,7 +188,7 @@ fn teams_takes_it() {
 
 #[test]
 fn google_chat_takes_it() {
-    for notification in [nasty(), longest(), resolved(&nasty()), repeat(&nasty())] {
+    for notification in longest_of_all().into_iter().chain([nasty(), resolved(&nasty()), repeat(&nasty())]) {
         let text = hook_of(Format::GoogleChat, &notification).json;
         assert!(text.len() <= 32_000, "{}", text.len());
         let body: Value = serde_json::from_str(&text).unwrap();
@@ -211,7 +219,7 @@ fn google_chat_takes_it() {
 
 #[test]
 fn telegram_takes_it() {
-    for notification in [nasty(), longest(), resolved(&nasty()), repeat(&nasty())] {
+    for notification in longest_of_all().into_iter().chain([nasty(), resolved(&nasty()), repeat(&nasty())]) {
         let body = body_of(Format::Telegram, &notification);
         let text = body["text"].as_str().unwrap();
         assert!((1..=4_096).contains(&units(text)), "{}", units(text));
@@ -224,7 +232,7 @@ fn telegram_takes_it() {
     let text = body["text"].as_str().unwrap();
     assert!(text.starts_with("🔴 CRITICAL · *x*<b> <script> <!channel> @\u{2060}channel"), "{text}");
     assert!(text.contains("\n\nWHAT TO DO:\nMove agents to *x*<b>"), "{text}");
-    assert!(body_of(Format::Telegram, &longest())["text"].as_str().unwrap().ends_with('…'));
+    assert!(body_of(Format::Telegram, &longest("é"))["text"].as_str().unwrap().ends_with('…'));
 }
 
 /// <https://developer.pagerduty.com/docs/send-alert-event>; the routing key is the sender's to add.
@@ -250,7 +258,7 @@ fn check_pagerduty(body: &Value) {
 #[test]
 fn pagerduty_knows_an_incident_by_one_key() {
     let first = nasty();
-    let all: Vec<Value> = [&first, &repeat(&first), &longest(), &resolved(&first)]
+    let all: Vec<Value> = [&first, &repeat(&first), &longest("\""), &resolved(&first)]
         .into_iter()
         .map(|notification| body_of(Format::Pagerduty, notification))
         .chain([serde_json::from_str(&pagerduty::acknowledgement("facebook-care-1")).unwrap()])
@@ -378,7 +386,8 @@ fn the_bodies_of_the_documentation_are_those_that_are_sent() {
         let Body::Webhook(hook) = render(&to_it, &context).body else { panic!("not a webhook") };
         let about = format!(": {}", crate::indicators::find("asa").unwrap().about());
         let body: Value = serde_json::from_str(&hook.json.replace(&about, "")).unwrap();
-        let section = page.split("\n### ").find(|section| section.starts_with(&format!("`{name}`"))).unwrap_or_default();
+        let section =
+            page.split("\n### ").find(|section| section.starts_with(&format!("`{name}`"))).unwrap_or_default();
         let block = section.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap_or("null");
         let shown: Value = serde_json::from_str(block).unwrap_or_else(|error| panic!("{name}: {error}"));
         let pretty = serde_json::to_string_pretty(&body).unwrap();
