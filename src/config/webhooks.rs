@@ -3,8 +3,9 @@
 //! What each format needs stands in one place, `needs`. Many services hide the right to write in the address itself, so the
 //! address is a secret too and may stand in a file (`url_file`).
 
+// The addresses alone, without the sockets of `std::net`.
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::load::ReadFile;
 use super::node::Node;

@@ -54,8 +54,6 @@ struct Answer {
 
 impl Webhooks {
     pub fn new(webhooks: &BTreeMap<String, config::Webhook>, step: Duration) -> Result<Self, NotifyError> {
-        // Whoever comes first installs it; a second call says so and changes nothing.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut hooks = BTreeMap::new();
         for (name, webhook) in webhooks {
             hooks.insert(name.clone(), hook(name, webhook, Guard::new(webhook.allow_link_local))?);
@@ -217,6 +215,8 @@ fn hook(name: &str, webhook: &config::Webhook, guard: Guard) -> Result<Hook, Not
 }
 
 fn client(name: &str, webhook: &config::Webhook, url: &Url, guard: Guard) -> Result<Client, NotifyError> {
+    // Whoever comes first installs it; a second call says so and changes nothing.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
@@ -324,7 +324,6 @@ mod tests {
     use std::sync::Arc;
 
     fn plain(url: &str) -> Hook {
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let webhook = config::Webhook::new(WebhookFormat::Slack, url);
         hook("x", &webhook, Guard::new(false)).unwrap_or_else(|error| panic!("{error}"))
     }
@@ -397,7 +396,6 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_leads_to_a_forbidden_address_is_not_spoken_to() {
         let port = receiver().await.port();
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let url = format!("http://desk.example:{port}/hook");
         for (found, allow, sent) in [
             (&["127.0.0.1"][..], false, true),
