@@ -19,6 +19,7 @@ fn load(text: &str, pairs: &[(&str, &str)]) -> Result<Config, Vec<String>> {
         "/run/secrets/desk" => Ok("whsec_MDEyMzQ1Njc4OWFiY2RlZg==\n".to_owned()),
         "/run/secrets/pass" => Ok("s3creta\n".to_owned()),
         "/run/secrets/slack" => Ok("https://hooks.slack.example/services/T0K3N\n".to_owned()),
+        "/run/secrets/proxy" => Ok("http://u:p455@proxy.acme.example:3128".to_owned()),
         "/run/secrets/bot" => Ok("123456:AbC-d_9\n".to_owned()),
         "/run/secrets/empty" => Ok("\n".to_owned()),
         _ => Err("there is no such file".to_owned()),
@@ -94,7 +95,7 @@ webhooks:
   duty: { format: pagerduty, secret_file: /run/secrets/pass }
   care: { format: slack, url_file: /run/secrets/slack, proxy: "http://proxy.acme.example:3128" }
   team: { format: teams, url: "https://flow.example/T0K3N" }
-  space: { format: google-chat, url_file: /run/secrets/slack }
+  space: { format: google-chat, url_file: /run/secrets/slack, proxy_file: /run/secrets/proxy }
   bot: { format: telegram, secret_file: /run/secrets/bot, chat: -100123 }
 "#;
     let config = load(text, &[]).unwrap_or_else(|d| panic!("{d:#?}"));
@@ -105,10 +106,12 @@ webhooks:
     assert_eq!(hook("bot").url.expose(), "https://api.telegram.org");
     assert_eq!(hook("bot").chat.as_deref(), Some("-100123"));
     assert_eq!(hook("care").url.expose(), "https://hooks.slack.example/services/T0K3N");
-    assert_eq!(hook("care").proxy.as_deref(), Some("http://proxy.acme.example:3128"));
+    assert_eq!(hook("care").proxy.as_ref().map(|proxy| proxy.expose()), Some("http://proxy.acme.example:3128"));
+    assert_eq!(hook("space").proxy.as_ref().map(|proxy| proxy.expose()), Some("http://u:p455@proxy.acme.example:3128"));
     assert_eq!(hook("wfm-desk").ca_file.as_deref(), Some("/etc/own.pem"));
     assert!(hook("alerts").allow_link_local && !hook("care").allow_link_local);
-    assert!(!format!("{config:?}").contains("T0K3N"), "an address may be a secret");
+    let shown = format!("{config:?}");
+    assert!(!shown.contains("T0K3N") && !shown.contains("p455"), "an address may be a secret");
     let warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
     let about = |line: usize, what: &str| {
         let at = format!("c.yaml:{line}:");
@@ -182,6 +185,7 @@ fn the_defaults_document_every_key() {
         "url_file",
         "chat",
         "proxy",
+        "proxy_file",
         "allow_link_local",
         "secret_file",
         "http",

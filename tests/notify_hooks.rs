@@ -92,7 +92,9 @@ async fn each_format_goes_where_its_service_looks_for_it() {
     };
     let made = request(&receiver, &bot).await;
     assert_eq!(made.path, "/bot123456:AbC-d_9/sendMessage");
-    assert_eq!(made.json()["chat_id"], "-1001");
+    assert_eq!(made.json()["chat_id"], -1001);
+    let channel = request(&receiver, &Webhook { chat: Some("@turno".to_owned()), ..bot }).await;
+    assert_eq!(channel.json()["chat_id"], "@turno");
 
     let space = at(&receiver, WebhookFormat::GoogleChat, "/v1/spaces/A/messages?key=k&token=t");
     let made = request(&receiver, &space).await;
@@ -116,11 +118,12 @@ async fn each_format_goes_where_its_service_looks_for_it() {
 async fn a_proxy_is_gone_through_where_it_is_named() {
     let proxy = Receiver::start();
     let webhook = Webhook {
-        proxy: Some(format!("http://127.0.0.1:{}", proxy.port)),
+        proxy: Some(Secret::new(&format!("http://atalaya:geheim@127.0.0.1:{}", proxy.port))),
         ..Webhook::new(WebhookFormat::Slack, "http://hooks.example/services/x")
     };
     let made = request(&proxy, &webhook).await;
     assert_eq!((made.path.as_str(), made.header("host")), ("http://hooks.example/services/x", "hooks.example"));
+    assert_eq!(made.header("proxy-authorization"), "Basic YXRhbGF5YTpnZWhlaW0=");
 }
 
 #[tokio::test]
@@ -141,8 +144,10 @@ async fn what_is_forbidden_or_half_configured_is_refused_at_the_start() {
     let path = empty.path().display().to_string();
     let ca = refused(Webhook { ca_file: Some(path), ..plain("https://desk.example") });
     assert!(ca.contains("it holds no certificate"), "{ca}");
-    let proxy = refused(Webhook { proxy: Some("::".into()), ..plain("https://desk.example") });
-    assert!(proxy.contains("`proxy` of webhook `out`"), "{proxy}");
+    for bad in ["::", "socks5://u:geheim@proxy.example", "http://u:geheim@169.254.1.1:3128"] {
+        let proxy = refused(Webhook { proxy: Some(Secret::new(bad)), ..plain("https://desk.example") });
+        assert!(proxy.contains("`proxy` of webhook `out`") && !proxy.contains("geheim"), "{proxy}");
+    }
 }
 
 /// Alerts are told again beside the notices: a server that says nothing holds up no other webhook, and is degraded.

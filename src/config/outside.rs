@@ -247,7 +247,8 @@ pub(super) fn web_address<'n>(node: &'n Node, key: &str, report: &mut Report) ->
     match host_of(written) {
         Ok(_) => Some(written),
         Err(NoAddress::User) => {
-            report.error(node.at, format!("`{key}` holds a user or password"), "a secret stands in a file of its own");
+            let hint = "a secret stands in a file: `secret_file`, `proxy_file`";
+            report.error(node.at, format!("`{key}` holds a user or password"), hint);
             None
         }
         Err(NoAddress::Form) => {

@@ -25,7 +25,8 @@ pub struct Webhook {
     pub chat: Option<String>,
     /// PEM file of an additional certificate authority.
     pub ca_file: Option<String>,
-    pub proxy: Option<String>,
+    /// It may hold a user and a password.
+    pub proxy: Option<Secret>,
     /// Addresses that [`is_forbidden`] names may be spoken to.
     pub allow_link_local: bool,
 }
@@ -76,8 +77,18 @@ fn needs(format: WebhookFormat) -> Needs {
     }
 }
 
-const KEYS: [&str; 9] =
-    ["format", "url", "url_file", "secret", "secret_file", "chat", "ca_file", "proxy", "allow_link_local"];
+const KEYS: [&str; 10] = [
+    "format",
+    "url",
+    "url_file",
+    "secret",
+    "secret_file",
+    "chat",
+    "ca_file",
+    "proxy",
+    "proxy_file",
+    "allow_link_local",
+];
 
 pub(super) fn webhooks(
     node: &Node,
@@ -138,7 +149,10 @@ fn webhook(
         }
         None => None,
     };
-    let proxy = fields.get("proxy").and_then(|node| web_address(node, "proxy", report)).map(|proxy| proxy.to_string());
+    let proxy = match fields.get("proxy_file") {
+        Some(node) => secret_file(node, "proxy_file", files, report),
+        None => fields.get("proxy").and_then(|node| web_address(node, "proxy", report)).map(|proxy| Secret::new(proxy)),
+    };
     let ca_file = fields.get("ca_file").and_then(|node| text(node, "ca_file", report)).map(|path| path.to_string());
     let words = [("true", true), ("false", false)];
     let allow = fields.get("allow_link_local").and_then(|node| word(node, "allow_link_local", &words, report));

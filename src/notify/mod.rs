@@ -119,7 +119,9 @@ pub enum NotifyError {
         "the `ca_file` {path} of webhook `{webhook}` cannot be used: {why}. Name a readable PEM file of certificates, or leave the key out to use the system's."
     )]
     HookCaFile { webhook: String, path: String, why: String },
-    #[error("the `proxy` of webhook `{webhook}` is no address. Write it as `http://proxy.example.org:3128`.")]
+    #[error(
+        "the `proxy` of webhook `{webhook}` is no http address, or a link-local one. Write it as `http://proxy.example.org:3128`."
+    )]
     Proxy { webhook: String },
 }
 

@@ -3,6 +3,7 @@
 //! Bodies come rendered; what only the sender knows is added here: a signature, a key, a chat, until when an alert is valid.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
@@ -190,7 +191,8 @@ fn hook(name: &str, webhook: &config::Webhook, guard: Guard) -> Result<Hook, Not
         WebhookFormat::Pagerduty => field = Some(("routing_key", required()?.into())),
         WebhookFormat::Telegram => {
             written = format!("{}/bot{}/sendMessage", written.trim_end_matches('/'), required()?);
-            field = Some(("chat_id", webhook.chat.clone().unwrap_or_default().into()));
+            let chat = webhook.chat.as_deref().unwrap_or_default();
+            field = Some(("chat_id", chat.parse::<i64>().map_or_else(|_| chat.into(), Value::from)));
         }
         WebhookFormat::Slack | WebhookFormat::Teams | WebhookFormat::GoogleChat => {}
     }
@@ -199,19 +201,25 @@ fn hook(name: &str, webhook: &config::Webhook, guard: Guard) -> Result<Hook, Not
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         return Err(bad(format!("its scheme is {}", url.scheme())));
     }
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).parse();
-    if let Some(address) = host.ok().filter(|address| is_forbidden(*address) && !webhook.allow_link_local) {
+    if let Some(address) = forbidden_literal(&url, webhook) {
         return Err(bad(format!("{address} is a link-local or metadata address; `allow_link_local: true` allows it")));
     }
     if webhook.format == WebhookFormat::GoogleChat && !url.query().unwrap_or("").contains("messageReplyOption") {
         // A thread of that key is gone on with, or begun.
         url.query_pairs_mut().append_pair("messageReplyOption", "REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD");
     }
-    let secrets = [secret, Some(written), Some(url.path().to_owned()), url.query().map(str::to_owned)];
+    let proxy = webhook.proxy.as_ref().map(|proxy| proxy.expose().to_owned());
+    let secrets = [secret, proxy, Some(written), Some(url.path().to_owned()), url.query().map(str::to_owned)];
     let secrets = secrets.into_iter().flatten().filter(|text| text.len() > 4).collect();
     let client = client(name, webhook, &url, guard)?;
     let (turn, waiting) = Default::default();
     Ok(Hook { format: webhook.format, client, url, key, authorization, field, secrets, turn, waiting })
+}
+
+/// The address that stands in `url` itself, if it may not be spoken to. Names are looked at when they are looked up.
+fn forbidden_literal(url: &Url, webhook: &config::Webhook) -> Option<IpAddr> {
+    let host: IpAddr = url.host_str()?.trim_matches(['[', ']']).parse().ok()?;
+    (is_forbidden(host) && !webhook.allow_link_local).then_some(host)
 }
 
 fn client(name: &str, webhook: &config::Webhook, url: &Url, guard: Guard) -> Result<Client, NotifyError> {
@@ -224,8 +232,12 @@ fn client(name: &str, webhook: &config::Webhook, url: &Url, guard: Guard) -> Res
         .user_agent(concat!("atalaya/", env!("CARGO_PKG_VERSION")))
         .pool_idle_timeout(Duration::from_secs(20));
     if let Some(proxy) = &webhook.proxy {
-        let bad = |_| NotifyError::Proxy { webhook: name.to_owned() };
-        builder = builder.proxy(Proxy::all(proxy.as_str()).map_err(bad)?);
+        let bad = || NotifyError::Proxy { webhook: name.to_owned() };
+        let proxy = Url::parse(proxy.expose()).map_err(|_| bad())?;
+        if !matches!(proxy.scheme(), "http" | "https") || forbidden_literal(&proxy, webhook).is_some() {
+            return Err(bad());
+        }
+        builder = builder.proxy(Proxy::all(proxy).map_err(|_| bad())?);
     }
     if let Some(path) = &webhook.ca_file {
         let bad = |why: String| NotifyError::HookCaFile { webhook: name.to_owned(), path: path.clone(), why };
