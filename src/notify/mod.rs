@@ -28,6 +28,7 @@ use crate::notice::hooks::alertmanager::Firing;
 use crate::notice::{self, Message};
 
 pub mod alertmanager;
+mod answer;
 mod book;
 mod carriers;
 mod counters;

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
-use reqwest::{Certificate, Client, Proxy, StatusCode, Url};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Certificate, Client, Proxy, Url};
 use serde_json::Value;
 
 use crate::config::{self, WebhookFormat, is_forbidden};
@@ -15,15 +15,13 @@ use crate::notice::hooks::alertmanager::Firing;
 
 use super::NotifyError;
 use super::alertmanager::{Waiting, stamp};
+use super::answer::{self, Answer, chain};
 use super::lane::{At, Failure, Retry};
-use super::resolver::{Forbidden, Guard};
+use super::resolver::Guard;
 use super::signature::Key;
 
-/// What is read of an answer before the connection is given up, and what of it may be quoted.
+/// What is read of an answer before the connection is given up.
 const ANSWER_MAX: usize = 64 * 1024;
-const WORDS_MAX: usize = 300;
-/// A receiver cannot ask for a longer pause than this.
-const PAUSE_MAX: Duration = Duration::from_secs(3600);
 
 pub struct Webhooks {
     step: Duration,
@@ -44,13 +42,6 @@ struct Hook {
     /// An Alertmanager hears the end of an alert after all that was said of it before.
     turn: tokio::sync::Mutex<()>,
     waiting: Waiting,
-}
-
-/// What came back.
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: String,
 }
 
 impl Webhooks {
@@ -109,8 +100,8 @@ impl Webhooks {
                 let why = format!("{place} did not answer within {} s; check that it is up", self.step.as_secs_f64());
                 Err(Failure { why, retry: Retry::Later, at: At::Destination })
             }
-            Ok(Err(error)) => Err(unreachable(&place, error)),
-            Ok(Ok(answer)) => judge(&place, hook, &answer),
+            Ok(Err(error)) => Err(answer::unreachable(&place, error)),
+            Ok(Ok(answer)) => answer.judge(&place, &hook.url, &hook.secrets),
         }
     }
 }
@@ -158,16 +149,6 @@ impl Hook {
             fields.insert((*name).to_owned(), text.clone());
         }
         value.to_string()
-    }
-
-    /// The receiver's words, as they may be shown.
-    fn words(&self, answer: &Answer) -> String {
-        let mut text = answer.body.clone();
-        for secret in &self.secrets {
-            text = text.replace(secret, "[secret]");
-        }
-        let text = crate::notice::clean(text.trim(), WORDS_MAX, false);
-        if text.is_empty() { text } else { format!(": {text}") }
     }
 }
 
@@ -254,142 +235,12 @@ fn client(name: &str, webhook: &config::Webhook, url: &Url, guard: Guard) -> Res
     builder.build().map_err(|error| NotifyError::Client { why: chain(&error) })
 }
 
-/// Why there was no answer. An address that may not be spoken to is not tried again: somebody must say what is meant.
-fn unreachable(place: &str, error: reqwest::Error) -> Failure {
-    let error = error.without_url();
-    let mut cause: Option<&dyn std::error::Error> = Some(&error);
-    while let Some(inner) = cause {
-        if let Some(forbidden) = inner.downcast_ref::<Forbidden>() {
-            let why = format!("{place} is not spoken to: {forbidden}");
-            return Failure { why, retry: Retry::Never, at: At::Destination };
-        }
-        cause = inner.source();
-    }
-    let text = chain(&error);
-    let hint = match text.contains("certificate") || text.contains("UnknownIssuer") {
-        true => "name the authority that signed it as `ca_file`, or give the name as it stands in its certificate",
-        false => "check its url and that it is up",
-    };
-    let why = format!("{place} cannot be reached: {text}; {hint}");
-    Failure { why, retry: Retry::Later, at: At::Destination }
-}
-
-fn judge(place: &str, hook: &Hook, answer: &Answer) -> Result<(), Failure> {
-    let status = answer.status;
-    if status.is_success() {
-        return Ok(());
-    }
-    let later = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
-    let retry = match pause(answer) {
-        _ if !later => Retry::Never,
-        Some(pause) => Retry::After(pause),
-        None => Retry::Later,
-    };
-    let hint = if status.is_redirection() {
-        let to = answer.headers.get(LOCATION).and_then(|to| hook.url.join(to.to_str().ok()?).ok());
-        let to = to.map_or_else(String::new, |to| format!(" to {}", to.origin().ascii_serialization()));
-        format!("{to}; redirects are not followed: set its url to the final address")
-    } else if later {
-        hook.words(answer)
-    } else if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-        format!("{}; check its secret", hook.words(answer))
-    } else {
-        format!("{}; check its url", hook.words(answer))
-    };
-    Err(Failure { why: format!("{place} answers {status}{hint}"), retry, at: At::Destination })
-}
-
-/// `Retry-After`: seconds, or a date. Telegram says it in the body.
-fn pause(answer: &Answer) -> Option<Duration> {
-    let Some(header) = answer.headers.get(RETRY_AFTER) else {
-        let body: Value = serde_json::from_str(&answer.body).ok()?;
-        let seconds = body.pointer("/parameters/retry_after")?.as_u64()?;
-        return Some(Duration::from_secs(seconds).min(PAUSE_MAX));
-    };
-    let text = header.to_str().ok()?.trim();
-    let pause = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp().as_millisecond();
-            Duration::from_millis(u64::try_from(at - crate::clock::now().0).unwrap_or(0))
-        }
-    };
-    Some(pause.min(PAUSE_MAX))
-}
-
-/// An error with its causes: reqwest's own text leaves out what matters.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    crate::notice::clean(&text, 300, false)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     use std::net::SocketAddr;
     use std::sync::Arc;
-
-    fn plain(url: &str) -> Hook {
-        let webhook = config::Webhook::new(WebhookFormat::Slack, url);
-        hook("x", &webhook, Guard::new(false)).unwrap_or_else(|error| panic!("{error}"))
-    }
-
-    #[test]
-    fn answers_are_judged() {
-        let hook = plain("http://y.example/services/T0K3N");
-        for (status, retry_after, expected) in [
-            (200, None, None),
-            (204, None, None),
-            (301, None, Some(Retry::Never)),
-            (400, None, Some(Retry::Never)),
-            (404, Some("5"), Some(Retry::Never)),
-            (408, None, Some(Retry::Never)),
-            (429, None, Some(Retry::Later)),
-            (429, Some("120"), Some(Retry::After(Duration::from_secs(120)))),
-            (429, Some("999999999"), Some(Retry::After(PAUSE_MAX))),
-            (429, Some("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Retry::After(Duration::ZERO))),
-            (429, Some("soon"), Some(Retry::Later)),
-            (500, None, Some(Retry::Later)),
-            (503, Some("7"), Some(Retry::After(Duration::from_secs(7)))),
-        ] {
-            let mut headers = HeaderMap::new();
-            if let Some(text) = retry_after {
-                headers.insert(RETRY_AFTER, text.parse().unwrap());
-            }
-            let answer = Answer { status: StatusCode::from_u16(status).unwrap(), headers, body: String::new() };
-            let result = judge("webhook x at y", &hook, &answer);
-            assert_eq!(result.err().map(|failure| failure.retry), expected, "{status} {retry_after:?}");
-        }
-    }
-
-    #[test]
-    fn the_receivers_words_are_told_without_secrets() {
-        let hook = plain("https://hooks.example/services/T0K3N?key=ABCDEF");
-        let said = |status: u16, location: Option<&str>, body: &str| {
-            let headers = location.map(|to| (LOCATION, HeaderValue::from_str(to).unwrap())).into_iter().collect();
-            let answer = Answer { status: StatusCode::from_u16(status).unwrap(), headers, body: body.to_owned() };
-            let failure = judge("webhook x at hooks.example", &hook, &answer).unwrap_err();
-            assert!(!failure.why.contains("T0K3N") && !failure.why.contains("ABCDEF"), "{}", failure.why);
-            (failure.why, failure.retry)
-        };
-        let (why, retry) = said(404, None, "no service at /services/T0K3N?key=ABCDEF\r\n");
-        assert_eq!(retry, Retry::Never);
-        assert_eq!(
-            why,
-            "webhook x at hooks.example answers 404 Not Found: no service at [secret]?[secret]; check its url"
-        );
-        let (why, retry) = said(302, Some("https://login.example/?next=T0K3N"), "<html>");
-        assert_eq!(retry, Retry::Never);
-        assert!(why.contains("302 Found to https://login.example; redirects are not followed"), "{why}");
-        let (_, retry) = said(429, None, r#"{"ok":false,"parameters":{"retry_after":35}}"#);
-        assert_eq!(retry, Retry::After(Duration::from_secs(35)));
-    }
 
     /// Takes one request and answers 204.
     async fn receiver() -> SocketAddr {
