@@ -38,7 +38,8 @@ impl Answer {
             let to = self.headers.get(LOCATION).and_then(|to| url.join(to.to_str().ok()?).ok());
             let to = to.map_or_else(String::new, |to| format!(" to {}", to.origin().ascii_serialization()));
             format!("{to}; redirects are not followed: set its url to the final address")
-        } else if later {
+        } else if later || (status == StatusCode::BAD_REQUEST && !self.body.trim().is_empty()) {
+            // Whoever found fault with the request says with what.
             self.words(secrets)
         } else if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             format!("{}; check its secret", self.words(secrets))
@@ -158,6 +159,11 @@ mod tests {
         assert_eq!(
             why,
             "webhook x at hooks.example answers 404 Not Found: no service at [secret]?[secret]; check its url"
+        );
+        let (why, _) = said(400, None, r#"{"errors":["Length of 'routing_key' is incorrect"]}"#);
+        assert!(
+            why.ends_with(r#"answers 400 Bad Request: {"errors":["Length of 'routing_key' is incorrect"]}"#),
+            "{why}"
         );
         let (why, retry) = said(302, Some("https://login.example/?next=T0K3N"), "<html>");
         assert_eq!(retry, Retry::Never);
