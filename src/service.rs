@@ -77,6 +77,7 @@ pub async fn run(
         plan: set.plan.clone(),
         domain: config.smtp.as_ref().map_or("atalaya.localhost", |smtp| notice::domain_of(&smtp.from)).to_owned(),
         board: config.http.public_url.clone(),
+        formats: config.formats(),
         decides_since: Default::default(),
         ran_before: Default::default(),
         new: manner.new,
@@ -181,6 +182,7 @@ struct Speech {
     plan: Arc<crate::plan::Plan>,
     domain: String,
     board: Option<String>,
+    formats: notice::hooks::Formats,
     /// The first second that was evaluated since the start; 0 before.
     decides_since: std::sync::atomic::AtomicI64,
     /// The group has read the sources before: an earlier run may have told what this one finds.
@@ -198,6 +200,11 @@ impl Speech {
         let hold = range.and_then(|(row, range)| row.ranges.get(range)).map_or(Millis::ZERO, |range| range.hold);
         let before = !self.new && self.ran_before.load(std::sync::atomic::Ordering::Relaxed);
         let restarted = before && notification.since - hold <= began + Millis::SECOND;
-        notice::Context { plan: &self.plan, domain: &self.domain, board: self.board.as_deref(), restarted }
+        notice::Context { restarted, ..self.words() }
+    }
+
+    fn words(&self) -> notice::Context<'_> {
+        let board = self.board.as_deref();
+        notice::Context { board, formats: &self.formats, ..notice::Context::new(&self.plan, &self.domain) }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use atalaya::config::{self, Config, Severity, SmtpTls};
+use atalaya::config::{self, Config, Severity, SmtpTls, WebhookFormat};
 use atalaya::domain::{AgentClass, Millis};
 use atalaya::matrix::Language;
 use atalaya::plan::{AnswerOn, Plan};
@@ -18,6 +18,9 @@ fn load(text: &str, pairs: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     let mut read = |path: &str| match path {
         "/run/secrets/desk" => Ok("whsec_MDEyMzQ1Njc4OWFiY2RlZg==\n".to_owned()),
         "/run/secrets/pass" => Ok("s3creta\n".to_owned()),
+        "/run/secrets/slack" => Ok("https://hooks.slack.example/services/T0K3N\n".to_owned()),
+        "/run/secrets/proxy" => Ok("http://u:p455@proxy.acme.example:3128".to_owned()),
+        "/run/secrets/bot" => Ok("123456:AbC-d_9\n".to_owned()),
         "/run/secrets/empty" => Ok("\n".to_owned()),
         _ => Err("there is no such file".to_owned()),
     };
@@ -82,6 +85,53 @@ channels:
     assert!(!config.warnings.iter().any(|warning| warning.what.contains("clock")), "{:?}", config.warnings);
 }
 
+/// What each format of webhook needs, and that an address with a secret in it is treated as one.
+#[test]
+fn webhooks_of_every_format() {
+    let text = r#"
+webhooks:
+  wfm-desk: { url: "https://desk.acme.example/hook", secret_file: /run/secrets/desk, ca_file: /etc/own.pem }
+  alerts: { format: alertmanager, url: "http://169.254.3.4:9093", allow_link_local: true }
+  duty: { format: pagerduty, secret_file: /run/secrets/pass }
+  care: { format: slack, url_file: /run/secrets/slack, proxy: "http://proxy.acme.example:3128" }
+  team: { format: teams, url: "https://flow.example/T0K3N" }
+  space: { format: google-chat, url_file: /run/secrets/slack, proxy_file: /run/secrets/proxy }
+  bot: { format: telegram, secret_file: /run/secrets/bot, chat: -100123 }
+"#;
+    let config = load(text, &[]).unwrap_or_else(|d| panic!("{d:#?}"));
+    let hook = |name: &str| &config.webhooks[name];
+    let names: Vec<&str> = WebhookFormat::ALL.iter().map(|(name, _)| *name).collect();
+    assert_eq!(config.webhooks.len(), names.len(), "one of each of {names:?}");
+    assert_eq!(hook("duty").url.expose(), "https://events.pagerduty.com/v2/enqueue");
+    assert_eq!(hook("bot").url.expose(), "https://api.telegram.org");
+    assert_eq!(hook("bot").chat.as_deref(), Some("-100123"));
+    assert_eq!(hook("care").url.expose(), "https://hooks.slack.example/services/T0K3N");
+    assert_eq!(hook("care").proxy.as_ref().map(|proxy| proxy.expose()), Some("http://proxy.acme.example:3128"));
+    assert_eq!(hook("space").proxy.as_ref().map(|proxy| proxy.expose()), Some("http://u:p455@proxy.acme.example:3128"));
+    assert_eq!(hook("wfm-desk").ca_file.as_deref(), Some("/etc/own.pem"));
+    assert!(hook("alerts").allow_link_local && !hook("care").allow_link_local);
+    let shown = format!("{config:?}");
+    assert!(!shown.contains("T0K3N") && !shown.contains("p455"), "an address may be a secret");
+    let warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
+    let about = |line: usize, what: &str| {
+        let at = format!("c.yaml:{line}:");
+        assert!(warnings.iter().any(|w| w.starts_with(&at) && w.contains(what)), "{what}: {warnings:#?}");
+    };
+    about(5, "does not look like an integration key");
+    about(7, "whoever knows this address can write to the channel");
+    assert_eq!(warnings.iter().filter(|w| w.contains("c.yaml")).count(), 2, "{warnings:#?}");
+
+    // Where nothing is sent the files need not be there; the names are known all the same.
+    let checked = config::load("c.yaml", text, &env(&[]), None).unwrap_or_else(|d| panic!("{d:#?}"));
+    assert_eq!(checked.webhooks.len(), names.len());
+    // What comes from the environment may be a secret, and is not repeated.
+    let defects = load("webhooks: { d: {} }", &[("ATALAYA_WEBHOOKS__D__URL", "hooks.example/T0K3N")]).unwrap_err();
+    assert!(
+        defects.len() == 1 && defects[0].contains("is not a web address") && !defects[0].contains("T0K3N"),
+        "{defects:?}"
+    );
+}
+
 /// The reference must name every key that the reader knows.
 #[test]
 fn the_defaults_document_every_key() {
@@ -132,6 +182,11 @@ fn the_defaults_document_every_key() {
         "password_file",
         "ca_file",
         "webhooks",
+        "url_file",
+        "chat",
+        "proxy",
+        "proxy_file",
+        "allow_link_local",
         "secret_file",
         "http",
         "listen",
@@ -209,6 +264,7 @@ fn the_labels_of_thresholds_stay_as_written() {
 
 #[test]
 fn each_defect_is_named_where_it_stands() {
+    let hook = |rest: &str| format!("webhooks: {{ d: {{ {rest} }} }}");
     let smtp = |rest: &str| format!("smtp: {{ url: \"smtp://m.example\", tls: none, from: a@b.example{rest} }}");
     for (text, expected) in [
         (
@@ -266,10 +322,23 @@ fn each_defect_is_named_where_it_stands() {
             "webhooks: { d: { url: \"ftp://d.example\" } }".to_owned(),
             "c.yaml:1:23: `url: ftp://d.example` is not a web address",
         ),
+        (hook("url: \"https://d.example\", format: slak"), "`format` cannot be `slak`\n  hint: did you mean `slack`?"),
+        (hook("url: \"https://u:p@d.example\""), "c.yaml:1:23: `url` holds a user or password"),
+        (hook("url: \"http://169.254.169.254/x\""), "goes to 169.254.169.254, a link-local or metadata address"),
+        (hook("url: \"http://[fe80::1]:80/x\""), "goes to fe80::1, a link-local or metadata address"),
         (
-            "webhooks: { d: { url: \"https://d.example\", format: slack } }".to_owned(),
-            "`format` cannot be `slack`\n  hint: it is known",
+            hook("format: slack, url: \"https://d.example\", secret_file: /run/secrets/pass"),
+            "has no secret: `d` is known",
         ),
+        (hook("format: slack"), "c.yaml:1:16: a webhook has no `url`"),
+        (hook("url_file: /run/secrets/pass"), "what the file of `url_file` holds is not a web address"),
+        (hook("url: \"https://d.example\", url_file: /run/secrets/slack"), "a webhook with `url` and `url_file`"),
+        (hook("format: pagerduty"), "the webhook `d` has no `secret_file`\n  hint: a file with the integration key"),
+        (hook("format: telegram, chat: 7, secret_file: /run/secrets/pass"), "is not the token of a bot"),
+        (hook("format: telegram, secret_file: /run/secrets/bot"), "the webhook `d` has no `chat`"),
+        (hook("url: \"https://d.example\", chat: 7"), "a webhook of this format has no `chat`"),
+        (hook("url: \"https://d.example\", proxy: squid:3128"), "`proxy: squid:3128` is not a web address"),
+        (hook("url: \"https://d.example\", allow_link_local: si"), "`allow_link_local` cannot be `si`"),
         ("http: { listen: localhost }".to_owned(), "c.yaml:1:17: `listen: localhost` is not host:port"),
         ("version: 1\nrows: []".to_owned(), "this is a matrix, not a configuration"),
         ("a: [".to_owned(), "this is not YAML"),

@@ -41,7 +41,7 @@ fn smtp(addr: SocketAddr) -> Smtp {
 }
 
 fn webhook(url: String) -> BTreeMap<String, Webhook> {
-    let webhook = Webhook { format: WebhookFormat::Generic, url, secret: Some(Secret::new(SECRET)) };
+    let webhook = Webhook { secret: Some(Secret::new(SECRET)), ..Webhook::new(WebhookFormat::Generic, &url) };
     BTreeMap::from([("wfm-desk".to_owned(), webhook)])
 }
 
@@ -77,7 +77,7 @@ fn hook_to(sequence: u32) -> Notification {
 
 fn message(notification: &Notification) -> Message {
     let plan = Plan::default();
-    render(notification, &Context { plan: &plan, domain: "acme.example", board: None, restarted: false })
+    render(notification, &Context::new(&plan, "acme.example"))
 }
 
 /// The outcome of each of `count` notices, without the retries between; the others are counted.
@@ -334,10 +334,28 @@ async fn a_connection_cut_anywhere_loses_nothing() {
     }
 }
 
+/// It took the mail and never said so: nobody can know, so the mail goes again, recognisably the same.
+#[tokio::test]
+async fn a_server_that_hangs_once_it_has_the_mail_gets_the_same_again() {
+    for when in ["MAIL", "DATA", "."] {
+        let hang = move |number: usize, heard: &str| match number == 0 && heard.starts_with(when) {
+            true => Act::Hang,
+            false => Act::Well,
+        };
+        let (addr, log) = server(hang).await;
+        let notifier = notifier(Some(smtp(addr)), BTreeMap::new());
+        notifier.enqueue(message(&mail_to("lead", 1)));
+        assert_eq!(fates(&notifier, 1).await, [("lead".to_owned(), SENT)], "at {when}");
+        let log = log.lock().unwrap();
+        assert_eq!((log.connections, log.taken.len()), (2, 1), "at {when}");
+    }
+}
+
 #[tokio::test]
 async fn a_kept_connection_that_died_is_replaced_at_once() {
-    // The second mail on the first connection meets a server that has had enough of it, in three manners.
-    for manner in 0..3 {
+    // The second mail on the first connection meets a server that has had enough of it, in four manners; in the last it
+    // hung up as soon as it had the first mail.
+    for manner in 0..4 {
         let mails = Arc::new(Mutex::new(0));
         let (addr, log) = server(move |number, heard| {
             let mut mails = mails.lock().unwrap();
@@ -345,7 +363,8 @@ async fn a_kept_connection_that_died_is_replaced_at_once() {
             match (number, heard.starts_with("MAIL") && *mails == 2, manner) {
                 (0, true, 0) => Act::Close,
                 (0, true, 1) => Act::Bye("421 idle for too long"),
-                (0, true, _) => Act::Hang,
+                (0, true, 2) => Act::Hang,
+                (0, false, 3) if heard == "." => Act::Bye("250 ok"),
                 _ => Act::Well,
             }
         })

@@ -32,7 +32,7 @@ fn mail_to(to: &str, sequence: u32) -> Notification {
 }
 
 fn message(notification: &Notification) -> Message {
-    render(notification, &Context { plan: &Plan::default(), domain: "acme.example", board: None, restarted: false })
+    render(notification, &Context::new(&Plan::default(), "acme.example"))
 }
 
 #[tokio::test]

@@ -14,8 +14,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use atalaya::config::{Secret, Smtp, SmtpTls};
-use atalaya::matrix::Language;
+use atalaya::config::{Secret, Smtp, SmtpTls, Webhook, WebhookFormat};
+use atalaya::matrix::engine::Notification;
+use atalaya::matrix::{Language, Medium};
 use atalaya::notice::{Context, render};
 use atalaya::notify::{Fate, Notifier, Settings, Timing};
 use atalaya::plan::Plan;
@@ -58,13 +59,17 @@ fn certificates(folder: &Path) -> bool {
 trait Stream: Read + Write {}
 impl<T: Read + Write> Stream for T {}
 
-/// A server for one connection after the other. Each mail it takes is told with the user who logged in.
-fn serve(folder: &Path, implicit: bool) -> (SocketAddr, Receiver<(String, String)>) {
+fn server_config(folder: &Path) -> Arc<ServerConfig> {
     let chain = CertificateDer::pem_file_iter(folder.join("cert.pem")).unwrap().map(Result::unwrap).collect();
     let key = PrivateKeyDer::from_pem_file(folder.join("key.pem")).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let tls = Arc::new(versions.with_no_client_auth().with_single_cert(chain, key).unwrap());
+    Arc::new(versions.with_no_client_auth().with_single_cert(chain, key).unwrap())
+}
+
+/// A server for one connection after the other. Each mail it takes is told with the user who logged in.
+fn serve(folder: &Path, implicit: bool) -> (SocketAddr, Receiver<(String, String)>) {
+    let tls = server_config(folder);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
     let (told, mails) = channel();
@@ -138,16 +143,59 @@ fn session<S: Stream>(
 }
 
 async fn first_fate(smtp: Smtp) -> Fate {
+    let first = samples::critical(samples::matrix(Language::Es, "Actuar"));
+    fate_of(Settings { smtp: Some(smtp), ..Settings::default() }, first).await
+}
+
+async fn fate_of(settings: Settings, notification: Notification) -> Fate {
     let timing = Timing { step: Duration::from_secs(5), ..Timing::default() };
-    let notifier = Notifier::new(Settings { smtp: Some(smtp), timing, ..Settings::default() }).unwrap();
+    let notifier = Notifier::new(Settings { timing, ..settings }).unwrap();
     let mut outcomes = notifier.outcomes().unwrap();
-    let mut first = samples::critical(samples::matrix(Language::Es, "Actuar"));
-    first.time = atalaya::clock::now();
-    notifier.enqueue(render(
-        &first,
-        &Context { plan: &Plan::default(), domain: "acme.example", board: None, restarted: false },
-    ));
+    let notification = Notification { time: atalaya::clock::now(), ..notification };
+    notifier.enqueue(render(&notification, &Context::new(&Plan::default(), "acme.example")));
     tokio::time::timeout(Duration::from_secs(20), outcomes.recv()).await.unwrap().unwrap().result
+}
+
+/// A server for one request after the other, by https; each is answered 204.
+fn serve_https(folder: &Path) -> SocketAddr {
+    let tls = server_config(folder);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut stream = StreamOwned::new(ServerConnection::new(tls.clone()).unwrap(), stream);
+            // A client that does not trust us hangs up here.
+            if matches!(stream.read(&mut [0; 8192]), Ok(1..)) {
+                let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n");
+                stream.conn.send_close_notify();
+                let _ = stream.flush();
+            }
+        }
+    });
+    addr
+}
+
+#[tokio::test]
+async fn a_webhook_trusts_its_own_authority_and_nobody_unknown() {
+    let folder = tempfile::tempdir().unwrap();
+    if !certificates(folder.path()) {
+        return skip("the command openssl cannot make certificates; install the package openssl");
+    }
+    let port = serve_https(folder.path()).port();
+    let first = samples::critical(samples::matrix(Language::Es, "Actuar"));
+    let first = Notification { medium: Medium::Webhook, address: "desk".into(), ..first };
+    let fate = async |host: &str, ca_file: Option<String>| {
+        let webhook =
+            Webhook { ca_file, ..Webhook::new(WebhookFormat::Generic, &format!("https://{host}:{port}/hook")) };
+        let webhooks = [("desk".to_owned(), webhook)].into();
+        fate_of(Settings { webhooks, ..Settings::default() }, first.clone()).await
+    };
+    let own = Some(folder.path().join("ca.pem").display().to_string());
+    assert_eq!(fate("localhost", own.clone()).await, Fate::Sent { late: false });
+    for (host, ca_file) in [("localhost", None), ("127.0.0.1", own)] {
+        let Fate::Retrying { why, .. } = fate(host, ca_file).await else { panic!("{host}: a bad certificate") };
+        assert!(why.contains("certificate") && why.contains("ca_file"), "{why}");
+    }
 }
 
 #[tokio::test]

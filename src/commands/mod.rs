@@ -9,6 +9,7 @@ pub mod check;
 mod demo;
 mod explain;
 pub mod files;
+mod notify;
 mod run;
 mod setup;
 pub mod simulate;
@@ -29,6 +30,7 @@ enum Command {
     Backtest(backtest::Backtest),
     Explain(explain::Explain),
     Simulate(simulate::Simulate),
+    Notify(notify::Notify),
 }
 
 impl Cli {
@@ -39,6 +41,7 @@ impl Cli {
             Command::Check(args) => check::run(&args),
             Command::Backtest(args) => backtest::run(args),
             Command::Explain(args) => explain::run(&args),
+            Command::Notify(args) => runtime().and_then(|runtime| runtime.block_on(notify::run(args))),
             Command::Simulate(args) => runtime().and_then(|runtime| runtime.block_on(simulate::run(args))),
         };
         match done {

@@ -26,11 +26,14 @@ mod same_case;
 mod scopes;
 mod settings;
 pub mod template;
+mod webhooks;
 
+pub use crate::notice::hooks::Format as WebhookFormat;
 pub use diagnostics::{Diagnostic, Severity};
 pub use load::{DEFAULTS, PREFIX, ReadFile, load};
 pub use matrices::{MatrixSet, matrices, matrices_alone};
 pub use reader::did_you_mean;
+pub use webhooks::{Webhook, is_forbidden};
 
 /// The whole configuration, validated, every default filled in.
 #[derive(Clone, Debug)]
@@ -51,6 +54,13 @@ pub struct Config {
     pub http: Http,
     /// What is not wrong and worth saying.
     pub warnings: Vec<Diagnostic>,
+}
+
+impl Config {
+    /// The format of each webhook.
+    pub fn formats(&self) -> crate::notice::hooks::Formats {
+        self.webhooks.iter().map(|(name, webhook)| (name.as_str().into(), webhook.format)).collect()
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -89,19 +99,6 @@ pub enum SmtpTls {
     Starttls,
     Implicit,
     None,
-}
-
-#[derive(Clone, Debug)]
-pub struct Webhook {
-    pub format: WebhookFormat,
-    pub url: String,
-    /// `whsec_` + base64.
-    pub secret: Option<Secret>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WebhookFormat {
-    Generic,
 }
 
 #[derive(Clone, Debug)]

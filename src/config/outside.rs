@@ -1,4 +1,5 @@
-//! The part of the configuration that speaks of the world outside: Kafka, the mail server, webhooks, HTTP; and secrets.
+//! The part of the configuration that speaks of the world outside: Kafka, the mail server, HTTP; and secrets.
+//! Webhooks have a file of their own.
 //!
 //! A secret stands in a file (`*_file`) or in the environment, never in the configuration itself, which people share
 //! and put under version control.
@@ -10,10 +11,10 @@ use super::load::ReadFile;
 use super::node::{Kind, Node};
 use super::reader::{Fields, Mark, Report, is_email, list, map, text, word};
 use super::settings::texts;
-use super::{Http, Kafka, Secret, Smtp, SmtpTls, Webhook, WebhookFormat};
+use super::{Http, Kafka, Secret, Smtp, SmtpTls};
 
 /// The secret `key` of a map: from the environment, or from the file that `key_file` names. An inline one is refused.
-fn secret(
+pub(super) fn secret(
     fields: &Fields<'_>,
     key: &str,
     files: &mut Option<ReadFile<'_>>,
@@ -40,7 +41,12 @@ fn inline(at: Mark, key: &str, report: &mut Report) {
     );
 }
 
-fn secret_file(node: &Node, key: &str, files: &mut Option<ReadFile<'_>>, report: &mut Report) -> Option<Secret> {
+pub(super) fn secret_file(
+    node: &Node,
+    key: &str,
+    files: &mut Option<ReadFile<'_>>,
+    report: &mut Report,
+) -> Option<Secret> {
     let path = text(node, key, report)?;
     let read = files.as_mut()?;
     match read(path) {
@@ -235,79 +241,44 @@ fn is_mailbox(text: &str) -> bool {
     }
 }
 
-pub(super) fn webhooks(
-    node: &Node,
-    files: &mut Option<ReadFile<'_>>,
-    report: &mut Report,
-) -> BTreeMap<String, Webhook> {
-    let mut all = BTreeMap::new();
-    for entry in map(node, "`webhooks`", report).unwrap_or_default() {
-        let keys = ["format", "url", "secret", "secret_file"];
-        let Some(fields) = Fields::new(&entry.value, "a webhook", &keys, report) else { continue };
-        let format = fields.get("format").map_or(Some(WebhookFormat::Generic), |node| webhook_format(node, report));
-        let url = fields.require("url", "as https://desk.example.com/hook", report);
-        let url = url.and_then(|node| web_address(node, "url", report));
-        let secret = secret(&fields, "secret", files, report);
-        if let Some((secret, at)) = &secret
-            && !is_signing_key(secret.expose())
-        {
-            let what = format!("the secret of the webhook `{}` is not `whsec_` and a key in base64", entry.key);
-            report.error(*at, what, "make one: echo whsec_$(head -c 32 /dev/urandom | base64)");
-        }
-        if ["secret", "secret_file"].iter().all(|key| fields.get(key).is_none()) {
-            let what = format!("the webhook `{}` has no secret: its requests are not signed", entry.key);
-            report.warning(entry.key_at, what, "write `secret_file:`");
-        }
-        if let (Some(format), Some(url)) = (format, url) {
-            let secret = secret.map(|(secret, _)| secret);
-            all.insert(entry.key.to_string(), Webhook { format, url: url.to_string(), secret });
-        }
-    }
-    all
-}
-
-fn webhook_format(node: &Node, report: &mut Report) -> Option<WebhookFormat> {
-    const LATER: [&str; 4] = ["alertmanager", "pagerduty", "slack", "teams"];
-    let written = text(node, "format", report)?;
-    if &**written == "generic" {
-        return Some(WebhookFormat::Generic);
-    }
-    let hint = match LATER.contains(&&**written) {
-        true => "it is known and not sent by this version: only `generic` is",
-        false => "the format of this version is `generic`",
-    };
-    report.error(node.at, format!("`format` cannot be `{written}`"), hint);
-    None
-}
-
 /// An http or https address with a host and no password.
-fn web_address<'n>(node: &'n Node, key: &str, report: &mut Report) -> Option<&'n Arc<str>> {
+pub(super) fn web_address<'n>(node: &'n Node, key: &str, report: &mut Report) -> Option<&'n Arc<str>> {
     let written = text(node, key, report)?;
-    let rest = written.strip_prefix("https://").or_else(|| written.strip_prefix("http://"));
-    let authority = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or(""));
-    if authority.is_some_and(|authority| authority.contains('@')) {
-        report.error(
-            node.at,
-            format!("`{key}` holds a user or password"),
-            "a webhook is signed with its `secret_file`",
-        );
-        return None;
+    match host_of(written) {
+        Ok(_) => Some(written),
+        Err(NoAddress::User) => {
+            let hint = "a secret stands in a file: `secret_file`, `proxy_file`";
+            report.error(node.at, format!("`{key}` holds a user or password"), hint);
+            None
+        }
+        Err(NoAddress::Form) => {
+            let what = format!("`{key}: {written}` is not a web address");
+            report.error(node.at, what, "as https://desk.example.com/hook");
+            None
+        }
     }
-    let host = authority.filter(|a| host_and_port(a).is_some() || host_and_port(&format!("{a}:80")).is_some());
-    if host.is_none() || written.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        report.error(node.at, format!("`{key}: {written}` is not a web address"), "as https://desk.example.com/hook");
-        return None;
-    }
-    Some(written)
 }
 
-/// `whsec_` and base64 of at least 16 bytes.
-fn is_signing_key(text: &str) -> bool {
-    let Some(key) = text.trim().strip_prefix("whsec_") else { return false };
-    let body = key.trim_end_matches('=');
-    body.len() >= 22
-        && key.len() - body.len() <= 2
-        && body.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/-_".contains(&b))
+/// Why a text is no address that we take.
+pub(super) enum NoAddress {
+    User,
+    Form,
+}
+
+/// The host of an http or https address.
+pub(super) fn host_of(written: &str) -> Result<&str, NoAddress> {
+    let rest = written.strip_prefix("https://").or_else(|| written.strip_prefix("http://")).ok_or(NoAddress::Form)?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or("");
+    if authority.contains('@') {
+        return Err(NoAddress::User);
+    }
+    if written.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(NoAddress::Form);
+    }
+    match host_and_port(authority) {
+        Some((host, _)) => Ok(host),
+        None => host_and_port(&format!("{authority}:80")).map(|_| authority).ok_or(NoAddress::Form),
+    }
 }
 
 pub(super) fn http(node: Option<&Node>, report: &mut Report) -> Http {

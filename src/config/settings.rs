@@ -8,9 +8,9 @@ use super::contacts;
 use super::load::ReadFile;
 use super::matrices::LANGUAGES;
 use super::node::{Kind, Node};
-use super::outside;
 use super::reader::{Fields, Report, did_you_mean, duration, list, map, text, whole, word};
 use super::{Config, Source, hours, row};
+use super::{outside, webhooks};
 use crate::domain::{AgentClass, Millis};
 use crate::indicators::Clock;
 use crate::plan::{AnswerOn, ChannelSettings, Handling, Limits, Plan, Window, WindowKind};
@@ -43,7 +43,7 @@ pub(super) const KEYS: [&str; 20] = [
 pub(super) fn read(root: &Node, mut files: Option<ReadFile<'_>>, report: &mut Report) -> Option<Config> {
     let fields = Fields::new(root, "the configuration", &KEYS, report)?;
     let language = fields.get("language").and_then(|node| word(node, "language", &LANGUAGES, report));
-    let webhooks = fields.get("webhooks").map(|node| outside::webhooks(node, &mut files, report)).unwrap_or_default();
+    let webhooks = fields.get("webhooks").map(|node| webhooks::webhooks(node, &mut files, report)).unwrap_or_default();
     let names: BTreeSet<&str> = webhooks.keys().map(String::as_str).collect();
     let owner = fields.get("owner").and_then(|node| contacts::contact(node, Some(&names), report));
     let holidays = fields.get("holidays").map(|node| hours::holidays(node, report)).unwrap_or_default();

@@ -36,6 +36,9 @@ pub fn page(facts: &Facts, late: bool) -> String {
             escape(text)
         ));
     };
+    if let Some(test) = facts.test {
+        note(test);
+    }
     if late {
         note(&facts.late);
     }

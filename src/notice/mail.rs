@@ -20,6 +20,8 @@ pub struct Facts {
     pub indicator: String,
     /// The value that the subject tells: at entry.
     pub entry: String,
+    /// The value now.
+    pub now: String,
     pub goal: String,
     pub action: Option<String>,
     pub action_failed: Option<TemplateError>,
@@ -27,6 +29,8 @@ pub struct Facts {
     pub lines: Vec<(&'static str, String)>,
     /// Whom it missed, on top.
     pub missed: Option<String>,
+    /// That nothing of it is real, above all else.
+    pub test: Option<&'static str>,
     /// That it may have been told before, on top.
     pub restarted: Option<&'static str>,
     /// The line on top of the same mail when it comes late.
@@ -55,6 +59,7 @@ pub fn facts(notification: &Notification, missed: Option<&Missed>, context: &Con
         place: place(&transition.key, language),
         indicator: words::indicator(language, selector.indicator, &selector.labels, context.plan),
         entry: read(transition.value),
+        now: read(notification.value),
         goal,
         action,
         action_failed,
@@ -62,6 +67,7 @@ pub fn facts(notification: &Notification, missed: Option<&Missed>, context: &Con
         missed: missed.map(|m| {
             words::missed(language, &name(&m.contact), words::medium(language, m.medium), &clean(&m.why, 300, false))
         }),
+        test: context.test.then(|| words::test_notice(language)),
         restarted: context.restarted.then(|| words::restarted(language)),
         late: words::late(language, &zone.with_name(notification.time)),
         subject: String::new(),
@@ -76,7 +82,7 @@ pub fn facts(notification: &Notification, missed: Option<&Missed>, context: &Con
             name(&notification.to),
         ),
     };
-    facts.lines = lines(notification, &facts, &read(notification.value), unit, &zone, context);
+    facts.lines = lines(notification, &facts, unit, &zone, context);
     facts.subject = subject(&facts, missed);
     facts
 }
@@ -99,6 +105,9 @@ pub fn email(notification: &Notification, facts: &Facts, missed: bool, context: 
 /// Level, place, indicator, value at entry, goal. Made of the transition alone, so it is the same while the level lasts.
 fn subject(facts: &Facts, missed: Option<&Missed>) -> String {
     let mut subject = format!("{} · {} · {} {}", facts.level_word, facts.place, facts.indicator, facts.entry);
+    if facts.test.is_some() {
+        subject.insert_str(0, &format!("{} · ", words::test(facts.language)));
+    }
     if !facts.goal.is_empty() {
         subject.push_str(&format!(" ({} {})", words::goal(facts.language), facts.goal));
     }
@@ -116,6 +125,7 @@ fn text(facts: &Facts, late: bool) -> String {
             out.push_str("\n\n");
         }
     };
+    paragraph(facts.test.unwrap_or(""));
     if late {
         paragraph(&facts.late);
     }
@@ -144,7 +154,6 @@ pub fn headline(facts: &Facts) -> String {
 fn lines(
     notification: &Notification,
     facts: &Facts,
-    now: &str,
     unit: Unit,
     zone: &Zone,
     context: &Context<'_>,
@@ -156,9 +165,12 @@ fn lines(
     // A repeat while no value comes tells the last one, and how old it is.
     let old = notification.time - notification.value_time >= Millis::MINUTE;
     if old {
-        lines.push((words::value_last(language), format!("{now} ({})", zone.with_name(notification.value_time))));
-    } else if now != facts.entry {
-        lines.push((words::value_now(language), now.to_owned()));
+        lines.push((
+            words::value_last(language),
+            format!("{} ({})", facts.now, zone.with_name(notification.value_time)),
+        ));
+    } else if facts.now != facts.entry {
+        lines.push((words::value_now(language), facts.now.clone()));
     }
     lines.push((words::since(language), zone.with_name(notification.since)));
     if over {

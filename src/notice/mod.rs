@@ -10,7 +10,7 @@ use crate::matrix::engine::{Notification, OpenCase};
 use crate::matrix::{Level, Medium, NoData, Range, Row};
 use crate::plan::Plan;
 
-mod hook;
+pub mod hooks;
 mod html;
 mod mail;
 mod missed;
@@ -20,6 +20,7 @@ pub mod template;
 #[cfg(test)]
 mod tests;
 mod thread;
+pub mod trial;
 pub mod values;
 pub mod words;
 
@@ -39,6 +40,17 @@ pub struct Context<'a> {
     pub board: Option<&'a str>,
     /// The incident was found again after a restart without memory: it may have been told before, and is marked so.
     pub restarted: bool,
+    /// It tells of nothing real: somebody tries whether notices arrive.
+    pub test: bool,
+    pub formats: &'a hooks::Formats,
+}
+
+impl<'a> Context<'a> {
+    /// Without a board or webhooks of another format than the generic one.
+    pub fn new(plan: &'a Plan, domain: &'a str) -> Self {
+        static ALL_GENERIC: hooks::Formats = hooks::Formats::new();
+        Context { plan, domain, board: None, restarted: false, test: false, formats: &ALL_GENERIC }
+    }
 }
 
 /// One notice to one address, complete.
@@ -75,13 +87,13 @@ pub struct Email {
     pub late_html: String,
 }
 
-/// The body of the `generic` webhook.
+/// The body of a webhook, in its format.
 #[derive(Clone, Debug)]
 pub struct Hook {
     /// The webhook's name in the configuration.
     pub name: Arc<str>,
     pub json: String,
-    /// The same with `"late": true`.
+    /// The same, marked as coming late.
     pub late_json: String,
 }
 
@@ -100,13 +112,18 @@ pub fn render(notification: &Notification, context: &Context<'_>) -> Message {
 
 /// What to do about a case that is open, as people read it; `None` where its range says nothing.
 pub fn action_of_case(case: &OpenCase, plan: &Plan) -> Option<String> {
+    mail::facts(&notification_of_case(case), None, &Context::new(plan, "")).action
+}
+
+/// What a case that is open would tell now, to nobody in particular.
+fn notification_of_case(case: &OpenCase) -> Notification {
     let last = &case.last;
-    let notification = Notification {
+    Notification {
         time: last.time,
         incident: last.incident.clone(),
         sequence: 0,
         to: "".into(),
-        medium: Medium::Email,
+        medium: Medium::Webhook,
         address: "".into(),
         level: last.to,
         reason: last.reason,
@@ -116,16 +133,14 @@ pub fn action_of_case(case: &OpenCase, plan: &Plan) -> Option<String> {
         samples: case.samples,
         told: [].into(),
         since: case.since,
-    };
-    let context = Context { plan, domain: "", board: None, restarted: false };
-    mail::facts(&notification, None, &context).action
+    }
 }
 
 fn compose(notification: &Notification, missed: Option<Missed>, context: &Context<'_>) -> Message {
     let facts = mail::facts(notification, missed.as_ref(), context);
     let body = match notification.medium {
         Medium::Email => Body::Email(Box::new(mail::email(notification, &facts, missed.is_some(), context))),
-        Medium::Webhook => Body::Webhook(hook::hook(notification, &facts, missed.as_ref(), context)),
+        Medium::Webhook => Body::Webhook(hooks::hook(notification, &facts, missed.as_ref(), context)),
     };
     Message {
         id: notice_id(notification, missed.is_some()).into(),

@@ -12,7 +12,7 @@ use crate::matrix::engine::{Reason, Transition};
 const ACTION: &str = "Mover 2 agentes del chat a {{ queue }}: {{ value }} (objetivo {{ goal }})";
 
 fn context(plan: &Plan) -> Context<'_> {
-    Context { plan, domain: "acme.example", board: Some("https://atalaya.acme.example"), restarted: false }
+    Context { board: Some("https://atalaya.acme.example"), ..Context::new(plan, "acme.example") }
 }
 
 fn mail(notification: &Notification) -> Email {

@@ -47,6 +47,7 @@ words! {
     all_queues = "todas las colas", "all queues", "todas as filas";
     all_channels = "todos los canales", "all channels", "todos os canais";
     everything = "todas las colas y canales", "all queues and channels", "todas as filas e canais";
+    test = "PRUEBA", "TEST", "TESTE";
     in_hours = "en horario de atención", "in opening hours", "em horário de atendimento";
     page_language = "es", "en", "pt";
 }
@@ -115,6 +116,16 @@ pub fn escalates(language: Language, at: &str, who: &str) -> String {
         Language::En => format!("{at}: {who} is told"),
         Language::Pt => format!("{at}: avisa-se {who}"),
     }
+}
+
+/// The line on top of a notice that somebody has sent to try whether notices arrive.
+pub fn test_notice(language: Language) -> &'static str {
+    pick(
+        language,
+        "Esto es una prueba de Atalaya: no pasa nada y no hay nada que hacer.",
+        "This is a test by Atalaya: nothing is wrong and there is nothing to do.",
+        "Isto é um teste do Atalaya: nada aconteceu e não há nada a fazer.",
+    )
 }
 
 /// The line on top of a notice that comes late.

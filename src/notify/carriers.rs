@@ -9,7 +9,7 @@ use crate::notice::Body;
 
 pub struct Carriers {
     smtp: Option<Smtp>,
-    webhooks: Webhooks,
+    pub webhooks: Webhooks,
 }
 
 impl Carriers {

@@ -147,6 +147,14 @@ impl Office {
         }
     }
 
+    /// One attempt, beside the book.
+    pub async fn attempt(&self, message: Message) -> Result<(), Failure> {
+        match Parcel::new(message, self.from.as_ref()) {
+            Ok(parcel) => self.carrier.send(&parcel, false).await,
+            Err((_, why)) => Err(Failure::never(&why)),
+        }
+    }
+
     pub fn drop_message(&self, message: Message) {
         tracing::warn!(id = %message.id, "a notice came after the outbox was closed; it is dropped");
         self.report(&message, Fate::Dropped);

@@ -9,6 +9,9 @@
 //!   service can tell the next step and the owner ([`crate::notice::render_missed`]); it is tried further all the same.
 //! * The outbox is bounded: beyond its limit the least important and oldest notice is dropped and counted.
 //!
+//! Alerts that an Alertmanager has been told of are told again while they are open ([`Notifier::keep_firing`]); that is no
+//! notice, has no lane and is not tried again but at the next round.
+//!
 //! Delivery is at least once, with ids that stay the same. Nothing is rendered here and nothing is kept across a
 //! restart: what was decided is the decisions log's to remember.
 
@@ -21,8 +24,11 @@ use tokio::sync::mpsc;
 
 use crate::config;
 use crate::matrix::engine::Notification;
+use crate::notice::hooks::alertmanager::Firing;
 use crate::notice::{self, Message};
 
+pub mod alertmanager;
+mod answer;
 mod book;
 mod carriers;
 mod counters;
@@ -30,6 +36,7 @@ mod health;
 mod lane;
 pub mod mailbox;
 mod parcel;
+mod resolver;
 pub mod signature;
 mod smtp;
 #[cfg(test)]
@@ -105,6 +112,18 @@ pub enum NotifyError {
         "the HTTP client of the webhooks cannot be made: {why}. Webhooks over https need the system's certificates (the package ca-certificates)."
     )]
     Client { why: String },
+    #[error(
+        "webhook `{webhook}` has no secret that can be used. Write it into a file and name that as its `secret_file`."
+    )]
+    NoSecret { webhook: String },
+    #[error(
+        "the `ca_file` {path} of webhook `{webhook}` cannot be used: {why}. Name a readable PEM file of certificates, or leave the key out to use the system's."
+    )]
+    HookCaFile { webhook: String, path: String, why: String },
+    #[error(
+        "the `proxy` of webhook `{webhook}` is no http address, or a link-local one. Write it as `http://proxy.example.org:3128`."
+    )]
+    Proxy { webhook: String },
 }
 
 /// What became of an attempt at a notice.
@@ -156,6 +175,8 @@ struct Receivers {
 #[derive(Clone)]
 pub struct Notifier {
     office: Arc<lane::Office>,
+    /// The real ones; a test's carrier tells no alerts again.
+    carriers: Option<Arc<carriers::Carriers>>,
     receivers: Arc<Mutex<Receivers>>,
     refusing: Arc<AtomicBool>,
 }
@@ -163,9 +184,10 @@ pub struct Notifier {
 impl Notifier {
     /// Checks the settings and starts. Must be called within a tokio runtime; opens no connection yet.
     pub fn new(settings: Settings) -> Result<Self, NotifyError> {
-        let carrier = carriers::Carriers::new(&settings)?;
+        let carriers = Arc::new(carriers::Carriers::new(&settings)?);
         let from = settings.smtp.as_ref().map(parcel::sender).transpose()?;
-        Ok(Self::with_carrier(Arc::new(carrier), from, settings.timing, settings.limit))
+        let notifier = Self::with_carrier(carriers.clone(), from, settings.timing, settings.limit);
+        Ok(Notifier { carriers: Some(carriers), ..notifier })
     }
 
     /// The same with another way of travelling: tests, and media to come.
@@ -179,6 +201,7 @@ impl Notifier {
         let (office, outcomes, undeliverable) = lane::Office::open(carrier, from, timing, limit);
         Notifier {
             office,
+            carriers: None,
             receivers: Arc::new(Mutex::new(Receivers { outcomes: Some(outcomes), undeliverable: Some(undeliverable) })),
             refusing: Arc::new(AtomicBool::new(false)),
         }
@@ -189,8 +212,33 @@ impl Notifier {
         if self.refusing.load(Ordering::Relaxed) {
             self.office.drop_message(message);
         } else {
+            if let (Some(carriers), notice::Body::Webhook(hook)) = (&self.carriers, &message.body) {
+                carriers.webhooks.strike(&hook.name, &message.notification.incident);
+            }
             self.office.take(message);
         }
+    }
+
+    /// Tries a message once, without a place in the outbox: what comes of it is returned and nowhere noted.
+    pub async fn attempt(&self, message: Message) -> Result<(), Failure> {
+        self.office.attempt(message).await
+    }
+
+    /// Tells an Alertmanager anew of alerts that are open. Never waits; a round that has not been sent yet is forgotten.
+    pub fn keep_firing(&self, webhook: &str, alerts: Vec<Firing>) {
+        let Some(carriers) = self.carriers.clone().filter(|_| !self.refusing.load(Ordering::Relaxed)) else { return };
+        carriers.webhooks.put_round(webhook, alerts);
+        let (webhook, office) = (webhook.to_owned(), self.office.clone());
+        tokio::spawn(async move {
+            let place = format!("webhook {webhook}");
+            match carriers.webhooks.send_round(&webhook).await {
+                Ok(()) => office.health.well(&place),
+                Err(failure) => {
+                    tracing::warn!(webhook, why = failure.why, "open alerts were not told again");
+                    office.health.fail(&place, &failure.why);
+                }
+            }
+        });
     }
 
     /// What becomes of the notices. The first caller gets it; what nobody takes out in time is counted as lost.

@@ -97,10 +97,7 @@ fn notification(to: &str, incident: &str, sequence: u32, level: Level) -> Notifi
 
 fn message(to: &str, incident: &str, sequence: u32, level: Level) -> Message {
     let plan = Plan::default();
-    render(
-        &notification(to, incident, sequence, level),
-        &Context { plan: &plan, domain: "acme.example", board: None, restarted: false },
-    )
+    render(&notification(to, incident, sequence, level), &Context::new(&plan, "acme.example"))
 }
 
 impl Bench {
@@ -166,7 +163,7 @@ async fn what_is_refused_is_reported_at_once_and_never_tried_again() {
     assert_eq!(bench.notifier.health(), ["no way to lead", "no way to manager"]);
     // Those who are told instead are not told of in turn.
     let plan = Plan::default();
-    let context = Context { plan: &plan, domain: "acme.example", board: None, restarted: false };
+    let context = Context::new(&plan, "acme.example");
     assert_eq!(tell_stand_ins(&bench.notifier, &report, None, &context), 2);
     bench.settle().await;
     assert!(bench.undeliverable.try_recv().is_err());
@@ -218,9 +215,7 @@ async fn an_old_decision_is_late_at_the_first_try() {
     let mut old = notification("lead", "a", 1, Level::Critical);
     old.time = old.time - Millis(301_000);
     let plan = Plan::default();
-    bench
-        .notifier
-        .enqueue(render(&old, &Context { plan: &plan, domain: "acme.example", board: None, restarted: false }));
+    bench.notifier.enqueue(render(&old, &Context::new(&plan, "acme.example")));
     bench.settle().await;
     assert_eq!(bench.taken(), [("lead".to_owned(), 1, true)]);
 }
@@ -300,9 +295,7 @@ async fn a_bad_address_is_refused_and_reported() {
     let plan = Plan::default();
     let mut bad = notification("lead", "a", 1, Level::Critical);
     bad.address = "lead@acme.example\r\nRCPT TO:<x@evil.example>".into();
-    bench
-        .notifier
-        .enqueue(render(&bad, &Context { plan: &plan, domain: "acme.example", board: None, restarted: false }));
+    bench.notifier.enqueue(render(&bad, &Context::new(&plan, "acme.example")));
     let report = bench.undeliverable.recv().await.unwrap();
     assert!(report.why.contains("is no mail address"), "{}", report.why);
     assert!(bench.taken().is_empty());

@@ -20,7 +20,10 @@ use crate::kafka::consumer::Watch;
 use crate::kafka::dead_letters::LetterCounters;
 use crate::kafka::status::{Ended, Status};
 use crate::matrix::engine::Tick;
+use crate::notice::hooks::Format;
+use crate::notice::hooks::alertmanager::{self, Firing};
 use crate::notify::Notifier;
+use crate::notify::alertmanager::Rounds;
 use crate::pipeline::Evaluator;
 use crate::telemetry::Telemetry;
 use crate::telemetry::events::{Evaluated, EvaluatorRole, OutboxDepth, PartitionProgress};
@@ -48,8 +51,10 @@ pub fn start(setup: Setup) -> Result<(JoinHandle<()>, tokio::sync::oneshot::Rece
         .spawn(move || {
             let started = clock::now();
             let letters = LetterCounters::default();
+            let rounds = Rounds::default();
             let (places, ticked, last) = (BTreeMap::new(), Timestamp::MIN, Timestamp::MIN);
-            let why = Loop { setup, started, letters, places, ticked, last, caught_up: None, ready: false }.run();
+            let why =
+                Loop { setup, started, letters, places, ticked, last, caught_up: None, ready: false, rounds }.run();
             // The service may be stopping by itself.
             let _ = tell.send(why);
         })
@@ -84,6 +89,7 @@ struct Loop {
     caught_up: Option<Timestamp>,
     /// The boards show it.
     ready: bool,
+    rounds: Rounds,
 }
 
 impl Loop {
@@ -111,6 +117,7 @@ impl Loop {
             let second = clock::now().floor_to(Millis::SECOND);
             if second > self.last {
                 self.last = second;
+                self.keep_firing(second);
                 let status = self.setup.watch.status();
                 self.tell(&status);
                 if let Some(Ended::Failed(why)) = status.ended {
@@ -255,6 +262,26 @@ impl Loop {
         }
         for notification in &tick.notifications {
             self.setup.notifier.enqueue(crate::notice::render(notification, &self.setup.speech.context(notification)));
+        }
+    }
+
+    /// Alertmanagers hear of what is open again and again, also while nothing is decided: open is open until it is known
+    /// to be over.
+    fn keep_firing(&mut self, now: Timestamp) {
+        let speech = &self.setup.speech;
+        let is_alertmanager = |name: &Arc<str>| speech.formats.get(name) == Some(&Format::Alertmanager);
+        if !speech.formats.keys().any(is_alertmanager) || !self.rounds.begin(now) {
+            return;
+        }
+        let open = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner).open_cases();
+        let mut rounds: BTreeMap<Arc<str>, Vec<Firing>> = BTreeMap::new();
+        for case in &open {
+            for webhook in case.webhooks.iter().filter(|name| is_alertmanager(name)) {
+                rounds.entry(webhook.clone()).or_default().push(alertmanager::firing(case, &speech.words()));
+            }
+        }
+        for (webhook, alerts) in rounds {
+            self.setup.notifier.keep_firing(&webhook, alerts);
         }
     }
 

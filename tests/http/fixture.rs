@@ -172,7 +172,14 @@ impl Table {
                 incident: format!("incident-{index}").into(),
             };
             let now = Some(value);
-            table.open.push(OpenCase { last: Arc::new(last), since, value: now, samples, closed_hours });
+            table.open.push(OpenCase {
+                last: Arc::new(last),
+                since,
+                value: now,
+                samples,
+                closed_hours,
+                webhooks: Vec::new(),
+            });
             table.levels.push((matrix.clone(), selector, key, level));
         }
         for (queue, channel) in

@@ -153,7 +153,8 @@ fn an_id_outlives_a_change_of_the_ranges_and_of_the_row_s_place() {
 
 #[test]
 fn notices_carry_what_their_texts_need() {
-    let mut engine = engine(&["asa; ok ..10; critical 10.. tell both escalate 2s:lead repeat 3s"]);
+    let row = "asa; ok ..10; critical 10.. tell both escalate 2s:lead repeat 3s";
+    let mut engine = engine(&[row]);
     let mut table = Table::new(&[place()]);
     table.set(Some(15.0), 7.0);
     let first = engine.tick(START, &mut table);
@@ -176,6 +177,13 @@ fn notices_carry_what_their_texts_need() {
     }
     let open = engine.open_cases();
     assert_eq!((open.len(), open[0].since, open[0].value), (1, START, None));
+    // Who keeps alerts alive needs to know, also after a restart, which webhooks have been told; each once.
+    let told = |engine: &Engine| -> Vec<String> {
+        engine.open_cases().iter().flat_map(|open| open.webhooks.iter().map(ToString::to_string)).collect()
+    };
+    assert_eq!(told(&engine), ["both-hook"]);
+    let again = Engine::restore(vec![matrix("care", &[row])], Arc::new(Plan::default()), &engine.snapshot()).unwrap();
+    assert_eq!(told(&again), ["both-hook"]);
 }
 
 #[test]

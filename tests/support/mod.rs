@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "real programs are waited for on the real clock")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+pub mod alertmanager;
 pub mod kafka;
 pub mod mail;
 pub mod program;

@@ -294,6 +294,7 @@ impl Case {
             value: self.reading.value,
             samples: self.reading.samples,
             closed_hours: self.closed,
+            webhooks: incident.webhooks(),
         })
     }
 }

@@ -165,6 +165,15 @@ impl Incident {
         }
     }
 
+    /// The webhooks told so far, each once.
+    pub fn webhooks(&self) -> Vec<Arc<str>> {
+        let told = self.told.iter().filter(|told| told.medium == Medium::Webhook);
+        let mut names: Vec<Arc<str>> = told.map(|told| told.address.clone()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     fn clock(&self, now: Timestamp) -> Run {
         now - self.stood
     }

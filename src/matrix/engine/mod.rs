@@ -210,6 +210,8 @@ pub struct OpenCase {
     pub samples: f64,
     /// Outside its hours: shown grey.
     pub closed_hours: bool,
+    /// The webhooks that have been told of the incident.
+    pub webhooks: Vec<Arc<str>>,
 }
 
 /// Every case of a set of matrices.

@@ -6,20 +6,15 @@
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use crate::matrix::engine::Notification;
 use crate::records::{number, write_place};
 
-use super::mail::Facts;
-use super::{Context, Hook, Missed, range_of};
+use super::Said;
+use crate::notice::range_of;
 
-pub fn hook(notification: &Notification, facts: &Facts, missed: Option<&Missed>, context: &Context<'_>) -> Hook {
-    let json = |late: bool| {
-        let data = Data { notification, action: facts.action.as_deref(), missed, late, context };
-        let alert = Alert { kind: "alert", timestamp: notification.time.to_string(), data };
-        // Its parts are strings and finite numbers under string keys, which serde_json always writes.
-        serde_json::to_string(&alert).unwrap_or_default()
-    };
-    Hook { name: notification.address.clone(), json: json(false), late_json: json(true) }
+pub(super) fn body(said: &Said<'_>) -> String {
+    let alert = Alert { kind: "alert", timestamp: said.notification.time.to_string(), data: Data(said) };
+    // Its parts are strings and finite numbers under string keys, which serde_json always writes.
+    serde_json::to_string(&alert).unwrap_or_default()
 }
 
 #[derive(Serialize)]
@@ -30,17 +25,11 @@ struct Alert<'a> {
     data: Data<'a>,
 }
 
-struct Data<'a> {
-    notification: &'a Notification,
-    action: Option<&'a str>,
-    missed: Option<&'a Missed>,
-    late: bool,
-    context: &'a Context<'a>,
-}
+struct Data<'a>(&'a Said<'a>);
 
 impl Serialize for Data<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let notification = self.notification;
+        let Said { notification, facts, missed, late, context } = self.0;
         let transition = &notification.transition;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("kind", "notification")?;
@@ -52,23 +41,26 @@ impl Serialize for Data<'_> {
         map.serialize_entry("level", &notification.level)?;
         map.serialize_entry("reason", notification.reason.name())?;
         map.serialize_entry("matrix", &transition.matrix.name)?;
-        write_place(&mut map, &transition.key, &transition.selector, self.context.plan)?;
+        write_place(&mut map, &transition.key, &transition.selector, context.plan)?;
         map.serialize_entry("from", &transition.from)?;
         map.serialize_entry("value", &notification.value.filter(|value| value.is_finite()).map(number))?;
         map.serialize_entry("goal", &range_of(notification).map(|(row, _)| &row.goal.text))?;
         map.serialize_entry("range", &transition.range_text())?;
         map.serialize_entry("samples", &number(notification.samples))?;
-        map.serialize_entry("action", &self.action)?;
+        map.serialize_entry("action", &facts.action)?;
         map.serialize_entry("value_time", &notification.value_time)?;
         map.serialize_entry("since", &notification.since)?;
         map.serialize_entry("told", &*notification.told)?;
-        if self.late {
+        if context.test {
+            map.serialize_entry("test", &true)?;
+        }
+        if *late {
             map.serialize_entry("late", &true)?;
         }
-        if self.context.restarted {
+        if context.restarted {
             map.serialize_entry("restarted", &true)?;
         }
-        if let Some(missed) = self.missed {
+        if let Some(missed) = missed {
             map.serialize_entry("missed", &missed.contact)?;
             map.serialize_entry("missed_medium", &missed.medium)?;
             map.serialize_entry("missed_why", &missed.why)?;
