@@ -116,6 +116,9 @@ pub fn action_of_case(case: &OpenCase, plan: &Plan) -> Option<String> {
         samples: case.samples,
         told: [].into(),
         since: case.since,
+        acknowledged: case.acknowledged.clone(),
+        silenced: case.silenced.clone(),
+        flaps: case.flaps,
     };
     let context = Context { plan, domain: "", board: None, restarted: false };
     mail::facts(&notification, None, &context).action

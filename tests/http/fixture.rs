@@ -164,6 +164,7 @@ impl Table {
                 range: Some(1),
                 key: key.clone(),
                 selector,
+                source: None,
                 from: Level::Ok,
                 to: level,
                 value: Some(value * 0.97),
@@ -172,7 +173,17 @@ impl Table {
                 incident: format!("incident-{index}").into(),
             };
             let now = Some(value);
-            table.open.push(OpenCase { last: Arc::new(last), since, value: now, samples, closed_hours });
+            table.open.push(OpenCase {
+                last: Arc::new(last),
+                since,
+                value: now,
+                samples,
+                closed_hours,
+                frozen: false,
+                acknowledged: None,
+                silenced: Vec::new(),
+                flaps: None,
+            });
             table.levels.push((matrix.clone(), selector, key, level));
         }
         for (queue, channel) in
@@ -218,6 +229,8 @@ fn matrix(selector: Selector, goal: &str, beyond: &str, level: Level, action: &s
         no_data: NoData::Keep,
         calendar: Calendar::always(),
         settle: Millis::ZERO,
+        ack_for: Millis::HOUR,
+        flapping: Default::default(),
     };
     Arc::new(Matrix {
         file: "redes.yaml".into(),

@@ -48,9 +48,9 @@ fn cases_of_a_row() {
         let mut engine = engine(&[row]);
         assert_eq!(levels(&engine), at_start, "{row}");
         let mut table = Table::new(&seen()[..1]);
-        engine.tick(START, &mut table);
+        engine.tick(START, &mut table, &LIVE);
         table = Table::new(&seen());
-        engine.tick(START + Millis::SECOND, &mut table);
+        engine.tick(START + Millis::SECOND, &mut table, &LIVE);
         assert_eq!(levels(&engine), later, "{row}");
     }
 }
@@ -58,7 +58,7 @@ fn cases_of_a_row() {
 #[test]
 fn a_pair_named_literally_counts_from_the_start() {
     let mut engine = engine(&["agents; critical ..1 tell lead; ok 1..; queue soporte; channel chat"]);
-    let tick = engine.tick(START, &mut Table::new(&[]));
+    let tick = engine.tick(START, &mut Table::new(&[]), &LIVE);
     assert_eq!(tick.transitions.len(), 1);
     assert_eq!(tick.transitions[0].value, Some(0.0));
     assert_eq!(tick.notifications.len(), 1);
@@ -122,7 +122,7 @@ fn flap(engine: &mut Engine, table: &mut Table, times: i64) -> Vec<Arc<str>> {
     let mut ids = Vec::new();
     for second in 0..times {
         table.set(Some(if second % 2 == 0 { 15.0 } else { 5.0 }), 1.0);
-        let tick = engine.tick(START + Millis::seconds(second), table);
+        let tick = engine.tick(START + Millis::seconds(second), table, &LIVE);
         let left_ok = tick.transitions.iter().filter(|t| t.reason == Reason::Range);
         ids.extend(left_ok.map(|t| t.incident.clone()));
     }
@@ -156,13 +156,13 @@ fn notices_carry_what_their_texts_need() {
     let mut engine = engine(&["asa; ok ..10; critical 10.. tell both escalate 2s:lead repeat 3s"]);
     let mut table = Table::new(&[place()]);
     table.set(Some(15.0), 7.0);
-    let first = engine.tick(START, &mut table);
+    let first = engine.tick(START, &mut table, &LIVE);
     table.set(Some(19.0), 8.0);
-    engine.tick(START + Millis::seconds(1), &mut table);
+    engine.tick(START + Millis::seconds(1), &mut table, &LIVE);
     table.set(None, 0.0);
     table.waiting = 1.0;
-    let escalation = engine.tick(START + Millis::seconds(2), &mut table);
-    let repeat = engine.tick(START + Millis::seconds(3), &mut table);
+    let escalation = engine.tick(START + Millis::seconds(2), &mut table, &LIVE);
+    let repeat = engine.tick(START + Millis::seconds(3), &mut table, &LIVE);
 
     let sent: Vec<_> =
         first.notifications.iter().map(|n| (n.sequence, n.address.as_ref(), n.value, n.samples)).collect();
@@ -183,9 +183,9 @@ fn closed_hours_are_shown_on_an_open_case() {
     let mut engine = engine(&["asa; ok ..10; critical 10..; hours 00:00-00:01"]);
     let mut table = Table::new(&[place()]);
     table.set(Some(15.0), 1.0);
-    engine.tick(START, &mut table);
+    engine.tick(START, &mut table, &LIVE);
     assert!(!engine.open_cases()[0].closed_hours);
-    engine.tick(START + Millis::MINUTE, &mut table);
+    engine.tick(START + Millis::MINUTE, &mut table, &LIVE);
     assert!(engine.open_cases()[0].closed_hours);
 }
 
@@ -194,11 +194,11 @@ fn an_instant_that_is_not_later_changes_nothing() {
     let mut engine = engine(&[ROW]);
     let mut table = Table::new(&[place()]);
     table.set(Some(5.0), 1.0);
-    engine.tick(START, &mut table);
+    engine.tick(START, &mut table, &LIVE);
     table.set(Some(15.0), 1.0);
-    assert!(engine.tick(START, &mut table).transitions.is_empty());
-    assert!(engine.tick(START - Millis::SECOND, &mut table).transitions.is_empty());
-    assert_eq!(engine.tick(START + Millis::SECOND, &mut table).transitions.len(), 1);
+    assert!(engine.tick(START, &mut table, &LIVE).transitions.is_empty());
+    assert!(engine.tick(START - Millis::SECOND, &mut table, &LIVE).transitions.is_empty());
+    assert_eq!(engine.tick(START + Millis::SECOND, &mut table, &LIVE).transitions.len(), 1);
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn a_restored_state_goes_on() {
         let mut scribe = Scribe::new();
         let mut lines = Vec::new();
         for second in 0..20 {
-            lines.extend(scribe.lines(&engine.tick(START + Millis::seconds(second), table)));
+            lines.extend(scribe.lines(&engine.tick(START + Millis::seconds(second), table, &LIVE)));
             if Some(second) == restart_at {
                 engine = Engine::restore(matrices.clone(), plan.clone(), &engine.snapshot()).unwrap();
             }
@@ -235,7 +235,7 @@ fn a_snapshot_is_of_its_rows() {
     let mut table = Table::new(&[place()]);
     table.set(Some(15.0), 1.0);
     for second in 0..10 {
-        engine.tick(START + Millis::seconds(second), &mut table);
+        engine.tick(START + Millis::seconds(second), &mut table, &LIVE);
     }
     let bytes = engine.snapshot();
     let restored = |row: &str| Engine::restore(vec![matrix("care", &[row])], plan.clone(), &bytes);
@@ -285,7 +285,7 @@ fn values_outside_every_range_belong_to_the_outermost() {
         (4, f64::INFINITY, "critical"),
     ] {
         table.set(Some(value), 10.0);
-        engine.tick(START + Millis::seconds(second), &mut table);
+        engine.tick(START + Millis::seconds(second), &mut table, &LIVE);
         assert_eq!(engine.levels()[0].3.name(), level, "{value}");
     }
 }

@@ -423,7 +423,7 @@ fn each_second(inputs: &[Input]) -> impl Iterator<Item = Input> + '_ {
 fn tick(engine: &mut Engine, table: &mut Table, second: usize, input: Input) -> Tick {
     table.set(input.value, if input.value.is_some() { input.samples } else { 0.0 });
     table.waiting = input.waiting;
-    engine.tick(START + Millis::seconds(second as i64), table)
+    engine.tick(START + Millis::seconds(second as i64), table, &LIVE)
 }
 
 proptest! {

@@ -12,15 +12,18 @@ use std::sync::Arc;
 
 use atalaya::domain::{Calendar, Globs, Key, Millis, Scope, Shift, Timestamp};
 use atalaya::indicators::{Clock, Reading, Selector, find};
-use atalaya::matrix::engine::{Engine, Readings, Tick};
+use atalaya::matrix::engine::{Engine, Feeds, Readings, Tick};
 use atalaya::matrix::{
-    Bounds, Contact, Edge, Language, Level, Matrix, Medium, NoData, Per, Range, Recipient, Recover, Row, Step,
+    Bounds, Contact, Edge, Flapping, Language, Level, Matrix, Medium, NoData, Per, Range, Recipient, Recover, Row, Step,
 };
 use atalaya::plan::{Plan, WindowKind};
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 
 pub const START: Timestamp = Timestamp(1_780_272_000_000);
+
+/// What most time-lines are not about.
+const NEVER_FLAPPING: Flapping = Flapping { changes: u32::MAX, within: Millis::SECOND };
 
 /// Readings that a test sets: one value for every selector, and how many wait.
 pub struct Table {
@@ -114,6 +117,8 @@ pub fn row(line: usize, text: &str) -> Row {
         no_data: NoData::Keep,
         calendar: Calendar::always(),
         settle: Millis::ZERO,
+        ack_for: duration("4h"),
+        flapping: NEVER_FLAPPING,
     };
     for part in parts {
         let words: Vec<&str> = part.split_whitespace().collect();
@@ -121,6 +126,8 @@ pub fn row(line: usize, text: &str) -> Row {
             "recover" => row.recover = Recover { margin: words[1].parse().unwrap(), hold: duration(words[2]) },
             "min" => row.min_samples = words[1].parse().unwrap(),
             "settle" => row.settle = duration(words[1]),
+            "ack_for" => row.ack_for = duration(words[1]),
+            "flapping" => row.flapping = Flapping { changes: words[1].parse().unwrap(), within: duration(words[2]) },
             "threshold" => row.threshold = Some(duration(words[1])),
             "queue" => row.scope.queue = Globs::new(&words[1..]).unwrap(),
             "channel" => row.scope.channel = Globs::new(&words[1..]).unwrap(),
@@ -279,7 +286,7 @@ pub fn play(row: &str, timeline: &str) -> Vec<String> {
         }
         for second in seconds(words[0])..seconds(until.unwrap()) {
             if words[1] != "skip" {
-                lines.extend(scribe.lines(&engine.tick(START + Millis::seconds(second), &mut table)));
+                lines.extend(scribe.lines(&engine.tick(START + Millis::seconds(second), &mut table, &Feeds::default())));
             }
         }
     }

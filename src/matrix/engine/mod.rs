@@ -85,19 +85,31 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Level, Matrix, Medium};
+use super::{ACK_FOR, Level, Matrix, Medium};
 pub use crate::board::{Place, Version};
-use crate::domain::{Key, Timestamp};
+use crate::domain::{Key, Millis, Timestamp};
 use crate::indicators::{Reading, Selector};
 use crate::plan::Plan;
 
 mod case;
 mod evidence;
+mod feeds;
+mod flapping;
 mod incident;
+mod operations;
+mod reload;
+mod shape;
 mod snapshot;
 mod track;
 
+pub use feeds::{Feed, FeedState, Feeds};
+pub use flapping::Flaps;
+pub use operations::{Acknowledged, Matcher, Operated, Operation, Refusal, SILENCES_MAX, Silence, What};
+
 use case::Case;
+use feeds::FeedCase;
+use operations::Silences;
+use reload::Gone;
 use track::Track;
 
 /// The numbers of one instant, as the engine asks for them. The board implements it; tests implement it with tables.
@@ -136,6 +148,8 @@ pub enum Reason {
     Improved,
     SilenceEnded,
     Feed,
+    Flapping,
+    Removed,
 }
 
 /// One change of a case's level (or of its range within a level).
@@ -143,12 +157,14 @@ pub enum Reason {
 pub struct Transition {
     pub time: Timestamp,
     pub matrix: Arc<Matrix>,
-    /// Index of the row in its matrix.
+    /// Index of the row in its matrix; [`Transition::NO_ROW`] where it is of no row.
     pub row: usize,
     /// Index of the range of the new level in its row; `None` where no range is meant (`no_data`).
     pub range: Option<usize>,
     pub key: Key,
     pub selector: Selector,
+    /// The source of events that it is of, where it is the feed's own.
+    pub source: Option<Arc<str>>,
     pub from: Level,
     pub to: Level,
     pub value: Option<f64>,
@@ -158,6 +174,9 @@ pub struct Transition {
 }
 
 impl Transition {
+    /// Of a feed, or of a row that is no longer there.
+    pub const NO_ROW: usize = usize::MAX;
+
     /// The range as its row writes it; `None` where no range is meant.
     pub fn range_text(&self) -> Option<Arc<str>> {
         let row = self.matrix.rows.get(self.row)?;
@@ -191,6 +210,12 @@ pub struct Notification {
     pub told: Arc<[Arc<str>]>,
     /// When the incident left `ok`.
     pub since: Timestamp,
+    /// Who has taken it up.
+    pub acknowledged: Option<Acknowledged>,
+    /// The silences that are over it. Only its end is told then.
+    pub silenced: Vec<Arc<str>>,
+    /// How often its case has changed its level, while it flaps.
+    pub flaps: Option<Flaps>,
 }
 
 /// What one tick means.
@@ -210,6 +235,13 @@ pub struct OpenCase {
     pub samples: f64,
     /// Outside its hours: shown grey.
     pub closed_hours: bool,
+    /// Its feed lags or is dead: the value is an old one.
+    pub frozen: bool,
+    pub acknowledged: Option<Acknowledged>,
+    /// The ids of the silences that hold its notices.
+    pub silenced: Vec<Arc<str>>,
+    /// While it flaps and its notices are damped.
+    pub flaps: Option<Flaps>,
 }
 
 /// Every case of a set of matrices.
@@ -230,6 +262,11 @@ struct State {
     /// That [`Readings::generation`] told when `known` was made.
     generation: Option<usize>,
     ticked: Option<Timestamp>,
+    silences: Silences,
+    /// The feeds that are frozen, sorted by source.
+    feeds: Vec<FeedCase>,
+    /// Open incidents of rows that are no longer there: the next tick ends them.
+    gone: Vec<Gone>,
 }
 
 impl Engine {
@@ -247,16 +284,24 @@ impl Engine {
 
     /// Evaluates every case at `now`, a whole second later than every instant before it. An instant that is not later
     /// changes nothing.
-    pub fn tick(&mut self, now: Timestamp, readings: &mut dyn Readings) -> Tick {
+    pub fn tick(&mut self, now: Timestamp, readings: &mut dyn Readings, feeds: &Feeds) -> Tick {
         let mut tick = Tick::default();
         if self.state.ticked.is_some_and(|before| now <= before) {
             return tick;
         }
         self.meet_new_keys(readings);
+        let State { silences, feeds: frozen, gone, .. } = &mut self.state;
+        silences.advance(now);
+        for gone in gone.drain(..) {
+            gone.end(silences, now, &mut tick);
+        }
+        feeds::step(frozen, feeds, &feeds::Around { tracks: &self.tracks, silences, now }, &mut tick);
         for (track, cases) in self.tracks.iter_mut().zip(&mut self.state.cases) {
             let hours = track.hours(now);
-            let (track, before) = (&*track, self.state.ticked);
-            let mut moment = case::Moment { track, hours, now, before, readings: &mut *readings, tick: &mut tick };
+            let (track, before, silences) = (&*track, self.state.ticked, &self.state.silences);
+            let frozen = feeds.freeze(track.topics);
+            let (readings, tick) = (&mut *readings, &mut tick);
+            let mut moment = case::Moment { track, hours, frozen, silences, now, before, readings, tick };
             for case in cases {
                 case.step(&mut moment);
             }
@@ -285,8 +330,54 @@ impl Engine {
         self.state.known.sort_unstable();
     }
 
+    /// Takes what somebody wants of the cases. It shows with the next tick, which is later than `now`.
+    pub fn operate(&mut self, operation: &Operation, now: Timestamp) -> Operated {
+        let Operation { who, why, what } = operation;
+        match what {
+            What::Acknowledge { incident, until } => self.acknowledge(incident, *until, (who, why), now),
+            What::Silence { id, matcher, from, until } => {
+                let (id, matcher) = (id.clone(), matcher.clone());
+                let silence =
+                    Silence { id, matcher, from: *from, until: *until, who: who.clone(), why: why.clone() };
+                self.state.silences.put(silence, now)
+            }
+            What::EndSilence { id } => self.state.silences.end(id, now),
+        }
+    }
+
+    fn acknowledge(
+        &mut self,
+        id: &str,
+        until: Option<Timestamp>,
+        (by, why): (&Arc<str>, &Arc<str>),
+        now: Timestamp,
+    ) -> Operated {
+        let acknowledged = |ack_for: Millis, level: Level| {
+            let until = until.unwrap_or(now + ack_for);
+            Acknowledged { by: by.clone(), at: now, until, why: why.clone(), level }
+        };
+        for (track, cases) in self.tracks.iter().zip(&mut self.state.cases) {
+            let ack_for = track.row().ack_for;
+            if cases.iter_mut().any(|case| case.acknowledge(id, |level| acknowledged(ack_for, level))) {
+                return Operated::Acknowledged { until: until.unwrap_or(now + ack_for) };
+            }
+        }
+        let Some(feed) = self.state.feeds.iter_mut().find(|feed| *feed.incident.id == *id) else {
+            return Operated::NotOpen;
+        };
+        feed.incident.acknowledge(acknowledged(ACK_FOR, feed.incident.last.to));
+        Operated::Acknowledged { until: until.unwrap_or(now + ACK_FOR) }
+    }
+
+    /// The silences that are on or will be, by their ids.
+    pub fn silences(&self) -> Vec<Silence> {
+        self.state.silences.iter().cloned().collect()
+    }
+
+    /// The open cases of the rows, and the feeds that are frozen.
     pub fn open_cases(&self) -> Vec<OpenCase> {
-        self.cases().filter_map(|(_, case)| case.open()).collect()
+        let feeds = self.state.feeds.iter().map(FeedCase::open);
+        self.cases().filter_map(|(_, case)| case.open()).chain(feeds).collect()
     }
 
     /// Every case that exists with its level (`ok` too), for `atalaya_alert_level`: matrix, selector, key, level.
@@ -329,6 +420,8 @@ impl Reason {
             Reason::Improved => "improved",
             Reason::SilenceEnded => "silence_ended",
             Reason::Feed => "feed",
+            Reason::Flapping => "flapping",
+            Reason::Removed => "removed",
         }
     }
 }
