@@ -33,7 +33,17 @@ pub struct MatrixSet {
 pub(super) const LANGUAGES: [(&str, Language); 3] = [("es", Language::Es), ("en", Language::En), ("pt", Language::Pt)];
 
 const KEYS: [&str; 12] = [
-    "version", "name", "language", "time_zone", "owner", "scope", "contacts", "hours", "ack_for", "flapping", "rows",
+    "version",
+    "name",
+    "language",
+    "time_zone",
+    "owner",
+    "scope",
+    "contacts",
+    "hours",
+    "ack_for",
+    "flapping",
+    "rows",
     "reports",
 ];
 

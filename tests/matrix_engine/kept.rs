@@ -8,7 +8,7 @@ use atalaya::config;
 use atalaya::domain::{Key, Millis, Timestamp};
 use atalaya::floor::Floor;
 use atalaya::indicators::{self, Reading, Selector};
-use atalaya::matrix::engine::{Engine, Readings};
+use atalaya::matrix::engine::{Engine, Feeds, Readings};
 use atalaya::pipeline::Evaluator;
 use atalaya::plan::{Plan, WindowKind};
 use atalaya::sim::{Incident, IncidentKind, Settings, SimEvent, Simulation};

@@ -11,25 +11,25 @@ use atalaya::matrix::{Level, Medium};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
-use crate::support::{START, Scribe, Table, engine, place};
+use crate::support::{LIVE, START, Scribe, Table, engine, place};
 
-const LEVELS: [Level; 4] = [Level::Ok, Level::Info, Level::Warning, Level::Critical];
-const PEOPLE: [&str; 5] = ["lead", "manager", "desk", "both.webhook", "both"];
+pub const LEVELS: [Level; 4] = [Level::Ok, Level::Info, Level::Warning, Level::Critical];
+pub const PEOPLE: [&str; 5] = ["lead", "manager", "desk", "both.webhook", "both"];
 /// What each of [`PEOPLE`] means.
-const MEDIA: [&[&str]; 5] =
+pub const MEDIA: [&[&str]; 5] =
     [&["lead.email"], &["manager.email"], &["desk.webhook"], &["both.webhook"], &["both.email", "both.webhook"]];
 
 #[derive(Clone, Debug)]
-struct Band {
-    level: Level,
-    hold: usize,
-    tell: Vec<usize>,
-    steps: Vec<(usize, Vec<usize>)>,
-    repeat: Option<usize>,
+pub struct Band {
+    pub level: Level,
+    pub hold: usize,
+    pub tell: Vec<usize>,
+    pub steps: Vec<(usize, Vec<usize>)>,
+    pub repeat: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
-enum Missing {
+pub enum Missing {
     Keep,
     Ok,
     Raise(Level, usize, usize),
@@ -37,24 +37,24 @@ enum Missing {
 
 /// A row in whole numbers: `cuts` part the bands.
 #[derive(Clone, Debug)]
-struct Spec {
-    cuts: Vec<f64>,
-    bands: Vec<Band>,
-    margin: f64,
+pub struct Spec {
+    pub cuts: Vec<f64>,
+    pub bands: Vec<Band>,
+    pub margin: f64,
     recover: usize,
-    min: f64,
-    missing: Missing,
+    pub min: f64,
+    pub missing: Missing,
     /// Open minutes of the day; `None` without hours.
     open: Option<Vec<usize>>,
     settle: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Input {
-    value: Option<f64>,
-    samples: f64,
-    waiting: f64,
-    seconds: usize,
+pub struct Input {
+    pub value: Option<f64>,
+    pub samples: f64,
+    pub waiting: f64,
+    pub seconds: usize,
 }
 
 fn names(people: &[usize]) -> String {
@@ -67,7 +67,7 @@ impl Spec {
         format!("{}..{}", cut(band.checked_sub(1)), cut(Some(band)))
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let mut parts = vec!["asa 15m".to_owned()];
         for (index, band) in self.bands.iter().enumerate() {
             let mut part = format!("{} {} for {}s", band.level.name(), self.band_text(index), band.hold);
@@ -97,15 +97,15 @@ impl Spec {
         parts.join("; ")
     }
 
-    fn band_of(&self, value: f64) -> usize {
+    pub fn band_of(&self, value: f64) -> usize {
         self.cuts.iter().filter(|cut| **cut <= value).count()
     }
 
-    fn same_side(&self, a: usize, b: usize) -> bool {
+    pub fn same_side(&self, a: usize, b: usize) -> bool {
         self.bands[a.min(b)..=a.max(b)].iter().all(|band| band.level != Level::Ok)
     }
 
-    fn worst_near(&self, value: f64) -> Level {
+    pub fn worst_near(&self, value: f64) -> Level {
         let starts = std::iter::once(f64::NEG_INFINITY).chain(self.cuts.iter().copied());
         let ends = self.cuts.iter().copied().chain([f64::INFINITY]);
         let met = starts.zip(ends).zip(&self.bands);
@@ -388,7 +388,7 @@ fn bands() -> impl Strategy<Value = (Vec<f64>, Vec<Band>)> {
     })
 }
 
-fn spec() -> impl Strategy<Value = Spec> {
+pub fn spec() -> impl Strategy<Value = Spec> {
     let missing = prop_oneof![
         Just(Missing::Keep),
         Just(Missing::Ok),
@@ -409,14 +409,14 @@ fn spec() -> impl Strategy<Value = Spec> {
     })
 }
 
-fn inputs() -> impl Strategy<Value = Vec<Input>> {
+pub fn inputs() -> impl Strategy<Value = Vec<Input>> {
     let value = prop_oneof![6 => (0..24).prop_map(|half| Some(f64::from(half) / 2.0)), 1 => Just(None)];
     let one = (value, prop_oneof![5 => Just(10.0), 1 => Just(2.0)], select(&[0.0, 1.0][..]), 1usize..25);
     let one = one.prop_map(|(value, samples, waiting, seconds)| Input { value, samples, waiting, seconds });
     prop::collection::vec(one, 1..45)
 }
 
-fn each_second(inputs: &[Input]) -> impl Iterator<Item = Input> + '_ {
+pub fn each_second(inputs: &[Input]) -> impl Iterator<Item = Input> + '_ {
     inputs.iter().flat_map(|input| std::iter::repeat_n(*input, input.seconds))
 }
 

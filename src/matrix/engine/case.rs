@@ -285,8 +285,7 @@ impl Case {
         let mut incident = open.unwrap_or_else(|| Box::new(Incident::new(transition.clone())));
         incident.flaps = self.flap.as_ref().and_then(|flap| flap.flaps());
         let names = moment.track.names(&self.key);
-        let change =
-            Change { transition, tell: self.tell(moment.track), said, silences: moment.silences, names };
+        let change = Change { transition, tell: self.tell(moment.track), said, silences: moment.silences, names };
         incident.take_level(change, News { now, value_time: now, reading: self.reading }, moment.tick);
         self.incident = (self.level != Level::Ok).then_some(incident);
     }

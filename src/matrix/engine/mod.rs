@@ -337,8 +337,7 @@ impl Engine {
             What::Acknowledge { incident, until } => self.acknowledge(incident, *until, (who, why), now),
             What::Silence { id, matcher, from, until } => {
                 let (id, matcher) = (id.clone(), matcher.clone());
-                let silence =
-                    Silence { id, matcher, from: *from, until: *until, who: who.clone(), why: why.clone() };
+                let silence = Silence { id, matcher, from: *from, until: *until, who: who.clone(), why: why.clone() };
                 self.state.silences.put(silence, now)
             }
             What::EndSilence { id } => self.state.silences.end(id, now),

@@ -189,11 +189,9 @@ impl Silences {
 
 impl Matcher {
     fn compile(&self) -> Result<[Globs; 5], Refusal> {
-        let compile =
-            |list: &[String]| Globs::new(list).map_err(|(pattern, why)| Refusal::Pattern { pattern, why });
+        let compile = |list: &[String]| Globs::new(list).map_err(|(pattern, why)| Refusal::Pattern { pattern, why });
         let Matcher { matrix, indicator, queue, channel, window, level: _ } = self;
-        let globs =
-            [compile(matrix)?, compile(indicator)?, compile(queue)?, compile(channel)?, compile(window)?];
+        let globs = [compile(matrix)?, compile(indicator)?, compile(queue)?, compile(channel)?, compile(window)?];
         if globs.iter().all(Globs::is_any) { Err(Refusal::Everything) } else { Ok(globs) }
     }
 }

@@ -63,8 +63,7 @@ impl Engine {
                 let fits = |track: &Track| {
                     track.shape.kind == shape.kind && (!exact || track.shape.identity() == shape.identity())
                 };
-                let mut rows: Vec<_> =
-                    self.tracks.iter().zip(&mut taken).filter(|(track, _)| fits(track)).collect();
+                let mut rows: Vec<_> = self.tracks.iter().zip(&mut taken).filter(|(track, _)| fits(track)).collect();
                 cases.retain_mut(|case| {
                     for (track, taken) in &mut rows {
                         if track.is_about(&case.key)
@@ -145,8 +144,7 @@ impl Named {
     /// What the plan does not keep is left out; `None` if there is no such indicator.
     pub fn selector(&self, plan: &Plan) -> Option<Selector> {
         let label = |name: &str| self.labels.iter().find(|(label, _)| label == name).map(|(_, value)| value.as_str());
-        let threshold =
-            |text: &str| plan.thresholds.iter().position(|threshold| *threshold.label == *text);
+        let threshold = |text: &str| plan.thresholds.iter().position(|threshold| *threshold.label == *text);
         let window = |text: &String| plan.windows.iter().position(|window| *window.label == **text);
         let labels = Labels {
             threshold: label("threshold").and_then(threshold),

@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::evidence::WrittenEvidence;
+use super::super::feeds;
 use super::super::flapping::{Damped, Flap, Flaps};
 use super::super::incident::WrittenIncident;
 use super::super::reload::Left;
 use super::super::snapshot::{at, at_last};
-use super::super::feeds;
 use super::{Case, Evidence, Incident, Reading};
 use crate::domain::Key;
 use crate::matrix::Level;
@@ -78,7 +78,8 @@ impl Case {
     pub fn again(written: WrittenCase, left: &Left, plan: &Plan) -> Result<Case, SnapshotError> {
         let WrittenCase { key, level, range, .. } = written;
         let reading = |(value, samples): WrittenReading| Reading { value, samples };
-        let incident = written.incident.map(|incident| Incident::again(incident, &left.matrix, &key, plan)).transpose()?;
+        let incident =
+            written.incident.map(|incident| Incident::again(incident, &left.matrix, &key, plan)).transpose()?;
         ensure(incident.is_some() == (level != Level::Ok), "level of a case")?;
         let range = range.map(|range| range as usize);
         ensure(range.is_none_or(|range| range < left.shape.ranges.len()), "range of a case")?;
