@@ -10,10 +10,13 @@
 //! | `evidence` | how long has the value been there |
 //! | `case` | which transition does that mean now |
 //! | `incident` | who is told, by what, and when again |
+//! | `flapping` | does its level change too often to be told |
+//! | `operations` | what people want: acknowledgements and silences |
+//! | `feeds` | what nobody can judge, because its feed lags or is dead |
+//! | `reload`, `shape`, `snapshot` | how cases go on under other matrices, and after a restart |
 //!
-//! Not in here: reading the rows (`config`), the words of a notice (`notice`), sending it (`notify`). Acknowledgement,
-//! silence and the freeze of a late feed are not in here yet. Their places: a freeze is one more [`case`] standing
-//! beside closed hours, an acknowledgement stops `Incident::timers`, a silence holds what `Incident::post` gives out.
+//! Not in here: reading the rows (`config`), the words of a notice (`notice`), sending it (`notify`), whether a feed is dead
+//! and where operations are recorded (`service`).
 //!
 //! # When a level changes
 //!
@@ -45,6 +48,9 @@
 //! |---|---|---|
 //! | with a value and enough samples | count | run |
 //! | a null, or too few samples | add nothing, and break nothing | run; an escalation only while something waits; a repeat tells the last value |
+//! | the feed lags or is dead | add nothing, and break nothing; nor does `null` for `no_data` | escalation runs, as it last stood with a value or without; repeats stand |
+//! | acknowledged | count | stand |
+//! | silenced | count | stand, and begin from zero when it ends |
 //! | closed hours, a holiday, until `settle` after opening | begin at zero afterwards | stand |
 //! | carried over closed hours, well again, not resolved yet | count | stand |
 //! | between two ticks (a live pause) | as the second that ends it | as the second that ends it |
@@ -77,6 +83,14 @@
 //! | escalation step | its `tell`; after a better level, only those whom nothing has told yet | `escalation` |
 //! | repeat | `tell` of the range, and the steps reached | `repeat` |
 //! | carried over closed hours and not well | everyone told | `opened` |
+//! | a silence ends while it fires | its `tell`, and everyone told before; one that ends in closed hours at the opening, in the place of `opened` | `silence_ended` |
+//! | the change that begins a damped stretch (`flapping`) | as without it | `flapping` |
+//! | a damped stretch ends, and its level is not told yet | its `tell`, and everyone told before | that of the change |
+//! | its row is gone, or has no such level | everyone told, in closed hours too | `removed` |
+//! | a feed freezes, and lives again | the owners of the matrices that need it | `feed`, `recovered` |
+//!
+//! A silence holds all of these but the way to ok. An acknowledgement holds steps and repeats alone; a level worse than
+//! that which was seen voids it, and when it is over they go on from where they stood.
 //!
 //! Nobody is told twice in one second by one medium, but for a carried incident that gets worse at the very opening.
 
