@@ -410,6 +410,12 @@ fn silences_are_shown_and_forgotten_and_bounded() {
     let pattern = refused(engine.operate(&silence("c", of("[a"), 9), later));
     assert!(matches!(&pattern, Refusal::Pattern { pattern, .. } if pattern == "[a"), "{pattern:?}");
     assert_eq!(engine.silences().len(), 1);
+    // One that is over, but no tick has noticed yet, and one that has a second left.
+    let ends = START + Millis(8 * 60_000);
+    let end = || Operation { who: "ana".into(), why: "".into(), what: What::EndSilence { id: "a".into() } };
+    assert_eq!(engine.clone().operate(&end(), ends), Operated::NoSilence);
+    assert_eq!(engine.operate(&end(), ends - Millis::SECOND), Operated::SilenceEnded);
+    assert_eq!(engine.operate(&silence("a", of("vip"), 8), later), Operated::Silenced);
     for number in 1..SILENCES_MAX {
         assert_eq!(engine.operate(&silence(&format!("n{number}"), of("x"), 9), later), Operated::Silenced);
     }

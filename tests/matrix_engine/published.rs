@@ -226,8 +226,8 @@ fn grafana_a_broken_data_source_is_another_thing_than_no_data() {
          0:05:00 i2 ok -> critical events feed
          0:05:00 i2 #1 desk.webhook critical feed
          0:15:00 i2 critical -> ok events recovered
-         0:15:00 i2 #2 desk.webhook ok recovered
          0:15:00 i1 critical -> ok - no_data
+         0:15:00 i2 #2 desk.webhook ok recovered
          0:15:00 i1 #2 lead.email ok no_data",
     );
 }

@@ -16,7 +16,7 @@ use crate::support::{LIVE, START, Scribe, Table, matrix, place};
 
 /// What somebody or something does in a second.
 #[derive(Clone, Debug)]
-enum Act {
+pub enum Act {
     /// Of the case's incident, for that many seconds.
     Acknowledge(i64),
     /// Which, for how long, and up to which level.
@@ -25,9 +25,9 @@ enum Act {
     Feed(bool),
 }
 
-type Acts = BTreeMap<usize, Act>;
+pub type Acts = BTreeMap<usize, Act>;
 
-fn acts() -> impl Strategy<Value = Acts> {
+pub fn acts() -> impl Strategy<Value = Acts> {
     let level = prop::option::of(select(&[Level::Info, Level::Warning][..]));
     let act = prop_oneof![
         3 => (0i64..60).prop_map(Act::Acknowledge),
@@ -39,7 +39,7 @@ fn acts() -> impl Strategy<Value = Acts> {
 }
 
 /// One engine under a row, and what is done to it.
-struct Run {
+pub struct Run {
     engine: Engine,
     matrices: Vec<Arc<Matrix>>,
     table: Table,
@@ -48,7 +48,7 @@ struct Run {
 }
 
 impl Run {
-    fn new(rows: &[&str]) -> Run {
+    pub fn new(rows: &[&str]) -> Run {
         let matrices = vec![matrix("care", rows)];
         let engine = Engine::new(matrices.clone(), Arc::new(Plan::default()));
         Run { engine, matrices, table: Table::new(&[place()]), feeds: LIVE, scribe: Scribe::new() }
@@ -83,6 +83,18 @@ impl Run {
         self.table.set(input.value, if input.value.is_some() { input.samples } else { 0.0 });
         self.table.waiting = input.waiting;
         self.engine.tick(now, &mut self.table, &self.feeds)
+    }
+
+    /// What it gives of the row's case, without who has taken it up and what holds it.
+    pub fn lines_of_case(&mut self, second: usize, input: Input, act: Option<&Act>) -> Vec<String> {
+        let mut tick = self.tick(second, input, act);
+        tick.transitions.retain(|transition| transition.source.is_none());
+        tick.notifications.retain(|notice| notice.transition.source.is_none());
+        for notice in &mut tick.notifications {
+            notice.acknowledged = None;
+            notice.silenced.clear();
+        }
+        self.scribe.lines(&tick)
     }
 
     fn restart(&mut self) {

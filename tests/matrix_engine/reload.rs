@@ -239,6 +239,15 @@ fn other_hours_are_an_opening_only_where_it_was_closed() {
 }
 
 #[test]
+fn of_two_rows_that_become_one_the_open_case_goes_on() {
+    check(
+        &format!("{ROW}; hours 12:00-13:00 | {ROW}; hours 00:00-01:00"),
+        &format!("0:00:00 15\n0:05:00 row {ROW}; hours 00:00-01:00 12:00-13:00\n0:10:00 end"),
+        &format!("{TAKEN}\n0:09:00 i1 #2 lead.email warning repeat"),
+    );
+}
+
+#[test]
 fn a_flapping_case_stays_damped() {
     let row = "asa; ok ..10; warning 10.. tell lead; recover 0 0s; flapping 2 10m";
     check(

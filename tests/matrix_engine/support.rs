@@ -289,8 +289,9 @@ struct Player {
 }
 
 impl Player {
-    fn new(row: &str) -> Self {
-        let matrices = vec![matrix("care", &[row])];
+    fn new(rows: &str) -> Self {
+        let rows: Vec<&str> = rows.split(" | ").collect();
+        let matrices = vec![matrix("care", &rows)];
         Player {
             engine: Engine::new(matrices.clone(), Arc::new(Plan::default())),
             matrices,

@@ -8,7 +8,7 @@ use super::incident::{Address, Change, Incident, addresses};
 use super::operations::{Acknowledged, Silences};
 use super::track::Track;
 use super::{OpenCase, Place, Readings, Reason, Tick, Transition, Version};
-use crate::domain::{Key, Millis, Stretch, Timestamp};
+use crate::domain::{Key, Stretch, Timestamp};
 use crate::indicators::{Indicator, Reading, Samples, Selector};
 use crate::matrix::{Level, NoData, Recipient, Row};
 
@@ -328,8 +328,7 @@ impl Case {
             let waiting = track.waiting.and_then(|selector| readings.read(key, &selector).value);
             judged || waiting.is_some_and(|count| count > 0.0)
         };
-        let frozen = self.frozen.then(|| moment.before.map_or(Millis::ZERO, |before| moment.now - before));
-        incident.timers(&track.matrix, range, frozen, news, waits, moment.tick);
+        incident.timers(&track.matrix, range, self.frozen, news, waits, moment.tick);
         self.incident = Some(incident);
     }
 

@@ -60,7 +60,8 @@ pub(super) struct Incident {
     repeats: i64,
     stood: Millis,
     stands_since: Option<Timestamp>,
-    /// For how long, since the level was taken, only repeats have stood: the feed was frozen.
+    /// For how long the timers had run at the last tick, and for how much of it the feed was frozen: repeats stood.
+    ran: Millis,
     muted: Millis,
     carried: Option<Carried>,
     acknowledged: Option<Acknowledged>,
@@ -111,6 +112,7 @@ impl Incident {
             repeats: 0,
             stood: Millis::ZERO,
             stands_since: None,
+            ran: Millis::ZERO,
             muted: Millis::ZERO,
             carried: None,
             acknowledged: None,
@@ -230,7 +232,8 @@ impl Incident {
     }
 
     fn restart(&mut self, now: Timestamp) {
-        (self.taken, self.repeats, self.muted) = (self.clock(now), 0, Millis::ZERO);
+        (self.taken, self.repeats) = (self.clock(now), 0);
+        (self.ran, self.muted) = (Millis::ZERO, Millis::ZERO);
         self.steps.clear();
     }
 
@@ -262,21 +265,25 @@ impl Incident {
         }
     }
 
-    /// Escalation steps and repeats that are due. `frozen` is for how long, up to now, the feed has been so: then there
-    /// are no repeats. `waits` says whether there is somebody to escalate for; it is asked only when a step is due.
+    /// Escalation steps and repeats that are due. There are no repeats while the feed is `frozen`. `waits` says whether there is somebody to escalate for; it is asked only when a step is due.
     pub fn timers(
         &mut self,
         matrix: &Matrix,
         range: Option<&Range>,
-        frozen: Option<Millis>,
+        frozen: bool,
         news: News,
         waits: impl FnOnce() -> bool,
         tick: &mut Tick,
     ) {
-        let stands = self.stands_since.is_some() || !self.silenced.is_empty();
-        let Some(range) = range.filter(|_| !stands) else { return };
-        self.muted = self.muted + frozen.unwrap_or_default();
-        let elapsed = self.clock(news.now) - self.taken;
+        let Some(range) = range.filter(|_| self.carried.is_none()) else { return };
+        let elapsed = self.clock(self.stands_since.unwrap_or(news.now)) - self.taken;
+        if frozen {
+            self.muted = self.muted + (elapsed - self.ran);
+        }
+        self.ran = elapsed;
+        if self.stands_since.is_some() || !self.silenced.is_empty() {
+            return;
+        }
 
         let due = |step: &&Step| step.after <= elapsed && !self.steps.contains(&step.after);
         let due: Vec<&Step> = range.escalate.iter().filter(due).collect();
@@ -294,7 +301,7 @@ impl Incident {
             self.post(tell, Reason::Escalation, news, tick);
         }
 
-        let repeats = range.repeat.filter(|length| *length > Millis::ZERO && frozen.is_none());
+        let repeats = range.repeat.filter(|length| *length > Millis::ZERO && !frozen);
         let Some(length) = repeats else { return };
         let passed = (elapsed - self.muted).0 / length.0;
         if passed > self.repeats {

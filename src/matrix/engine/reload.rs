@@ -57,14 +57,17 @@ impl Engine {
     /// Goes on with what an engine of other rows has left.
     pub(super) fn adopt(&mut self, mut left: Vec<Left>, feeds: Vec<FeedCase>) {
         let mut taken: Vec<BTreeMap<Key, Case>> = self.tracks.iter().map(|_| BTreeMap::new()).collect();
-        // First every row to itself, then what is left to whoever can follow it.
-        for exact in [true, false] {
+        // First every row to itself, then what is left to whoever can follow it, open cases before the others.
+        for (exact, open) in [(true, false), (false, true), (false, false)] {
             for Left { shape, cases, .. } in &mut left {
                 let fits = |track: &Track| {
                     track.shape.kind == shape.kind && (!exact || track.shape.identity() == shape.identity())
                 };
                 let mut rows: Vec<_> = self.tracks.iter().zip(&mut taken).filter(|(track, _)| fits(track)).collect();
                 cases.retain_mut(|case| {
+                    if open && !case.is_open() {
+                        return true;
+                    }
                     for (track, taken) in &mut rows {
                         if track.is_about(&case.key)
                             && !taken.contains_key(&case.key)

@@ -29,6 +29,7 @@ pub(in crate::matrix::engine) struct WrittenIncident {
     repeats: i64,
     stood: i64,
     stands_since: Option<i64>,
+    ran: i64,
     muted: i64,
     /// Whether it is carried over closed hours; then since when it has looked well.
     carried: Option<Option<i64>>,
@@ -73,6 +74,7 @@ impl Incident {
             repeats: self.repeats,
             stood: self.stood.0,
             stands_since: self.stands_since.map(|at| at.0),
+            ran: self.ran.0,
             muted: self.muted.0,
             carried: self.carried.map(|carried| carried.well_since.map(|at| at.0)),
             acknowledged: self.acknowledged.clone(),
@@ -124,6 +126,7 @@ impl Incident {
             repeats: written.repeats,
             stood: length(written.stood)?,
             stands_since: at(written.stands_since)?,
+            ran: length(written.ran)?,
             muted: length(written.muted)?,
             carried: carried.transpose()?,
             acknowledged: written.acknowledged,
