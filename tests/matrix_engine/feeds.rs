@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use atalaya::domain::Millis;
 use atalaya::indicators::{self, Topics};
-use atalaya::matrix::Matrix;
 use atalaya::matrix::engine::{Engine, Feed, FeedState, Feeds};
+use atalaya::matrix::{Language, Matrix};
+use atalaya::notice::{Body, Context, render};
 use atalaya::plan::Plan;
 
 use crate::support::{LIVE, START, Table, check, matrix, people, place};
@@ -236,4 +237,34 @@ fn nobody_is_told_of_a_feed_that_no_row_needs() {
     let mut engine = Engine::new(vec![matrix("care", &[row])], Arc::new(Plan::default()));
     let tick = engine.tick(START, &mut Table::new(&[place()]), &frozen("events"));
     assert!(tick.transitions.is_empty() && engine.open_cases().is_empty());
+}
+
+#[test]
+fn the_mail_of_a_feed_names_it_in_the_owner_s_language() {
+    let asa = "asa; ok ..10; warning 10.. tell lead";
+    let mut english = Arc::try_unwrap(owned("sales", asa, "manager")).unwrap();
+    english.language = Language::En;
+    let plan = Arc::new(Plan::default());
+    let mut engine = Engine::new(vec![owned("care", asa, "lead"), Arc::new(english)], plan.clone());
+    let mut table = Table::new(&[place()]);
+    let context = Context { plan: &plan, domain: "acme.example", board: None, restarted: false };
+    let mut mails = |now, feeds: &Feeds| -> Vec<(String, String)> {
+        let tick = engine.tick(now, &mut table, feeds);
+        let mail = |n| match render(n, &context).body {
+            Body::Email(mail) => (mail.subject, mail.text),
+            Body::Webhook(_) => panic!("not a mail"),
+        };
+        tick.notifications.iter().map(mail).collect()
+    };
+    let begun = mails(START, &frozen("events"));
+    for ((subject, text), [level, what, why]) in begun.iter().zip([
+        ["CRÍTICO", "Fuente de datos detenida: events", "la fuente de datos falla"],
+        ["CRITICAL", "Data feed stopped: events", "the data feed fails"],
+    ]) {
+        assert!(subject.starts_with(level) && subject.contains(what), "{subject}");
+        assert!(text.contains(why), "{text}");
+    }
+    let over = mails(START + Millis::MINUTE, &LIVE);
+    let subjects: Vec<_> = over.iter().map(|(subject, _)| subject.split(' ').next().unwrap()).collect();
+    assert_eq!((begun.len(), subjects), (2, vec!["RESUELTO", "RESOLVED"]));
 }

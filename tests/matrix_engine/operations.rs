@@ -407,6 +407,13 @@ fn silences_are_shown_and_forgotten_and_bounded() {
     assert_eq!(refused(engine.operate(&silence("c", Matcher::default(), 9), later)), Refusal::Everything);
     assert_eq!(refused(engine.operate(&silence("c", of("x"), 6), later)), Refusal::Over);
     assert_eq!(refused(engine.operate(&silence("c", of("x"), 0), START)), Refusal::Over);
+    let backwards = match silence("c", of("x"), 9) {
+        Operation { what: What::Silence { id, matcher, until, .. }, who, why } => {
+            Operation { what: What::Silence { id, matcher, from: until, until }, who, why }
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(engine.operate(&backwards, later)), Refusal::Over);
     let pattern = refused(engine.operate(&silence("c", of("[a"), 9), later));
     assert!(matches!(&pattern, Refusal::Pattern { pattern, .. } if pattern == "[a"), "{pattern:?}");
     assert_eq!(engine.silences().len(), 1);
