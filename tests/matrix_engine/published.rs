@@ -197,8 +197,8 @@ fn prometheus_a_reload_keeps_the_state_of_rules_that_did_not_change() {
 }
 
 #[test]
-fn prometheus_a_deleted_rule_resolves_its_alerts() {
-    // Rules that are gone send their active alerts as resolved, so that nobody waits for the time-out.
+fn prometheus_the_alerts_of_a_deleted_rule_end() {
+    // There nothing renews them, and they end with their `endsAt`; here it is told at once.
     check(
         "asa; ok ..10; critical 10.. tell desk",
         "0:00:00 15

@@ -265,7 +265,8 @@ impl Incident {
         }
     }
 
-    /// Escalation steps and repeats that are due. There are no repeats while the feed is `frozen`. `waits` says whether there is somebody to escalate for; it is asked only when a step is due.
+    /// Escalation steps and repeats that are due. There are no repeats while the feed is `frozen`. `waits` says whether
+    /// there is somebody to escalate for; it is asked only when a step is due.
     pub fn timers(
         &mut self,
         matrix: &Matrix,
