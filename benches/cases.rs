@@ -125,6 +125,7 @@ fn main() {
     bench.tick();
     figure("cases_frozen_tick_ms", bench.ticks());
     bench.feeds = Feeds::default();
+    bench.tick();
 
     let (took, bytes) = cpu_timed(|| bench.engine.snapshot());
     figure("cases_snapshot_ms", took * 1000.0);

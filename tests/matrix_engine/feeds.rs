@@ -68,6 +68,27 @@ fn in_a_freeze_escalation_goes_on_and_repeats_stand() {
 }
 
 #[test]
+fn a_repeat_that_an_acknowledgement_stopped_waits_for_the_feed_too() {
+    check(
+        "asa; ok ..10; warning 10.. tell lead repeat 4m",
+        "0:00:00 15
+         0:04:00 ack i1 ana until 0:06:00
+         0:05:00 feed events silent
+         0:10:00 feed events live
+         0:14:00 end",
+        "0:00:00 i1 ok -> warning 10.. range
+         0:00:00 i1 #1 lead.email warning range
+         0:04:00 acknowledged until 0:06:00
+         0:05:00 i2 ok -> critical events feed
+         0:05:00 i2 #1 desk.webhook critical feed
+         0:10:00 i2 critical -> ok events recovered
+         0:10:00 i2 #2 desk.webhook ok recovered
+         0:10:00 i1 #2 lead.email warning repeat
+         0:13:59 i1 #3 lead.email warning repeat",
+    );
+}
+
+#[test]
 fn in_a_freeze_without_a_last_value_escalation_waits_for_somebody_waiting() {
     let froze = "0:01:00 i1 ok -> warning 10..20 range
                  0:01:00 i1 #1 lead.email warning range

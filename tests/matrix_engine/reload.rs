@@ -1,6 +1,12 @@
 //! Other rows in force while incidents are open.
 
-use crate::support::check;
+use std::sync::Arc;
+
+use atalaya::domain::Millis;
+use atalaya::matrix::engine::Engine;
+use atalaya::plan::Plan;
+
+use crate::support::{LIVE, START, Table, check, engine, matrix, place};
 
 const ROW: &str = "asa; ok ..10; warning 10..20 for 1m tell lead escalate 10m:manager repeat 8m; \
                    critical 20.. for 1m tell desk; recover 0 1m; ack_for 20m";
@@ -287,4 +293,26 @@ fn a_frozen_feed_goes_on_under_other_rows() {
          0:03:00 i1 critical -> ok events recovered
          0:03:00 i1 #2 desk.webhook ok recovered",
     );
+}
+
+#[test]
+fn what_is_told_later_is_of_the_new_row() {
+    let mut engine = engine(&["asa; ok ..10; critical 10.. tell lead repeat 1m"]);
+    let mut table = Table::new(&[place()]);
+    table.set(Some(15.0), 1.0);
+    engine.tick(START, &mut table, &LIVE);
+    let rows = ["waiting; ok ..9; critical 9..", "asa; ok ..12; critical 12.. tell both.email repeat 1m"];
+    let matrices = vec![matrix("sales", &rows[..1]), matrix("care", &rows)];
+    let plan = Arc::new(Plan::default());
+    let restarted = Engine::restore(matrices.clone(), plan.clone(), &engine.snapshot()).unwrap();
+    engine.reload(matrices.clone(), plan);
+    for mut engine in [engine, restarted] {
+        let open = engine.open_cases();
+        assert_eq!((open[0].last.row, open[0].last.range_text().as_deref()), (1, Some("12..")));
+        let tick = engine.tick(START + Millis::MINUTE, &mut table, &LIVE);
+        let notice = &tick.notifications[0];
+        assert_eq!((&*notice.to, notice.reason.name(), notice.sequence), ("both", "repeat", 2));
+        assert!(Arc::ptr_eq(&notice.transition.matrix, &matrices[1]));
+        assert_eq!((notice.transition.row, notice.transition.time), (1, START));
+    }
 }
