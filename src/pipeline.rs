@@ -13,7 +13,7 @@ use crate::floor::{Batch, Floor, Taken};
 use crate::indicators::{self, Reading, Selector};
 pub use crate::indicators::{SumName, WaitHistogram};
 use crate::matrix::Matrix;
-use crate::matrix::engine::{Engine, OpenCase, Readings, Tick};
+use crate::matrix::engine::{Engine, Feeds, OpenCase, Operated, Operation, Readings, Tick};
 use crate::plan::Plan;
 use crate::snapshot::{Bytes, Kind, Reader, SnapshotError, Writer, instant};
 use crate::wire::Reason;
@@ -70,8 +70,18 @@ impl Evaluator {
 
     /// Evaluates the matrices on the numbers as they stand, at the whole second of their instant.
     pub fn tick(&mut self) -> Tick {
+        self.tick_with(&Feeds::default())
+    }
+
+    /// The same, where sources may lag or have died.
+    pub fn tick_with(&mut self, feeds: &Feeds) -> Tick {
         let now = self.board.now().floor_to(Millis::SECOND);
-        self.engine.tick(now, &mut BoardReadings { board: &mut self.board })
+        self.engine.tick(now, &mut BoardReadings { board: &mut self.board }, feeds)
+    }
+
+    /// Takes an acknowledgement or a silence.
+    pub fn operate(&mut self, operation: &Operation, now: Timestamp) -> Operated {
+        self.engine.operate(operation, now)
     }
 
     /// Every key seen and every selector that exists for it (all indicators, windows, labels) of those that `keys` and

@@ -70,6 +70,9 @@ pub fn write_transition<M: SerializeMap>(map: &mut M, transition: &Transition, p
     map.serialize_entry("time", &transition.time)?;
     map.serialize_entry("matrix", &transition.matrix.name)?;
     write_place(map, &transition.key, &transition.selector, plan)?;
+    if let Some(source) = &transition.source {
+        map.serialize_entry("source", source)?;
+    }
     map.serialize_entry("from", &transition.from)?;
     map.serialize_entry("to", &transition.to)?;
     map.serialize_entry("range", &transition.range_text())?;

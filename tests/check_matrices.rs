@@ -118,6 +118,7 @@ fn the_matrix_of_the_documentation_compiles_as_it_stands() {
             (">= 45m", Level::Critical, Millis::ZERO)
         ]
     );
+    assert_eq!((asa.ack_for, asa.flapping.changes, asa.flapping.within), (Millis(4 * 3_600_000), 6, Millis::HOUR));
     let critical = &asa.ranges[2];
     assert_eq!(critical.tell.iter().map(|r| &*r.contact).collect::<Vec<_>>(), ["lead", "desk"]);
     assert_eq!((critical.escalate[0].after, critical.repeat), (Millis(600_000), Some(Millis(1_800_000))));
@@ -142,6 +143,10 @@ fn every_accepted_form_means_what_it_says() {
     );
     assert_eq!(level.window, Some(WindowKind::Sliding(Millis(2_700_000))));
     assert_eq!((level.settle, level.recover.margin, level.recover.hold), (Millis(300_000), 0.025, Millis::ZERO));
+    // The row's own, with the default of what it leaves out; the others have the matrix's.
+    let flapping = |row: usize| (matrix.rows[row].flapping.changes, matrix.rows[row].flapping.within);
+    assert_eq!((level.ack_for, flapping(0)), (Millis(2_700_000), (10, Millis::HOUR)));
+    assert_eq!((matrix.rows[1].ack_for, flapping(1)), (Millis(7_200_000), (4, Millis(1_800_000))));
     assert!(level.goal.contains(1.0) && level.goal.contains(0.8) && !level.goal.contains(0.79));
     // Sorted from the lowest values to the highest.
     let order: Vec<_> = level.ranges.iter().map(|r| &*r.bounds.text).collect();

@@ -16,7 +16,7 @@ use super::scopes::{Scopes, is_literal};
 use super::template::Templates;
 use crate::domain::{Globs, Millis};
 use crate::indicators::{Clock, Label};
-use crate::matrix::{Language, Matrix, Medium, Per, Recipient, Row};
+use crate::matrix::{ACK_FOR, Language, Matrix, Medium, Per, Recipient, Row};
 use crate::plan::{Plan, Window, WindowKind};
 
 /// What a set of files compiles to.
@@ -32,8 +32,20 @@ pub struct MatrixSet {
 
 pub(super) const LANGUAGES: [(&str, Language); 3] = [("es", Language::Es), ("en", Language::En), ("pt", Language::Pt)];
 
-const KEYS: [&str; 10] =
-    ["version", "name", "language", "time_zone", "owner", "scope", "contacts", "hours", "rows", "reports"];
+const KEYS: [&str; 12] = [
+    "version",
+    "name",
+    "language",
+    "time_zone",
+    "owner",
+    "scope",
+    "contacts",
+    "hours",
+    "ack_for",
+    "flapping",
+    "rows",
+    "reports",
+];
 
 /// Compiles `files` (name and text each). Without a configuration any webhook's name is accepted, and the defaults of
 /// the plan stand. The defects are in the order of the files, lines and columns, warnings among them.
@@ -148,6 +160,8 @@ fn matrix(
         shifts: fields.get("hours").map(|node| hours::read(node, report)),
         zone: zone.clone(),
         holidays: config.map(|config| config.holidays.iter().copied().collect()).unwrap_or_default(),
+        ack_for: row::ack_for(&fields, report).unwrap_or(ACK_FOR),
+        flapping: row::flapping(&fields, report).unwrap_or_default(),
     };
     let templates = Templates::new();
     let rows =

@@ -13,11 +13,11 @@ use super::reader::{Fields, Mark, Report, did_you_mean, duration, text, whole, w
 use super::scopes::Scopes;
 use crate::domain::{Calendar, Millis, Scope, Shift};
 use crate::indicators::{self, Clock, Indicator, Label, Samples, Stage, State, Treatment};
-use crate::matrix::{Level, NoData, Per, Recover, Row};
+use crate::matrix::{Flapping, Level, NoData, Per, Recover, Row};
 use crate::plan::WindowKind;
 
 /// The keys of a row, labels included.
-pub(super) const KEYS: [&str; 16] = [
+pub(super) const KEYS: [&str; 18] = [
     "indicator",
     "window",
     "per",
@@ -29,6 +29,8 @@ pub(super) const KEYS: [&str; 16] = [
     "scope",
     "hours",
     "settle",
+    "ack_for",
+    "flapping",
     "threshold",
     "treatment",
     "state",
@@ -48,6 +50,8 @@ pub(super) struct Defaults {
     pub shifts: Option<Vec<Shift>>,
     pub zone: TimeZone,
     pub holidays: BTreeSet<Date>,
+    pub ack_for: Millis,
+    pub flapping: Flapping,
 }
 
 /// A row with what is needed to hold it against others and to add to the plan.
@@ -75,6 +79,7 @@ pub(super) fn read(
     let scope = scope(&fields, per, defaults, scopes, report);
     let shifts = fields.get("hours").map(|node| hours::read(node, report)).or_else(|| defaults.shifts.clone());
     let settle = fields.get("settle").and_then(|node| duration(node, "settle", Millis::ZERO, report));
+    let (ack_for, flapping) = (ack_for(&fields, report), flapping(&fields, report));
     let window =
         fields.get("window").and_then(|node| Some((text(node, "window", report)?.clone(), window(node, report)?)));
 
@@ -132,9 +137,27 @@ pub(super) fn read(
         no_data,
         calendar: Calendar { zone: defaults.zone.clone(), shifts, holidays: defaults.holidays.clone() },
         settle: settle.unwrap_or_default(),
+        ack_for: ack_for.unwrap_or(defaults.ack_for),
+        flapping: flapping.unwrap_or(defaults.flapping),
     };
     let threshold = labels.threshold.map(|(label, _, at)| (label, at));
     Some(ReadRow { row, at: node.at, window, threshold })
+}
+
+/// `ack_for` of a row or a matrix.
+pub(super) fn ack_for(fields: &Fields<'_>, report: &mut Report) -> Option<Millis> {
+    fields.get("ack_for").and_then(|node| duration(node, "ack_for", Millis::MINUTE, report))
+}
+
+/// `flapping` of a row or a matrix.
+pub(super) fn flapping(fields: &Fields<'_>, report: &mut Report) -> Option<Flapping> {
+    let fields = Fields::new(fields.get("flapping")?, "`flapping`", &["changes", "within"], report)?;
+    let Flapping { changes, within } = Flapping::default();
+    // Of two changes a case goes off and is well again: no less says that it does so again and again.
+    let written = fields.get("changes").and_then(|node| whole(node, "changes", 2, report));
+    let length = fields.get("within").and_then(|node| duration(node, "within", Millis::MINUTE, report));
+    let changes = written.map_or(changes, |number| u32::try_from(number).unwrap_or(u32::MAX));
+    Some(Flapping { changes, within: length.unwrap_or(within) })
 }
 
 fn find_indicator(node: &Node, report: &mut Report) -> Option<&'static Indicator> {

@@ -236,7 +236,26 @@ pub fn find(name: &str) -> Option<&'static Indicator> {
     all().find(|indicator| indicator.name == name)
 }
 
+/// Which events something holds or is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Topics {
+    pub interactions: bool,
+    pub agents: bool,
+}
+
+impl Topics {
+    pub fn meet(self, other: Topics) -> bool {
+        (self.interactions && other.interactions) || (self.agents && other.agents)
+    }
+}
+
 impl Indicator {
+    /// The events that its values are made of.
+    pub fn topics(&self) -> Topics {
+        let agents = staffing::FAMILY.contains(self);
+        Topics { interactions: !agents, agents }
+    }
+
     /// What it is, in one sentence.
     pub fn about(&self) -> &'static str {
         text::about(self.text)

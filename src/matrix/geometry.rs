@@ -49,9 +49,14 @@ type Side = Option<u32>;
 
 impl Sides {
     pub fn new(row: &Row) -> Self {
+        Self::of(row.ranges.iter().map(|range| range.level))
+    }
+
+    /// Of ranges with these levels, from the lowest values to the highest.
+    pub fn of(levels: impl Iterator<Item = Level>) -> Self {
         let mut side = 0;
-        let sides = row.ranges.iter().map(|range| {
-            if range.level == Level::Ok {
+        let sides = levels.map(|level| {
+            if level == Level::Ok {
                 side += 1;
                 return None;
             }

@@ -34,7 +34,7 @@ pub struct Matrix {
     pub rows: Vec<Row>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Language {
     #[default]
     Es,
@@ -111,6 +111,9 @@ pub struct Row {
     /// The row's own hours, else the matrix's, with the zone they are in; without any it is always open.
     pub calendar: Calendar,
     pub settle: Millis,
+    /// How long an acknowledgement holds that does not say so itself.
+    pub ack_for: Millis,
+    pub flapping: Flapping,
 }
 
 #[derive(Debug)]
@@ -161,6 +164,22 @@ impl Default for Recover {
         Recover { margin: 0.0, hold: Millis::MINUTE }
     }
 }
+
+/// `flapping: { changes, within }`: more changes of level than that in that time are told once and then damped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flapping {
+    pub changes: u32,
+    pub within: Millis,
+}
+
+impl Default for Flapping {
+    fn default() -> Self {
+        Flapping { changes: 6, within: Millis::HOUR }
+    }
+}
+
+/// How long an acknowledgement holds where no row says so.
+pub const ACK_FOR: Millis = Millis(4 * Millis::HOUR.0);
 
 #[derive(Clone, Debug)]
 pub enum NoData {

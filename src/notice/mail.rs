@@ -57,7 +57,8 @@ pub fn facts(notification: &Notification, missed: Option<&Missed>, context: &Con
         level: notification.level,
         level_word: words::level(language, notification.level),
         place: place(&transition.key, language),
-        indicator: words::indicator(language, selector.indicator, &selector.labels, context.plan),
+        indicator: words::indicator(language, selector.indicator, &selector.labels, context.plan)
+            + &transition.source.as_ref().map(|source| format!(": {}", name(source))).unwrap_or_default(),
         entry: read(transition.value),
         now: read(notification.value),
         goal,

@@ -133,6 +133,9 @@ fn notification_of_case(case: &OpenCase) -> Notification {
         samples: case.samples,
         told: [].into(),
         since: case.since,
+        acknowledged: case.acknowledged.clone(),
+        silenced: case.silenced.clone(),
+        flaps: case.flaps,
     }
 }
 

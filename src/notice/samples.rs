@@ -50,6 +50,8 @@ fn row(indicator: &str, unit: &[(&str, Option<f64>, Option<f64>, Level)], action
         no_data: NoData::Keep,
         calendar: Calendar::always(),
         settle: Millis::ZERO,
+        ack_for: Millis::HOUR,
+        flapping: Default::default(),
     }
 }
 
@@ -104,6 +106,7 @@ pub fn critical(matrix: Arc<Matrix>) -> Notification {
             window: plan.window_index(WindowKind::Sliding(Millis(900_000))),
             labels: Labels::default(),
         },
+        source: None,
         from: Level::Ok,
         to: Level::Critical,
         value: Some(2820.0),
@@ -125,6 +128,9 @@ pub fn critical(matrix: Arc<Matrix>) -> Notification {
         samples: transition.samples,
         told: ["lead".into(), "desk".into()].into(),
         since: START,
+        acknowledged: None,
+        silenced: Vec::new(),
+        flaps: None,
         transition: Arc::new(transition),
     }
 }

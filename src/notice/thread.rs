@@ -29,7 +29,10 @@ fn is_opening(notification: &Notification) -> bool {
     transition.from == Level::Ok
         && transition.to != Level::Ok
         && notification.time == transition.time
-        && matches!(notification.reason, Reason::Range | Reason::NoData | Reason::Opened | Reason::Feed)
+        && matches!(
+            notification.reason,
+            Reason::Range | Reason::NoData | Reason::Opened | Reason::Feed | Reason::Flapping
+        )
 }
 
 /// `missed` are the notices that stand in for one that could not be delivered: other mails of the same thread.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::domain::{Calendar, Key, Millis, Scope, Timestamp};
 use crate::indicators::{Clock, Labels, Selector, find};
 use crate::matrix::engine::{Notification, Reason, Transition};
-use crate::matrix::{Bounds, Edge, Language, Level, Matrix, Medium, NoData, Per, Range, Recover, Row};
+use crate::matrix::{Bounds, Edge, Flapping, Language, Level, Matrix, Medium, NoData, Per, Range, Recover, Row};
 
 /// The name of its matrix, and the beginning of its incident's id.
 pub const NAME: &str = "atalaya-test";
@@ -48,6 +48,9 @@ pub fn notices(recipient: &Recipient, language: Language, now: Timestamp) -> Opt
         value_time: now,
         told: [recipient.to.clone()].into(),
         since: now,
+        acknowledged: None,
+        silenced: Vec::new(),
+        flaps: None,
         transition: Arc::new(transition),
     };
     Some([notice(1, begins), notice(2, ends)])
@@ -72,6 +75,7 @@ fn transition(language: Language, now: Timestamp) -> Option<Transition> {
         range: Some(1),
         key: Key::pair("test", "test"),
         selector,
+        source: None,
         from: Level::Ok,
         to: Level::Info,
         value: Some(1.0),
@@ -110,6 +114,8 @@ fn row() -> Option<Row> {
         no_data: NoData::Keep,
         calendar: Calendar::always(),
         settle: Millis::ZERO,
+        ack_for: Millis::ZERO,
+        flapping: Flapping::default(),
     })
 }
 

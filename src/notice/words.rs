@@ -97,6 +97,18 @@ pub fn why(language: Language, reason: Reason) -> &'static str {
         ),
         Reason::SilenceEnded => pick(language, "terminó el silencio", "the silence ended", "o silêncio terminou"),
         Reason::Feed => pick(language, "la fuente de datos falla", "the data feed fails", "a fonte de dados falha"),
+        Reason::Flapping => pick(
+            language,
+            "cambia de nivel una y otra vez: hasta que se estabilice solo se avisa si empeora",
+            "it changes its level again and again: until it settles, only a worse level is told",
+            "muda de nível repetidamente: até estabilizar, só se avisa se piorar",
+        ),
+        Reason::Removed => pick(
+            language,
+            "la matriz ya no tiene esta regla: nadie vigila este indicador",
+            "the matrix no longer has this rule: nobody watches this indicator",
+            "a matriz já não tem esta regra: ninguém vigia este indicador",
+        ),
     }
 }
 
@@ -295,6 +307,7 @@ const INDICATORS: &[Named] = &[
     ("state_entries", "Entradas de agentes", "Agents' entries", "Entradas de agentes"),
     ("stage_time", "Tiempo de etapa", "Stage time", "Tempo de etapa"),
     ("stage_time_p90", "Tiempo de etapa del 90 %", "90th percentile of stage time", "Tempo de etapa de 90 %"),
+    ("feed", "Fuente de datos detenida", "Data feed stopped", "Fonte de dados parada"),
     ("stage_share", "Parte de la etapa", "Stage share", "Parte da etapa"),
 ];
 

@@ -164,6 +164,7 @@ impl Table {
                 range: Some(1),
                 key: key.clone(),
                 selector,
+                source: None,
                 from: Level::Ok,
                 to: level,
                 value: Some(value * 0.97),
@@ -179,6 +180,10 @@ impl Table {
                 samples,
                 closed_hours,
                 webhooks: Vec::new(),
+                frozen: false,
+                acknowledged: None,
+                silenced: Vec::new(),
+                flaps: None,
             });
             table.levels.push((matrix.clone(), selector, key, level));
         }
@@ -225,6 +230,8 @@ fn matrix(selector: Selector, goal: &str, beyond: &str, level: Level, action: &s
         no_data: NoData::Keep,
         calendar: Calendar::always(),
         settle: Millis::ZERO,
+        ack_for: Millis::HOUR,
+        flapping: Default::default(),
     };
     Arc::new(Matrix {
         file: "redes.yaml".into(),

@@ -8,7 +8,7 @@ use atalaya::config;
 use atalaya::domain::{Key, Millis, Timestamp};
 use atalaya::floor::Floor;
 use atalaya::indicators::{self, Reading, Selector};
-use atalaya::matrix::engine::{Engine, Readings};
+use atalaya::matrix::engine::{Engine, Feeds, Readings};
 use atalaya::pipeline::Evaluator;
 use atalaya::plan::{Plan, WindowKind};
 use atalaya::sim::{Incident, IncidentKind, Settings, SimEvent, Simulation};
@@ -113,7 +113,7 @@ fn an_engine_that_reads_every_number_every_second_decides_the_same() {
         let mut keys = Vec::new();
         evaluator
             .each_indicator(&|_| true, &|s| s.indicator.name == "waiting", &mut |key, _, _| keys.push(key.clone()));
-        let other = engine.tick(now, &mut ByName { evaluator: &mut evaluator, keys });
+        let other = engine.tick(now, &mut ByName { evaluator: &mut evaluator, keys }, &Feeds::default());
         assert_eq!(format!("{tick:?}"), format!("{other:?}"), "{now}");
         decided += tick.transitions.len();
     }

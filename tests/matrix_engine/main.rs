@@ -6,8 +6,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that meets what it does not expect fails")]
 
 mod cases;
+mod feeds;
+mod flapping;
 mod kept;
 mod model;
+mod operations;
 mod published;
+mod random;
+mod reload;
 mod support;
 mod timeline;

@@ -11,25 +11,26 @@ use atalaya::matrix::{Level, Medium};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
-use crate::support::{START, Scribe, Table, engine, place};
+use crate::random::{Act, Run, acts};
+use crate::support::{LIVE, START, Scribe, Table, engine, place};
 
-const LEVELS: [Level; 4] = [Level::Ok, Level::Info, Level::Warning, Level::Critical];
-const PEOPLE: [&str; 5] = ["lead", "manager", "desk", "both.webhook", "both"];
+pub const LEVELS: [Level; 4] = [Level::Ok, Level::Info, Level::Warning, Level::Critical];
+pub const PEOPLE: [&str; 5] = ["lead", "manager", "desk", "both.webhook", "both"];
 /// What each of [`PEOPLE`] means.
-const MEDIA: [&[&str]; 5] =
+pub const MEDIA: [&[&str]; 5] =
     [&["lead.email"], &["manager.email"], &["desk.webhook"], &["both.webhook"], &["both.email", "both.webhook"]];
 
 #[derive(Clone, Debug)]
-struct Band {
-    level: Level,
-    hold: usize,
-    tell: Vec<usize>,
-    steps: Vec<(usize, Vec<usize>)>,
-    repeat: Option<usize>,
+pub struct Band {
+    pub level: Level,
+    pub hold: usize,
+    pub tell: Vec<usize>,
+    pub steps: Vec<(usize, Vec<usize>)>,
+    pub repeat: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
-enum Missing {
+pub enum Missing {
     Keep,
     Ok,
     Raise(Level, usize, usize),
@@ -37,24 +38,24 @@ enum Missing {
 
 /// A row in whole numbers: `cuts` part the bands.
 #[derive(Clone, Debug)]
-struct Spec {
-    cuts: Vec<f64>,
-    bands: Vec<Band>,
-    margin: f64,
+pub struct Spec {
+    pub cuts: Vec<f64>,
+    pub bands: Vec<Band>,
+    pub margin: f64,
     recover: usize,
-    min: f64,
-    missing: Missing,
+    pub min: f64,
+    pub missing: Missing,
     /// Open minutes of the day; `None` without hours.
     open: Option<Vec<usize>>,
     settle: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Input {
-    value: Option<f64>,
-    samples: f64,
-    waiting: f64,
-    seconds: usize,
+pub struct Input {
+    pub value: Option<f64>,
+    pub samples: f64,
+    pub waiting: f64,
+    pub seconds: usize,
 }
 
 fn names(people: &[usize]) -> String {
@@ -67,7 +68,7 @@ impl Spec {
         format!("{}..{}", cut(band.checked_sub(1)), cut(Some(band)))
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let mut parts = vec!["asa 15m".to_owned()];
         for (index, band) in self.bands.iter().enumerate() {
             let mut part = format!("{} {} for {}s", band.level.name(), self.band_text(index), band.hold);
@@ -97,15 +98,15 @@ impl Spec {
         parts.join("; ")
     }
 
-    fn band_of(&self, value: f64) -> usize {
+    pub fn band_of(&self, value: f64) -> usize {
         self.cuts.iter().filter(|cut| **cut <= value).count()
     }
 
-    fn same_side(&self, a: usize, b: usize) -> bool {
+    pub fn same_side(&self, a: usize, b: usize) -> bool {
         self.bands[a.min(b)..=a.max(b)].iter().all(|band| band.level != Level::Ok)
     }
 
-    fn worst_near(&self, value: f64) -> Level {
+    pub fn worst_near(&self, value: f64) -> Level {
         let starts = std::iter::once(f64::NEG_INFINITY).chain(self.cuts.iter().copied());
         let ends = self.cuts.iter().copied().chain([f64::INFINITY]);
         let met = starts.zip(ends).zip(&self.bands);
@@ -144,10 +145,23 @@ struct Model<'s> {
     reached: Vec<&'static str>,
     steps_over: Vec<usize>,
     improved: bool,
+    /// For how many seconds the timers have run since the level was taken; those of repeats less where it was frozen.
     ran: usize,
+    ran_repeats: usize,
+    repeats: usize,
+    /// The timers run from the second before to this one.
+    runs: bool,
+    frozen: bool,
+    /// Until which second, and at which level, somebody has taken it up.
+    seen_until: Option<(usize, Level)>,
+    /// Until which second, and up to which level, each of them holds notices.
+    silences: BTreeMap<u8, (usize, Option<Level>)>,
+    owed: bool,
     carried: bool,
     well: usize,
     now_told: Vec<&'static str>,
+    /// As last read.
+    last_input: Option<Input>,
     lines: Vec<String>,
     notices: Vec<String>,
 }
@@ -170,9 +184,17 @@ impl<'s> Model<'s> {
             steps_over: Vec::new(),
             improved: false,
             ran: 0,
+            ran_repeats: 0,
+            repeats: 0,
+            runs: false,
+            frozen: false,
+            seen_until: None,
+            silences: BTreeMap::new(),
+            owed: false,
             carried: false,
             well: 0,
             now_told: Vec::new(),
+            last_input: None,
             lines: Vec::new(),
             notices: Vec::new(),
         }
@@ -187,7 +209,53 @@ impl<'s> Model<'s> {
         format!("{}:{:02}:{:02}", self.second / 3600, self.second / 60 % 60, self.second % 60)
     }
 
+    fn is_silenced(&self) -> bool {
+        let holds = |(until, worst): &(usize, Option<Level>)| {
+            self.second < *until && worst.is_none_or(|worst| self.level <= worst)
+        };
+        self.level != Level::Ok && self.silences.values().any(holds)
+    }
+
+    fn act(&mut self, act: &Act) {
+        let until = |length: &i64| self.second + *length as usize;
+        match act {
+            Act::Acknowledge(length) if self.level != Level::Ok => self.seen_until = Some((until(length), self.level)),
+            Act::Acknowledge(_) => {}
+            Act::Silence(id, length, level) => {
+                self.silences.insert(*id, (until(length), *level));
+            }
+            Act::EndSilence(id) => {
+                self.silences.remove(id);
+            }
+            Act::Feed(live) => self.frozen = !live,
+        }
+    }
+
+    fn reset(&mut self) {
+        (self.ran, self.ran_repeats, self.repeats) = (0, 0, 0);
+        self.steps_over.clear();
+    }
+
+    /// Whom the level tells.
+    fn tell(&self) -> Vec<&'static str> {
+        match (self.band, &self.spec.missing) {
+            (Some(band), _) => Self::media(&self.spec.bands[band].tell),
+            (None, Missing::Raise(_, _, tell)) if self.level != Level::Ok => Self::media(&[*tell]),
+            _ => Vec::new(),
+        }
+    }
+
+    fn silence_ends(&mut self) {
+        self.reset();
+        self.reached.clear();
+        (self.improved, self.owed) = (false, false);
+        self.send([self.tell(), self.told.clone()].concat(), "silence_ended");
+    }
+
     fn send(&mut self, people: Vec<&'static str>, reason: &str) {
+        if self.is_silenced() {
+            return;
+        }
         let mut sent: Vec<&str> = Vec::new();
         for person in people {
             if sent.contains(&person) {
@@ -214,16 +282,15 @@ impl<'s> Model<'s> {
             self.incidents += 1;
             self.sequence = 0;
             (self.told, self.reached) = (Vec::new(), Vec::new());
+            (self.seen_until, self.owed) = (None, false);
         }
         let text = band.map_or("-".to_owned(), |band| self.spec.band_text(band));
         let (from_name, to_name) = (from.name(), to.name());
         self.lines.push(format!("{} i{} {from_name} -> {to_name} {text} {reason}", self.clock(), self.incidents));
         (self.level, self.band) = (to, band);
-        let tell = match (band, &self.spec.missing) {
-            (Some(band), _) => Self::media(&self.spec.bands[band].tell),
-            (None, Missing::Raise(_, _, tell)) if to != Level::Ok => Self::media(&[*tell]),
-            _ => Vec::new(),
-        };
+        let tell = self.tell();
+        self.seen_until = self.seen_until.filter(|(_, seen)| to <= *seen);
+        self.owed = self.is_silenced();
         let told = self.told.clone();
         self.improved = to < from;
         if to == Level::Ok {
@@ -235,8 +302,7 @@ impl<'s> Model<'s> {
             self.send([tell, told].concat(), reason);
         }
         self.carried = false;
-        self.steps_over.clear();
-        self.ran = 0;
+        self.reset();
     }
 
     fn judge(&mut self, value: f64) -> Option<(Level, Option<usize>, &'static str)> {
@@ -284,8 +350,24 @@ impl<'s> Model<'s> {
         (self.run_of(0, there) > spec.bands[other].hold).then_some((self.level, Some(other), "range"))
     }
 
-    fn step(&mut self, input: Input) -> Vec<String> {
+    fn open_again(&mut self) {
+        self.carried = false;
+        if self.owed && !self.is_silenced() {
+            self.silence_ends();
+        } else {
+            self.send(self.told.clone(), "opened");
+        }
+    }
+
+    fn step(&mut self, input: Input, act: Option<&Act>) -> Vec<String> {
         self.now_told.clear();
+        if self.runs {
+            (self.ran, self.ran_repeats) = (self.ran + 1, self.ran_repeats + 1);
+        }
+        let ran = self.runs;
+        if let Some(act) = act {
+            self.act(act);
+        }
         let is_open = self.spec.open.as_ref().is_none_or(|minutes| minutes.contains(&(self.second / 60)));
         if !is_open {
             self.open_for = None;
@@ -299,23 +381,31 @@ impl<'s> Model<'s> {
             let since = self.open_for.map_or(0, |since| since + 1);
             self.open_for = Some(since);
             if since >= settle {
+                self.ran_repeats -= usize::from(ran && self.frozen);
                 self.evaluate(input);
             }
         }
+        let seen = self.seen_until.is_some_and(|(until, _)| self.second < until);
+        self.runs = is_open && self.level != Level::Ok && !self.carried && !seen;
         self.second += 1;
         self.lines.drain(..).chain(self.notices.drain(..)).collect()
     }
 
     fn evaluate(&mut self, input: Input) {
-        let moved = self.lines.len();
-        let value = input.value.filter(|_| input.samples >= self.spec.min);
+        self.seen_until = self.seen_until.filter(|(until, _)| self.second < *until);
+        self.owed |= self.is_silenced();
+        if self.frozen {
+            let last = self.last_input;
+            return self.speak(last.is_some_and(|last| self.judgeable(last).is_some()) || input.waiting > 0.0);
+        }
+        self.last_input = Some(input);
+        let value = self.judgeable(input);
         self.seen.push(value);
         self.nulls = if input.value.is_none() { self.nulls + 1 } else { 0 };
         if let Some(value) = value {
             let well = self.spec.bands[self.spec.band_of(value)].level == Level::Ok;
             if self.carried && !well {
-                self.carried = false;
-                self.send(self.told.clone(), "opened");
+                self.open_again();
             }
             if let Some((level, band, reason)) = self.judge(value) {
                 self.go(level, band, reason);
@@ -323,8 +413,7 @@ impl<'s> Model<'s> {
             if self.carried {
                 self.well += 1;
                 if self.well > self.spec.recover {
-                    self.carried = false;
-                    self.send(self.told.clone(), "opened");
+                    self.open_again();
                 }
             }
         } else if input.value.is_none() {
@@ -341,11 +430,22 @@ impl<'s> Model<'s> {
                 _ => {}
             }
         }
-        if self.level != Level::Ok && !self.carried {
-            if self.lines.len() == moved {
-                self.ran += 1;
-            }
-            self.timers(value.is_some() || input.waiting > 0.0);
+        self.speak(value.is_some() || input.waiting > 0.0);
+    }
+
+    fn judgeable(&self, input: Input) -> Option<f64> {
+        input.value.filter(|_| input.samples >= self.spec.min)
+    }
+
+    fn speak(&mut self, may_escalate: bool) {
+        if self.level == Level::Ok || self.carried || self.is_silenced() {
+            return;
+        }
+        if self.owed {
+            self.silence_ends();
+        }
+        if self.seen_until.is_none() {
+            self.timers(may_escalate);
         }
     }
 
@@ -361,7 +461,9 @@ impl<'s> Model<'s> {
         let people = people.into_iter().filter(|person| !self.now_told.contains(person));
         let people = people.filter(|person| !(self.improved && self.told.contains(person))).collect();
         self.send(people, "escalation");
-        if band.repeat.is_some_and(|repeat| self.ran > 0 && self.ran.is_multiple_of(repeat)) {
+        let passed = band.repeat.map_or(0, |repeat| self.ran_repeats / repeat);
+        if passed > self.repeats && !self.frozen {
+            self.repeats = passed;
             let people = [Self::media(&band.tell), self.reached.clone()].concat();
             self.send(people.into_iter().filter(|person| !self.now_told.contains(person)).collect(), "repeat");
         }
@@ -388,7 +490,7 @@ fn bands() -> impl Strategy<Value = (Vec<f64>, Vec<Band>)> {
     })
 }
 
-fn spec() -> impl Strategy<Value = Spec> {
+pub fn spec() -> impl Strategy<Value = Spec> {
     let missing = prop_oneof![
         Just(Missing::Keep),
         Just(Missing::Ok),
@@ -409,34 +511,34 @@ fn spec() -> impl Strategy<Value = Spec> {
     })
 }
 
-fn inputs() -> impl Strategy<Value = Vec<Input>> {
+pub fn inputs() -> impl Strategy<Value = Vec<Input>> {
     let value = prop_oneof![6 => (0..24).prop_map(|half| Some(f64::from(half) / 2.0)), 1 => Just(None)];
     let one = (value, prop_oneof![5 => Just(10.0), 1 => Just(2.0)], select(&[0.0, 1.0][..]), 1usize..25);
     let one = one.prop_map(|(value, samples, waiting, seconds)| Input { value, samples, waiting, seconds });
     prop::collection::vec(one, 1..45)
 }
 
-fn each_second(inputs: &[Input]) -> impl Iterator<Item = Input> + '_ {
+pub fn each_second(inputs: &[Input]) -> impl Iterator<Item = Input> + '_ {
     inputs.iter().flat_map(|input| std::iter::repeat_n(*input, input.seconds))
 }
 
 fn tick(engine: &mut Engine, table: &mut Table, second: usize, input: Input) -> Tick {
     table.set(input.value, if input.value.is_some() { input.samples } else { 0.0 });
     table.waiting = input.waiting;
-    engine.tick(START + Millis::seconds(second as i64), table)
+    engine.tick(START + Millis::seconds(second as i64), table, &LIVE)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_engine_does_what_the_model_does(spec in spec(), inputs in inputs()) {
+    fn the_engine_does_what_the_model_does(spec in spec(), inputs in inputs(), acts in acts()) {
         let text = spec.text();
-        let mut engine = engine(&[&text]);
-        let (mut table, mut scribe, mut model) = (Table::new(&[place()]), Scribe::new(), Model::new(&spec));
+        let (mut run, mut model) = (Run::new(&[&text]), Model::new(&spec));
         for (second, input) in each_second(&inputs).enumerate() {
-            let got = scribe.lines(&tick(&mut engine, &mut table, second, input));
-            let expected = model.step(input);
+            let act = acts.get(&second);
+            let got = run.lines_of_case(second, input, act);
+            let expected = model.step(input, act);
             prop_assert_eq!(got, expected, "second {} of {}", second, text);
         }
     }

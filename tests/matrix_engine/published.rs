@@ -1,9 +1,10 @@
 //! What other alerting programs publish of their rules, so that people who come from them find what they know.
 //!
 //! Prometheus, "Alerting rules": `for` (pending until then, a break resets), `keep_firing_for`. Alertmanager,
-//! "Configuration": `repeat_interval`, resolved notices to those who had the alert, inhibition of the lesser severity.
-//! Grafana, "Alert rule evaluation": the pending period, recovery thresholds, "keep last state" and "alerting" without
-//! data. The cases are rewritten in this program's words; the figures are those of the published examples.
+//! "Configuration" and "Silences": `repeat_interval`, resolved notices to those who had the alert, inhibition of the lesser
+//! severity, silences. Grafana, "Alert rule evaluation", "Mute timings": the pending period, recovery thresholds, "keep last
+//! state" and "alerting" without data, errors of the data source. The cases are
+//! rewritten in this program's words; the figures are those of the published examples.
 
 use crate::support::check;
 
@@ -130,5 +131,118 @@ fn grafana_no_data_keep_last_state_and_alerting() {
          0:05:00 i1 #1 desk.webhook critical no_data
          0:06:00 i1 critical -> ok ..10 recovered
          0:06:00 i1 #2 desk.webhook ok recovered",
+    );
+}
+
+#[test]
+fn alertmanager_a_silence_mutes_and_expires_while_the_alert_fires() {
+    // "Silences are a straightforward way to simply mute alerts for a given time"; expired, the alert is sent again.
+    check(
+        "asa; ok ..10; critical 10.. tell lead repeat 4h; recover 0 0s",
+        "0:00:00 silence s1 now 2:00:00 indicator=asa queue=rec*
+         0:10:00 15
+         3:00:00 5
+         3:00:01 end",
+        "0:00:00 Silenced
+         0:10:00 i1 ok -> critical 10.. range
+         2:00:00 i1 #1 lead.email critical silence_ended
+         3:00:00 i1 critical -> ok ..10 recovered
+         3:00:00 i1 #2 lead.email ok recovered",
+    );
+}
+
+#[test]
+fn alertmanager_refuses_a_silence_that_matches_everything() {
+    check(
+        "asa; ok ..10; critical 10.. tell lead",
+        "0:00:00 silence s1 now 2:00:00
+         0:00:00 15
+         0:01:00 end",
+        "0:00:00 refused: the silence names nothing and would hold everything; if that is meant, write `matrix: [\"*\"]`
+         0:00:00 i1 ok -> critical 10.. range
+         0:00:00 i1 #1 lead.email critical range",
+    );
+}
+
+#[test]
+fn alertmanager_a_resolved_alert_that_fires_again_in_a_silence_is_a_new_one() {
+    check(
+        "asa; ok ..10; critical 10.. tell lead; recover 0 0s",
+        "0:00:00 15
+         0:10:00 silence s1 now 1:00:00 indicator=asa
+         0:20:00 5
+         0:30:00 15
+         1:00:01 end",
+        "0:00:00 i1 ok -> critical 10.. range
+         0:00:00 i1 #1 lead.email critical range
+         0:10:00 Silenced
+         0:20:00 i1 critical -> ok ..10 recovered
+         0:20:00 i1 #2 lead.email ok recovered silenced by s1
+         0:30:00 i2 ok -> critical 10.. range
+         1:00:00 i2 #1 lead.email critical silence_ended",
+    );
+}
+
+#[test]
+fn prometheus_a_reload_keeps_the_state_of_rules_that_did_not_change() {
+    // Prometheus copies the state of an alerting rule of the same name and labels; `for` goes on counting.
+    check(
+        "asa; ok ..10; critical 10.. for 10m tell desk; recover 0 0s",
+        "0:00:00 15
+         0:08:00 row waiting; ok ..99; critical 99.. | asa; ok ..10; critical 10.. for 10m tell lead; recover 0 0s
+         0:12:00 end",
+        "0:10:00 i1 ok -> critical 10.. range
+         0:10:00 i1 #1 lead.email critical range",
+    );
+}
+
+#[test]
+fn prometheus_the_alerts_of_a_deleted_rule_end() {
+    // There nothing renews them, and they end with their `endsAt`; here it is told at once.
+    check(
+        "asa; ok ..10; critical 10.. tell desk",
+        "0:00:00 15
+         0:05:00 row none
+         0:06:00 end",
+        "0:00:00 i1 ok -> critical 10.. range
+         0:00:00 i1 #1 desk.webhook critical range
+         0:05:00 i1 critical -> ok - removed
+         0:05:00 i1 #2 desk.webhook ok removed",
+    );
+}
+
+#[test]
+fn grafana_a_broken_data_source_is_another_thing_than_no_data() {
+    // Grafana's "Error" beside "No Data": the rule keeps its state, and the error has an alert of its own (DatasourceError).
+    check(
+        "asa; ok ..10; critical 10.. tell lead; no_data ok; recover 0 0s",
+        "0:00:00 15
+         0:05:00 feed events silent
+         0:05:00 null
+         0:15:00 feed events live
+         0:16:00 end",
+        "0:00:00 i1 ok -> critical 10.. range
+         0:00:00 i1 #1 lead.email critical range
+         0:05:00 i2 ok -> critical events feed
+         0:05:00 i2 #1 desk.webhook critical feed
+         0:15:00 i2 critical -> ok events recovered
+         0:15:00 i1 critical -> ok - no_data
+         0:15:00 i2 #2 desk.webhook ok recovered
+         0:15:00 i1 #2 lead.email ok no_data",
+    );
+}
+
+#[test]
+fn grafana_a_mute_timing_holds_notices_at_set_times() {
+    // Evaluation goes on in a mute timing; what still fires when it ends is told.
+    check(
+        "asa; ok ..10; critical 10.. tell lead; recover 0 0s",
+        "0:00:00 silence lunch 0:30:00 1:00:00 matrix=care
+         0:00:00 5
+         0:40:00 15
+         1:10:00 end",
+        "0:00:00 Silenced
+         0:40:00 i1 ok -> critical 10.. range
+         1:00:00 i1 #1 lead.email critical silence_ended",
     );
 }

@@ -2,25 +2,34 @@
 //!
 //! A row is `INDICATOR [WINDOW]; PART; ...`, its parts being `LEVEL LOW..HIGH [for D] [tell A,B] [escalate D:A,B] ...
 //! [repeat D]`, `recover MARGIN D`, `min N`, `no_data ok`, `no_data LEVEL D A,B`, `hours H:M-H:M ...` (every day, UTC),
-//! `holiday DATE`, `settle D`, `per WHAT`, `queue GLOB ...`, `channel GLOB ...`, `threshold D`. Bounds are half-open.
+//! `holiday DATE`, `settle D`, `ack_for D`, `flapping N D`, `per WHAT`, `queue GLOB ...`, `channel GLOB ...`, `threshold D`. Bounds are half-open.
 //!
 //! A time-line is one line per change: `TIME VALUE [waiting N]`, where the value is a number, `NUMBER/SAMPLES`, `null`,
-//! `skip` (no ticks until the next line) or `end`. Times are H:MM:SS after Monday 2026-06-01T00:00:00Z.
+//! `skip` (no ticks until the next value) or `end`. Times are H:MM:SS after Monday 2026-06-01T00:00:00Z. Besides, a line
+//! may be an operation (`TIME ack INCIDENT WHO [until TIME]`, `TIME silence ID FROM UNTIL NAME=GLOB,... [level=LEVEL]`,
+//! `TIME unsilence ID`), the state of a feed (`TIME feed SOURCE live|lags|silent [agents]`) or other rows in force (`TIME
+//! row ROW [| ROW ...]`, `TIME row none`). What came of an operation is a line of the result.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use atalaya::domain::{Calendar, Globs, Key, Millis, Scope, Shift, Timestamp};
-use atalaya::indicators::{Clock, Reading, Selector, find};
-use atalaya::matrix::engine::{Engine, Readings, Tick};
+use atalaya::indicators::{Clock, Reading, Selector, Topics, find};
+use atalaya::matrix::engine::{Engine, Feed, FeedState, Feeds, Matcher, Operated, Operation, Readings, Tick, What};
 use atalaya::matrix::{
-    Bounds, Contact, Edge, Language, Level, Matrix, Medium, NoData, Per, Range, Recipient, Recover, Row, Step,
+    Bounds, Contact, Edge, Flapping, Language, Level, Matrix, Medium, NoData, Per, Range, Recipient, Recover, Row, Step,
 };
 use atalaya::plan::{Plan, WindowKind};
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 
+/// Every source is.
+pub const LIVE: Feeds = Feeds(Vec::new());
+
 pub const START: Timestamp = Timestamp(1_780_272_000_000);
+
+/// What most time-lines are not about.
+const NEVER_FLAPPING: Flapping = Flapping { changes: u32::MAX, within: Millis::SECOND };
 
 /// Readings that a test sets: one value for every selector, and how many wait.
 pub struct Table {
@@ -78,7 +87,7 @@ pub fn built(name: &str, rows: Vec<Row>) -> Arc<Matrix> {
         name: name.into(),
         language: Language::Es,
         zone: TimeZone::UTC,
-        owner: None,
+        owner: Some(Recipient { contact: "desk".into(), medium: None }),
         contacts: contacts.into_iter().map(|(name, contact)| (name.into(), contact)).collect(),
         rows,
     })
@@ -114,6 +123,8 @@ pub fn row(line: usize, text: &str) -> Row {
         no_data: NoData::Keep,
         calendar: Calendar::always(),
         settle: Millis::ZERO,
+        ack_for: duration("4h"),
+        flapping: NEVER_FLAPPING,
     };
     for part in parts {
         let words: Vec<&str> = part.split_whitespace().collect();
@@ -121,6 +132,8 @@ pub fn row(line: usize, text: &str) -> Row {
             "recover" => row.recover = Recover { margin: words[1].parse().unwrap(), hold: duration(words[2]) },
             "min" => row.min_samples = words[1].parse().unwrap(),
             "settle" => row.settle = duration(words[1]),
+            "ack_for" => row.ack_for = duration(words[1]),
+            "flapping" => row.flapping = Flapping { changes: words[1].parse().unwrap(), within: duration(words[2]) },
             "threshold" => row.threshold = Some(duration(words[1])),
             "queue" => row.scope.queue = Globs::new(&words[1..]).unwrap(),
             "channel" => row.scope.channel = Globs::new(&words[1..]).unwrap(),
@@ -240,7 +253,7 @@ impl Scribe {
         for t in &tick.transitions {
             let next = self.incidents.len() + 1;
             let incident = *self.incidents.entry(t.incident.clone()).or_insert(next);
-            let range = t.range_text().unwrap_or("-".into());
+            let range = t.range_text().or(t.source.clone()).unwrap_or("-".into());
             let (from, to, reason) = (t.from.name(), t.to.name(), t.reason.name());
             lines.push(format!("{} i{incident} {from} -> {to} {range} {reason}", clock(t.time)));
         }
@@ -248,50 +261,179 @@ impl Scribe {
             let incident = self.incidents[&n.incident];
             let medium = if n.medium == Medium::Email { "email" } else { "webhook" };
             let (level, reason) = (n.level.name(), n.reason.name());
-            lines.push(format!("{} i{incident} #{} {}.{medium} {level} {reason}", clock(n.time), n.sequence, n.to));
+            let seen = n.acknowledged.as_ref().map(|seen| format!(" seen by {}", seen.by)).unwrap_or_default();
+            let silenced =
+                if n.silenced.is_empty() { "".into() } else { format!(" silenced by {}", n.silenced.join(",")) };
+            let flaps = n.flaps.map(|f| format!(" {} changes since {}", f.changes, clock(f.since))).unwrap_or_default();
+            let (at, sequence, to) = (clock(n.time), n.sequence, &n.to);
+            lines.push(format!("{at} i{incident} #{sequence} {to}.{medium} {level} {reason}{seen}{silenced}{flaps}"));
         }
         lines
     }
+
+    fn id(&self, name: &str) -> Arc<str> {
+        let of_name = self.incidents.iter().find(|(_, number)| format!("i{number}") == name);
+        of_name.map_or_else(|| name.into(), |(id, _)| id.clone())
+    }
 }
 
-/// Plays a time-line second by second and returns what came out.
-pub fn play(row: &str, timeline: &str) -> Vec<String> {
-    let mut engine = engine(&[row]);
-    let mut table = Table::new(&[place()]);
-    let mut scribe = Scribe::new();
-    let mut lines = Vec::new();
-    let mut steps = timeline.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
-    while let Some(step) = steps.next() {
-        let words: Vec<&str> = step.split_whitespace().collect();
-        if words[1] == "end" {
-            assert!(steps.peek().is_none(), "`end` is the last line");
-            break;
-        }
-        let until = steps.peek().unwrap_or_else(|| panic!("a time-line ends with `end`")).split_whitespace().next();
-        let (number, samples) = words[1].split_once('/').unwrap_or((words[1], "100"));
-        let value = (number != "null").then_some(number);
-        if words[1] != "skip" {
-            let value = value.map(|text| text.parse().unwrap());
-            table.set(value, if value.is_some() { samples.parse().unwrap() } else { 0.0 });
-        }
-        if let [_, _, "waiting", count] = words[..] {
-            table.waiting = count.parse().unwrap();
-        }
-        for second in seconds(words[0])..seconds(until.unwrap()) {
-            if words[1] != "skip" {
-                lines.extend(scribe.lines(&engine.tick(START + Millis::seconds(second), &mut table)));
-            }
+/// An engine that plays a time-line.
+struct Player {
+    engine: Engine,
+    matrices: Vec<Arc<Matrix>>,
+    table: Table,
+    feeds: Feeds,
+    skips: bool,
+    scribe: Scribe,
+    lines: Vec<String>,
+}
+
+impl Player {
+    fn new(rows: &str) -> Self {
+        let rows: Vec<&str> = rows.split(" | ").collect();
+        let matrices = vec![matrix("care", &rows)];
+        Player {
+            engine: Engine::new(matrices.clone(), Arc::new(Plan::default())),
+            matrices,
+            table: Table::new(&[place()]),
+            feeds: LIVE,
+            skips: false,
+            scribe: Scribe::new(),
+            lines: Vec::new(),
         }
     }
-    lines
+
+    /// Puts what a time-line says at an instant in force.
+    fn obey(&mut self, now: Timestamp, line: &str) {
+        let words: Vec<&str> = line.split_whitespace().skip(1).collect();
+        match words[..] {
+            ["skip"] => self.skips = true,
+            ["row", ..] => {
+                let rows: Vec<&str> = line.split_once(" row ").unwrap().1.split(" | ").collect();
+                self.matrices = vec![if rows == ["none"] { matrix("care", &[]) } else { matrix("care", &rows) }];
+                self.engine.reload(self.matrices.clone(), Arc::new(Plan::default()));
+            }
+            ["feed", source, state, ref carries @ ..] => {
+                self.feeds.0.retain(|feed| *feed.source != *source);
+                let carries = match carries {
+                    ["agents"] => Topics { agents: true, interactions: false },
+                    [] => Topics { agents: false, interactions: true },
+                    other => panic!("a feed of {other:?}"),
+                };
+                let since = now - Millis::MINUTE;
+                let state = match state {
+                    "lags" => FeedState::Lagging { since },
+                    "silent" => FeedState::Silent { since },
+                    "live" => FeedState::Live,
+                    other => panic!("a feed is {other}"),
+                };
+                self.feeds.0.push(Feed { source: source.into(), carries, state });
+            }
+            ["ack" | "silence" | "unsilence", ..] => {
+                let operated = self.engine.operate(&self.operation(now, &words), now);
+                let said = match operated {
+                    Operated::Acknowledged { until } => format!("acknowledged until {}", clock(until)),
+                    Operated::Refused(why) => format!("refused: {why}"),
+                    other => format!("{other:?}"),
+                };
+                self.lines.push(format!("{} {said}", clock(now)));
+            }
+            [value, ref rest @ ..] => {
+                let (number, samples) = value.split_once('/').unwrap_or((value, "100"));
+                let value = (number != "null").then(|| number.parse().unwrap());
+                self.table.set(value, if value.is_some() { samples.parse().unwrap() } else { 0.0 });
+                self.skips = false;
+                if let ["waiting", count] = rest {
+                    self.table.waiting = count.parse().unwrap();
+                }
+            }
+            [] => panic!("`{line}` says nothing"),
+        }
+    }
+
+    /// `ack INCIDENT WHO [until T]`, `silence ID FROM UNTIL [NAME=GLOB,... ...] [level=LEVEL]`, `unsilence ID`.
+    fn operation(&self, now: Timestamp, words: &[&str]) -> Operation {
+        let at = |text: &str| START + Millis::seconds(seconds(text));
+        let (who, what) = match words {
+            ["ack", incident, who, until @ ..] => {
+                let until = until.get(1).map(|text| at(text));
+                (*who, What::Acknowledge { incident: self.scribe.id(incident), until })
+            }
+            ["silence", id, from, until, parts @ ..] => {
+                let mut matcher = Matcher::default();
+                for (name, value) in parts.iter().map(|part| part.split_once('=').unwrap()) {
+                    let globs = value.split(',').map(str::to_owned).collect();
+                    match name {
+                        "matrix" => matcher.matrix = globs,
+                        "indicator" => matcher.indicator = globs,
+                        "queue" => matcher.queue = globs,
+                        "channel" => matcher.channel = globs,
+                        "window" => matcher.window = globs,
+                        "level" => matcher.level = Some(Level::parse(value).unwrap()),
+                        other => panic!("{other} in a silence"),
+                    }
+                }
+                let from = if *from == "now" { now } else { at(from) };
+                ("ana", What::Silence { id: (*id).into(), matcher, from, until: at(until) })
+            }
+            ["unsilence", id] => ("ana", What::EndSilence { id: (*id).into() }),
+            other => panic!("operation {other:?}"),
+        };
+        let operation = Operation { who: who.into(), why: "on it".into(), what };
+        // As the service records it.
+        let record = serde_json::to_string(&operation).unwrap();
+        assert_eq!(serde_json::from_str::<Operation>(&record).unwrap(), operation, "{record}");
+        operation
+    }
+
+    fn tick(&mut self, now: Timestamp) {
+        if !self.skips {
+            let tick = self.engine.tick(now, &mut self.table, &self.feeds);
+            self.lines.extend(self.scribe.lines(&tick));
+        }
+    }
+
+    /// Neither of them is to change anything.
+    fn reload_and_restart(&mut self) {
+        let (matrices, plan) = (self.matrices.clone(), Arc::new(Plan::default()));
+        self.engine.reload(matrices.clone(), plan.clone());
+        let bytes = self.engine.snapshot();
+        self.engine = Engine::restore(matrices, plan, &bytes).unwrap();
+        assert_eq!(self.engine.snapshot(), bytes);
+    }
 }
 
-/// Plays a time-line and compares, failing on what is missing and on what is too much.
+/// Plays a time-line second by second and returns what came out. Every so many seconds the engine is restarted.
+pub fn play(row: &str, timeline: &str, restart_every: Option<i64>) -> Vec<String> {
+    let mut player = Player::new(row);
+    let steps: Vec<&str> = timeline.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let time = |line: &str| seconds(line.split_whitespace().next().unwrap());
+    let (end, steps) = steps.split_last().unwrap();
+    assert!(end.ends_with(" end"), "`end` is the last line");
+    let mut steps = steps.iter().copied().peekable();
+    for second in time(steps.peek().unwrap())..time(end) {
+        let now = START + Millis::seconds(second);
+        while let Some(line) = steps.next_if(|line| time(line) <= second) {
+            player.obey(now, line);
+        }
+        player.tick(now);
+        if restart_every.is_some_and(|every| second % every == 0) {
+            player.reload_and_restart();
+        }
+    }
+    player.lines
+}
+
+/// Plays a time-line and compares, failing on what is missing and on what is too much; then again with reloads of the
+/// same rows and restarts all along, which are to change nothing.
 #[track_caller]
 pub fn check(row: &str, timeline: &str, expected: &str) {
     let expected: Vec<&str> = expected.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let got = play(row, timeline);
+    let got = play(row, timeline, None);
     let missing: Vec<_> = expected.iter().filter(|line| !got.iter().any(|g| g == *line)).collect();
     let surplus: Vec<_> = got.iter().filter(|line| !expected.contains(&line.as_str())).collect();
     assert_eq!(got, expected, "\nrow {row}\nmissing {missing:#?}\nsurplus {surplus:#?}");
+    let ends = timeline.lines().rev().find(|line| !line.trim().is_empty()).unwrap().trim();
+    let every = 1 + seconds(ends.split(' ').next().unwrap()) / 1_000;
+    assert_eq!(play(row, timeline, Some(every)), expected, "\nrow {row}\nrestarted every {every} s");
 }

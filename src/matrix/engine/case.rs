@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use super::evidence::Evidence;
-use super::incident::{Incident, addresses};
+use super::flapping::{Flap, Said};
+use super::incident::{Address, Change, Incident, addresses};
+use super::operations::{Acknowledged, Silences};
 use super::track::Track;
 use super::{OpenCase, Place, Readings, Reason, Tick, Transition, Version};
 use crate::domain::{Key, Stretch, Timestamp};
 use crate::indicators::{Indicator, Reading, Samples, Selector};
 use crate::matrix::{Level, NoData, Recipient, Row};
 
+mod fit;
 mod snapshot;
 
 pub(super) use snapshot::WrittenCase;
@@ -29,18 +32,24 @@ pub(super) struct Case {
     /// When the stretch of open hours began that the evidence is of.
     opened: Option<Timestamp>,
     closed: bool,
+    frozen: bool,
     /// As last read.
     reading: Reading,
     /// The last that a rule could judge, and when.
     judged: Option<(Timestamp, Reading)>,
     /// There is one exactly while the level is not ok.
     incident: Option<Box<Incident>>,
+    /// Its changes of level, if there were any lately.
+    flap: Option<Box<Flap>>,
 }
 
 /// What a case needs to know of the tick it is in.
 pub(super) struct Moment<'a> {
     pub track: &'a Track,
     pub hours: Stretch,
+    /// The feed that its numbers are made of lags or is dead.
+    pub frozen: bool,
+    pub silences: &'a Silences,
     pub now: Timestamp,
     pub before: Option<Timestamp>,
     pub readings: &'a mut dyn Readings,
@@ -53,9 +62,11 @@ impl Moment<'_> {
     }
 }
 
-/// What a case may do at this second. A freeze of its feed will be one more of these.
+/// What a case may do at this second.
 enum Standing {
     Running,
+    /// Nothing is known of it: its feed lags or is dead.
+    Frozen,
     Closed,
     /// Open, but not yet `settle` after opening.
     Settling,
@@ -87,30 +98,44 @@ impl Case {
             evidence: Evidence::new(row),
             opened: None,
             closed: false,
+            frozen: false,
             reading: Reading::default(),
             judged: None,
             incident: None,
+            flap: None,
         }
     }
 
     pub fn step(&mut self, moment: &mut Moment<'_>) {
         let now = moment.now;
+        if self.incident.as_ref().is_some_and(|incident| incident.removed) {
+            self.go(moment, Move { level: Level::Ok, range: None, reason: Reason::Removed });
+            // What the row says now is counted from zero, from the next second on.
+            return self.evidence.forget();
+        }
         let standing = self.standing(moment);
         self.closed = matches!(standing, Standing::Closed);
-        if !matches!(standing, Standing::Running) {
+        self.frozen = matches!(standing, Standing::Frozen);
+        if matches!(standing, Standing::Closed | Standing::Settling) {
             if let Some(incident) = &mut self.incident {
                 incident.stand(now);
             }
             return;
         }
+        if let Some(incident) = &mut self.incident {
+            incident.look_around(moment.silences, moment.track.names(&self.key), now);
+            if incident.flaps.is_some() {
+                let damped = self.flap.as_ref().is_some_and(|flap| flap.is_damped(now, moment.track.row().flapping));
+                incident.flaps = incident.flaps.filter(|_| damped);
+            }
+        }
+        if matches!(standing, Standing::Frozen) {
+            self.evidence.freeze(now, moment.before);
+            return self.run_timers(moment);
+        }
 
         self.read(moment.readings);
-        let seen = match self.reading.value {
-            None => Seen::Null,
-            Some(_) if self.reading.samples < moment.row().min_samples => Seen::TooFew,
-            Some(value) => Seen::Value(value),
-        };
-        match seen {
+        match self.seen(moment.row()) {
             Seen::Value(value) => self.judge(moment, value),
             Seen::Null => {
                 self.evidence.pause(now, moment.before, true);
@@ -118,7 +143,15 @@ impl Case {
             }
             Seen::TooFew => self.evidence.pause(now, moment.before, false),
         }
-        self.run_timers(moment, matches!(seen, Seen::Value(_)));
+        self.run_timers(moment);
+    }
+
+    fn seen(&self, row: &Row) -> Seen {
+        match self.reading.value {
+            None => Seen::Null,
+            Some(_) if self.reading.samples < row.min_samples => Seen::TooFew,
+            Some(value) => Seen::Value(value),
+        }
     }
 
     /// Reads the number, unless it cannot have changed.
@@ -137,7 +170,8 @@ impl Case {
         if !moment.hours.open {
             return Standing::Closed;
         }
-        let Some(since) = moment.hours.since else { return Standing::Running };
+        let running = if moment.frozen { Standing::Frozen } else { Standing::Running };
+        let Some(since) = moment.hours.since else { return running };
         if self.opened != Some(since) {
             self.opened = Some(since);
             self.evidence.forget();
@@ -145,7 +179,7 @@ impl Case {
                 incident.carry(moment.before.unwrap_or(moment.now));
             }
         }
-        if moment.now < since + moment.row().settle { Standing::Settling } else { Standing::Running }
+        if moment.now < since + moment.row().settle { Standing::Settling } else { running }
     }
 
     /// There is a value: what it has been for long enough decides.
@@ -237,6 +271,7 @@ impl Case {
             range: next.range,
             key: self.key.clone(),
             selector: self.selector,
+            source: None,
             from: self.level,
             to: next.level,
             value: self.reading.value,
@@ -246,38 +281,55 @@ impl Case {
         });
         moment.tick.transitions.push(transition.clone());
         (self.level, self.range) = (next.level, next.range);
-        let tell = addresses(&moment.track.matrix, self.tell(moment.row()));
+        let said = self.say(moment, &transition);
         let mut incident = open.unwrap_or_else(|| Box::new(Incident::new(transition.clone())));
-        incident.take_level(transition, tell, News { now, value_time: now, reading: self.reading }, moment.tick);
+        incident.flaps = self.flap.as_ref().and_then(|flap| flap.flaps());
+        let names = moment.track.names(&self.key);
+        let change = Change { transition, tell: self.tell(moment.track), said, silences: moment.silences, names };
+        incident.take_level(change, News { now, value_time: now, reading: self.reading }, moment.tick);
         self.incident = (self.level != Level::Ok).then_some(incident);
     }
 
+    /// What becomes of the notice of a change. That no rule watches the case any more is no change of its own.
+    fn say(&mut self, moment: &Moment<'_>, change: &Transition) -> Said {
+        if change.from == change.to || change.reason == Reason::Removed {
+            return Said::AsEver;
+        }
+        self.flap.get_or_insert_default().change(moment.now, change.to, moment.row().flapping)
+    }
+
     /// Whom the level's range tells.
-    fn tell<'r>(&self, row: &'r Row) -> &'r [Recipient] {
-        match (self.range.and_then(|range| row.ranges.get(range)), &row.no_data) {
+    fn tell(&self, track: &Track) -> Vec<Address> {
+        let row = track.row();
+        let tell: &[Recipient] = match (self.range.and_then(|range| row.ranges.get(range)), &row.no_data) {
             (Some(range), _) => &range.tell,
             (None, NoData::Raise { tell, .. }) if self.level > Level::Ok => tell,
             (None, _) => &[],
-        }
+        };
+        addresses(&track.matrix, tell)
     }
 
     fn tell_opened(&mut self, moment: &mut Moment<'_>) {
         let news = self.news(moment.now);
-        if let Some(incident) = self.incident.as_mut().filter(|incident| incident.is_carried()) {
-            incident.open_again(news, moment.tick);
+        if let Some(mut incident) = self.incident.take_if(|incident| incident.is_carried()) {
+            incident.open_again(|| self.tell(moment.track), news, moment.tick);
+            self.incident = Some(incident);
         }
     }
 
-    fn run_timers(&mut self, moment: &mut Moment<'_>, judged: bool) {
-        let news = self.news(moment.now);
-        let Some(incident) = &mut self.incident else { return };
-        let range = self.range.and_then(|range| moment.track.row().ranges.get(range));
-        let (key, readings, track) = (&self.key, &mut *moment.readings, moment.track);
+    fn run_timers(&mut self, moment: &mut Moment<'_>) {
+        let Some(mut incident) = self.incident.take() else { return };
+        let (news, track) = (self.news(moment.now), moment.track);
+        incident.catch_up(|| self.tell(track), news, moment.tick);
+        let range = self.range.and_then(|range| track.row().ranges.get(range));
+        let judged = matches!(self.seen(track.row()), Seen::Value(_));
+        let (key, readings) = (&self.key, &mut *moment.readings);
         let waits = || {
             let waiting = track.waiting.and_then(|selector| readings.read(key, &selector).value);
             judged || waiting.is_some_and(|count| count > 0.0)
         };
-        incident.timers(&track.matrix, range, news, waits, moment.tick);
+        incident.timers(&track.matrix, range, self.frozen, news, waits, moment.tick);
+        self.incident = Some(incident);
     }
 
     /// What a notice of this second says of the value: the last one that could be judged.
@@ -288,14 +340,15 @@ impl Case {
 
     pub(super) fn open(&self) -> Option<OpenCase> {
         let incident = self.incident.as_ref()?;
-        Some(OpenCase {
-            last: incident.last.clone(),
-            since: incident.since,
-            value: self.reading.value,
-            samples: self.reading.samples,
-            closed_hours: self.closed,
-            webhooks: incident.webhooks(),
-        })
+        let Reading { value, samples } = self.reading;
+        Some(OpenCase { value, samples, closed_hours: self.closed, frozen: self.frozen, ..incident.open() })
+    }
+
+    /// Somebody has taken up the incident with this id.
+    pub(super) fn acknowledge(&mut self, id: &str, acknowledge: impl FnOnce(Level) -> Acknowledged) -> bool {
+        let Some(incident) = self.incident.as_mut().filter(|incident| *incident.id == *id) else { return false };
+        incident.acknowledge(acknowledge(self.level));
+        true
     }
 }
 

@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use super::shape::{Shape, Values};
 use crate::domain::{Millis, Timestamp};
 use crate::matrix::{Level, Row, Sides};
 
@@ -37,6 +38,24 @@ impl Evidence {
     pub fn new(row: &Row) -> Self {
         let none: SmallVec<_> = row.ranges.iter().map(|_| None).collect();
         Evidence { beyond: none.clone(), within: none, calm: [None; 3], null_since: None, paused: Millis::ZERO }
+    }
+
+    /// The same under ranges that are now `new` and were `old`: what it knows of values that are still told apart, it
+    /// keeps; of the others it knows nothing.
+    pub fn fit(&mut self, old: &Shape, new: &Shape) {
+        let mut known: Vec<(Values, Option<Evaluated>)> = Vec::new();
+        for (index, (beyond, within)) in self.beyond.iter().zip(&self.within).enumerate() {
+            known.push((old.beyond(index), *beyond));
+            known.push((old.within(index), *within));
+        }
+        let since = |values: Values| known.iter().find(|(of, _)| *of == values).and_then(|(_, since)| *since);
+        self.beyond = (0..new.ranges.len()).map(|index| since(new.beyond(index))).collect();
+        self.within = (0..new.ranges.len()).map(|index| since(new.within(index))).collect();
+        for (level, since) in BETTER.iter().zip(&mut self.calm) {
+            if old.margin != new.margin || old.calm(*level) != new.calm(*level) {
+                *since = None;
+            }
+        }
     }
 
     /// Everything starts at zero again.
@@ -79,6 +98,13 @@ impl Evidence {
     pub fn pause(&mut self, now: Timestamp, before: Option<Timestamp>, null: bool) {
         self.paused = self.paused + before.map_or(Millis::ZERO, |before| now - before);
         self.null_since = if null { self.null_since.or(Some(now)) } else { None };
+    }
+
+    /// Nothing is known of this second, not even that there is no value: everything stands.
+    pub fn freeze(&mut self, now: Timestamp, before: Option<Timestamp>) {
+        let passed = before.map_or(Millis::ZERO, |before| now - before);
+        self.paused = self.paused + passed;
+        self.null_since = self.null_since.map(|since| since + passed);
     }
 
     pub fn null_for(&self, now: Timestamp) -> Option<Millis> {

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::case::News;
-use super::{Notification, Reason, Tick, Transition};
+use super::flapping::{Flaps, Said};
+use super::operations::{Acknowledged, Names, Silences};
+use super::{Notification, OpenCase, Reason, Tick, Transition};
 use crate::domain::{Millis, Timestamp};
-use crate::matrix::{Level, Matrix, Medium, Range, Recipient};
+use crate::indicators::Selector;
+use crate::matrix::{Level, Matrix, Medium, Range, Recipient, Step};
 
 mod snapshot;
 
@@ -19,6 +22,17 @@ pub(super) struct Address {
     to: Arc<str>,
     medium: Medium,
     address: Arc<str>,
+}
+
+impl Address {
+    /// Whether both reach the same place, whatever the contacts are called.
+    pub fn same_place(&self, other: &Address) -> bool {
+        (self.medium, &self.address) == (other.medium, &other.address)
+    }
+
+    pub fn is_of(&self, notice: &Notification) -> bool {
+        (self.medium, &self.address) == (notice.medium, &notice.address)
+    }
 }
 
 /// An instant of the incident's own clock: the time of day less the time for which its timers have stood.
@@ -36,8 +50,8 @@ pub(super) struct Incident {
     told: Vec<Address>,
     /// When the level, or the range, was taken: escalation and repeat run from here.
     taken: Run,
-    /// Indices of the steps of the range that are over.
-    steps: Vec<usize>,
+    /// The `after` of each step of the range that is over: it outlives a change of the row.
+    steps: Vec<Millis>,
     /// Whom the steps reached; `repeat` goes to them too.
     reached: Vec<Address>,
     /// The level was taken from a worse one: its steps tell only whom nothing has told yet.
@@ -46,7 +60,33 @@ pub(super) struct Incident {
     repeats: i64,
     stood: Millis,
     stands_since: Option<Timestamp>,
+    /// For how long the timers had run at the last tick, and for how much of it the feed was frozen: repeats stood.
+    ran: Millis,
+    muted: Millis,
     carried: Option<Carried>,
+    acknowledged: Option<Acknowledged>,
+    /// The silences that hold its notices.
+    silenced: Vec<Arc<str>>,
+    /// The generation of silences and the level for which `silenced` was found; only a memory.
+    covered: Option<(u64, Level)>,
+    /// Notices are or were held by a silence, and nobody has been told since.
+    owed: bool,
+    /// The level is not told, because the case flaps.
+    held: bool,
+    /// How often its case has changed its level, while that damps its notices.
+    pub flaps: Option<Flaps>,
+    /// No rule watches it any more: it ends with the next tick.
+    pub removed: bool,
+}
+
+/// A level or a range that is taken, and how it is told.
+pub(super) struct Change<'a> {
+    pub transition: Arc<Transition>,
+    /// Whom its range tells.
+    pub tell: Vec<Address>,
+    pub said: Said,
+    pub silences: &'a Silences,
+    pub names: Names<'a>,
 }
 
 /// Carried over closed hours, and neither resolved nor told since.
@@ -72,8 +112,74 @@ impl Incident {
             repeats: 0,
             stood: Millis::ZERO,
             stands_since: None,
+            ran: Millis::ZERO,
+            muted: Millis::ZERO,
             carried: None,
+            acknowledged: None,
+            silenced: Vec::new(),
+            covered: None,
+            owed: false,
+            held: false,
+            flaps: None,
+            removed: false,
         }
+    }
+
+    /// As it is shown; the case adds what it knows.
+    pub fn open(&self) -> OpenCase {
+        OpenCase {
+            last: self.last.clone(),
+            since: self.since,
+            value: None,
+            samples: 0.0,
+            closed_hours: false,
+            frozen: false,
+            acknowledged: self.acknowledged.clone(),
+            silenced: self.silenced.clone(),
+            flaps: self.flaps,
+            webhooks: self.webhooks(),
+        }
+    }
+
+    /// Somebody has taken it up: its timers stand until that is over, or void.
+    pub fn acknowledge(&mut self, acknowledged: Acknowledged) {
+        self.stand(acknowledged.at);
+        self.acknowledged = Some(acknowledged);
+    }
+
+    /// Finds out which silences hold its notices now, and whether its acknowledgement is over.
+    pub fn look_around(&mut self, silences: &Silences, names: Names<'_>, now: Timestamp) {
+        let level = self.last.to;
+        if self.covered != Some((silences.generation(), level)) {
+            self.silenced = silences.over(names, level);
+            self.covered = Some((silences.generation(), level));
+        }
+        self.owed |= !self.silenced.is_empty();
+        if let Some(over) = self.acknowledged.take_if(|acknowledged| acknowledged.until <= now)
+            && self.carried.is_none()
+        {
+            self.go_on(over.until.max(over.at));
+        }
+    }
+
+    /// What is owed is told: a silence has ended while it fires, or its case flaps no longer. `tell` are those whom its
+    /// level tells.
+    pub fn catch_up(&mut self, tell: impl FnOnce() -> Vec<Address>, news: News, tick: &mut Tick) {
+        if self.carried.is_some() || !self.silenced.is_empty() {
+            return;
+        }
+        if self.owed {
+            self.begin_anew(news.now);
+            self.tell_all(tell(), Reason::SilenceEnded, news, tick);
+        } else if self.held && self.flaps.is_none() {
+            self.tell_all(tell(), self.last.reason, news, tick);
+        }
+    }
+
+    /// Its row is that one now: what is told later is of its words.
+    pub fn belong_to(&mut self, matrix: &Arc<Matrix>, row: usize, range: Option<usize>, selector: Selector) {
+        let last = (*self.last).clone();
+        self.last = Arc::new(Transition { matrix: matrix.clone(), row, range, selector, ..last });
     }
 
     /// Stops the timers from `now` on, until a level is taken or [`Incident::open_again`].
@@ -96,54 +202,96 @@ impl Incident {
         self.carried.as_mut().is_some_and(|carried| now - *carried.well_since.get_or_insert(now) >= recover)
     }
 
-    /// The hours have begun, and what was carried over is not well: everyone told hears so once, the timers go on.
-    pub fn open_again(&mut self, news: News, tick: &mut Tick) {
+    /// The hours have begun, and what was carried over is not well: everyone told hears so once, the timers go on. Where
+    /// a silence has ended meanwhile, that is what is told. `tell` are those whom its level tells.
+    pub fn open_again(&mut self, tell: impl FnOnce() -> Vec<Address>, news: News, tick: &mut Tick) {
         self.go_on(news.now);
-        let told = self.told.clone();
-        self.post(told, Reason::Opened, news, tick);
+        if !self.silenced.is_empty() {
+            // It is owed until the silence ends.
+        } else if self.owed {
+            self.begin_anew(news.now);
+            self.tell_all(tell(), Reason::SilenceEnded, news, tick);
+        } else if self.held {
+            self.tell_all(tell(), Reason::Opened, news, tick);
+        } else {
+            self.tell_all(Vec::new(), Reason::Opened, news, tick);
+        }
     }
 
-    /// The case has taken the level or range of `transition`, whose `tell` is given.
-    pub fn take_level(&mut self, transition: Arc<Transition>, tell: Vec<Address>, news: News, tick: &mut Tick) {
+    fn tell_all(&mut self, tell: Vec<Address>, reason: Reason, news: News, tick: &mut Tick) {
+        (self.owed, self.held) = (false, false);
+        let all = [tell, self.told.clone()].concat();
+        self.post(all, reason, news, tick);
+    }
+
+    /// Escalation and repeat from zero.
+    fn begin_anew(&mut self, now: Timestamp) {
+        self.go_on(now);
+        self.improved = false;
+        self.reached.clear();
+        self.restart(now);
+    }
+
+    fn restart(&mut self, now: Timestamp) {
+        (self.taken, self.repeats) = (self.clock(now), 0);
+        (self.ran, self.muted) = (Millis::ZERO, Millis::ZERO);
+        self.steps.clear();
+    }
+
+    /// The case has taken a level or a range.
+    pub fn take_level(&mut self, change: Change<'_>, news: News, tick: &mut Tick) {
+        let Change { transition, tell, said, silences, names } = change;
+        self.acknowledged.take_if(|acknowledged| transition.to > acknowledged.level);
         self.go_on(news.now);
         self.improved = transition.to < transition.from;
         if !self.improved {
             self.reached.clear();
         }
-        (self.taken, self.repeats) = (self.clock(news.now), 0);
-        self.steps.clear();
-        let (reason, told) = (transition.reason, self.told.clone());
+        self.restart(news.now);
+        let told = self.told.clone();
         let recipients = match transition.to {
             Level::Ok => told,
             _ if self.improved => [told, tell].concat(),
             _ => [tell, told].concat(),
         };
+        let reason = if said == Said::Flapping { Reason::Flapping } else { transition.reason };
         self.last = transition;
-        self.post(recipients, reason, news, tick);
+        self.look_around(silences, names, news.now);
+        self.held = said == Said::Held;
+        if self.silenced.is_empty() && !self.held {
+            self.owed = false;
+        }
+        if !self.held {
+            self.post(recipients, reason, news, tick);
+        }
     }
 
-    /// Escalation steps and repeats that are due. `waits` says whether there is somebody to escalate for; it is asked
-    /// only when a step is due.
+    /// Escalation steps and repeats that are due. There are no repeats while the feed is `frozen`. `waits` says whether
+    /// there is somebody to escalate for; it is asked only when a step is due.
     pub fn timers(
         &mut self,
         matrix: &Matrix,
         range: Option<&Range>,
+        frozen: bool,
         news: News,
         waits: impl FnOnce() -> bool,
         tick: &mut Tick,
     ) {
-        let Some(range) = range.filter(|_| self.stands_since.is_none()) else { return };
-        let elapsed = self.clock(news.now) - self.taken;
+        let Some(range) = range.filter(|_| self.carried.is_none()) else { return };
+        let elapsed = self.clock(self.stands_since.unwrap_or(news.now)) - self.taken;
+        if frozen {
+            self.muted = self.muted + (elapsed - self.ran);
+        }
+        self.ran = elapsed;
+        if self.stands_since.is_some() || !self.silenced.is_empty() {
+            return;
+        }
 
-        let steps = range.escalate.iter().enumerate();
-        let due: Vec<usize> = steps
-            .filter(|(index, step)| step.after <= elapsed && !self.steps.contains(index))
-            .map(|(index, _)| index)
-            .collect();
+        let due = |step: &&Step| step.after <= elapsed && !self.steps.contains(&step.after);
+        let due: Vec<&Step> = range.escalate.iter().filter(due).collect();
         if !due.is_empty() && waits() {
-            let tell = due.iter().filter_map(|index| range.escalate.get(*index)).flat_map(|step| &step.tell);
-            let tell = addresses(matrix, tell);
-            self.steps.extend(due);
+            let tell = addresses(matrix, due.iter().flat_map(|step| &step.tell));
+            self.steps.extend(due.iter().map(|step| step.after));
             let known = self.reached.len();
             for address in &tell {
                 if !self.reached[..known].contains(address) {
@@ -155,8 +303,9 @@ impl Incident {
             self.post(tell, Reason::Escalation, news, tick);
         }
 
-        let Some(length) = range.repeat.filter(|length| *length > Millis::ZERO) else { return };
-        let passed = elapsed.0 / length.0;
+        let repeats = range.repeat.filter(|length| *length > Millis::ZERO && !frozen);
+        let Some(length) = repeats else { return };
+        let passed = (elapsed - self.muted).0 / length.0;
         if passed > self.repeats {
             self.repeats = passed;
             let all = [addresses(matrix, &range.tell), self.reached.clone()].concat();
@@ -166,7 +315,7 @@ impl Incident {
     }
 
     /// The webhooks told so far, each once.
-    pub fn webhooks(&self) -> Vec<Arc<str>> {
+    fn webhooks(&self) -> Vec<Arc<str>> {
         let told = self.told.iter().filter(|told| told.medium == Medium::Webhook);
         let mut names: Vec<Arc<str>> = told.map(|told| told.address.clone()).collect();
         names.sort_unstable();
@@ -178,11 +327,15 @@ impl Incident {
         now - self.stood
     }
 
+    /// The timers go on, unless somebody has taken the incident up.
     fn go_on(&mut self, now: Timestamp) {
         if let Some(since) = self.stands_since.take() {
             self.stood = self.stood + (now - since);
         }
         self.carried = None;
+        if self.acknowledged.is_some() {
+            self.stand(now);
+        }
     }
 
     fn is_told_now(&self, address: &Address, tick: &Tick) -> bool {
@@ -190,8 +343,12 @@ impl Incident {
         now.any(|notice| notice.to == address.to && notice.medium == address.medium)
     }
 
-    /// One notification to each of `recipients`, each once. Everything that an incident tells goes through here.
+    /// One notification to each of `recipients`, each once. Everything that an incident tells goes through here: a
+    /// silence holds all of it but the end.
     fn post(&mut self, mut recipients: Vec<Address>, reason: Reason, news: News, tick: &mut Tick) {
+        if self.last.to != Level::Ok && !self.silenced.is_empty() {
+            return;
+        }
         keep_first(&mut recipients);
         self.told.extend_from_slice(&recipients);
         keep_first(&mut self.told);
@@ -219,6 +376,9 @@ impl Incident {
                 value_time: news.value_time,
                 told: told.clone(),
                 since: self.since,
+                acknowledged: self.acknowledged.clone(),
+                silenced: self.silenced.clone(),
+                flaps: self.flaps,
             });
         }
     }

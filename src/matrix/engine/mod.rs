@@ -10,10 +10,13 @@
 //! | `evidence` | how long has the value been there |
 //! | `case` | which transition does that mean now |
 //! | `incident` | who is told, by what, and when again |
+//! | `flapping` | does its level change too often to be told |
+//! | `operations` | what people want: acknowledgements and silences |
+//! | `feeds` | what nobody can judge, because its feed lags or is dead |
+//! | `reload`, `shape`, `snapshot` | how cases go on under other matrices, and after a restart |
 //!
-//! Not in here: reading the rows (`config`), the words of a notice (`notice`), sending it (`notify`). Acknowledgement,
-//! silence and the freeze of a late feed are not in here yet. Their places: a freeze is one more [`case`] standing
-//! beside closed hours, an acknowledgement stops `Incident::timers`, a silence holds what `Incident::post` gives out.
+//! Not in here: reading the rows (`config`), the words of a notice (`notice`), sending it (`notify`), whether a feed is dead
+//! and where operations are recorded (`service`).
 //!
 //! # When a level changes
 //!
@@ -45,6 +48,9 @@
 //! |---|---|---|
 //! | with a value and enough samples | count | run |
 //! | a null, or too few samples | add nothing, and break nothing | run; an escalation only while something waits; a repeat tells the last value |
+//! | the feed lags or is dead | add nothing, and break nothing; nor does `null` for `no_data` | escalation runs, as it last stood with a value or without; repeats stand |
+//! | acknowledged | count | stand |
+//! | silenced | count | stand, and begin from zero when it ends |
 //! | closed hours, a holiday, until `settle` after opening | begin at zero afterwards | stand |
 //! | carried over closed hours, well again, not resolved yet | count | stand |
 //! | between two ticks (a live pause) | as the second that ends it | as the second that ends it |
@@ -77,6 +83,14 @@
 //! | escalation step | its `tell`; after a better level, only those whom nothing has told yet | `escalation` |
 //! | repeat | `tell` of the range, and the steps reached | `repeat` |
 //! | carried over closed hours and not well | everyone told | `opened` |
+//! | a silence ends while it fires | its `tell`, and everyone told before; one that ends in closed hours at the opening, in the place of `opened` | `silence_ended` |
+//! | the change that begins a damped stretch (`flapping`) | as without it | `flapping` |
+//! | a damped stretch ends, and its level is not told yet | its `tell`, and everyone told before | that of the change |
+//! | its row is gone, or has no such level | everyone told, in closed hours too | `removed` |
+//! | a feed freezes, and lives again | the owners of the matrices that need it | `feed`, `recovered` |
+//!
+//! A silence holds all of these but the way to ok. An acknowledgement holds steps and repeats alone; a level worse than
+//! that which was seen voids it, and when it is over they go on from where they stood.
 //!
 //! Nobody is told twice in one second by one medium, but for a carried incident that gets worse at the very opening.
 
@@ -85,19 +99,31 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Level, Matrix, Medium};
+use super::{ACK_FOR, Level, Matrix, Medium};
 pub use crate::board::{Place, Version};
-use crate::domain::{Key, Timestamp};
+use crate::domain::{Key, Millis, Timestamp};
 use crate::indicators::{Reading, Selector};
 use crate::plan::Plan;
 
 mod case;
 mod evidence;
+mod feeds;
+mod flapping;
 mod incident;
+mod operations;
+mod reload;
+mod shape;
 mod snapshot;
 mod track;
 
+pub use feeds::{Feed, FeedState, Feeds};
+pub use flapping::Flaps;
+pub use operations::{Acknowledged, Matcher, Operated, Operation, Refusal, SILENCES_MAX, Silence, What};
+
 use case::Case;
+use feeds::FeedCase;
+use operations::Silences;
+use reload::Gone;
 use track::Track;
 
 /// The numbers of one instant, as the engine asks for them. The board implements it; tests implement it with tables.
@@ -136,6 +162,8 @@ pub enum Reason {
     Improved,
     SilenceEnded,
     Feed,
+    Flapping,
+    Removed,
 }
 
 /// One change of a case's level (or of its range within a level).
@@ -143,12 +171,14 @@ pub enum Reason {
 pub struct Transition {
     pub time: Timestamp,
     pub matrix: Arc<Matrix>,
-    /// Index of the row in its matrix.
+    /// Index of the row in its matrix; [`Transition::NO_ROW`] where it is of no row.
     pub row: usize,
     /// Index of the range of the new level in its row; `None` where no range is meant (`no_data`).
     pub range: Option<usize>,
     pub key: Key,
     pub selector: Selector,
+    /// The source of events that it is of, where it is the feed's own.
+    pub source: Option<Arc<str>>,
     pub from: Level,
     pub to: Level,
     pub value: Option<f64>,
@@ -158,6 +188,9 @@ pub struct Transition {
 }
 
 impl Transition {
+    /// Of a feed, or of a row that is no longer there.
+    pub const NO_ROW: usize = usize::MAX;
+
     /// The range as its row writes it; `None` where no range is meant.
     pub fn range_text(&self) -> Option<Arc<str>> {
         let row = self.matrix.rows.get(self.row)?;
@@ -191,6 +224,12 @@ pub struct Notification {
     pub told: Arc<[Arc<str>]>,
     /// When the incident left `ok`.
     pub since: Timestamp,
+    /// Who has taken it up.
+    pub acknowledged: Option<Acknowledged>,
+    /// The silences that are over it. Only its end is told then.
+    pub silenced: Vec<Arc<str>>,
+    /// How often its case has changed its level, while it flaps.
+    pub flaps: Option<Flaps>,
 }
 
 /// What one tick means.
@@ -212,6 +251,13 @@ pub struct OpenCase {
     pub closed_hours: bool,
     /// The webhooks that have been told of the incident.
     pub webhooks: Vec<Arc<str>>,
+    /// Its feed lags or is dead: the value is an old one.
+    pub frozen: bool,
+    pub acknowledged: Option<Acknowledged>,
+    /// The ids of the silences that hold its notices.
+    pub silenced: Vec<Arc<str>>,
+    /// While it flaps and its notices are damped.
+    pub flaps: Option<Flaps>,
 }
 
 /// Every case of a set of matrices.
@@ -232,6 +278,11 @@ struct State {
     /// That [`Readings::generation`] told when `known` was made.
     generation: Option<usize>,
     ticked: Option<Timestamp>,
+    silences: Silences,
+    /// The feeds that are frozen, sorted by source.
+    feeds: Vec<FeedCase>,
+    /// Open incidents of rows that are no longer there: the next tick ends them.
+    gone: Vec<Gone>,
 }
 
 impl Engine {
@@ -249,16 +300,24 @@ impl Engine {
 
     /// Evaluates every case at `now`, a whole second later than every instant before it. An instant that is not later
     /// changes nothing.
-    pub fn tick(&mut self, now: Timestamp, readings: &mut dyn Readings) -> Tick {
+    pub fn tick(&mut self, now: Timestamp, readings: &mut dyn Readings, feeds: &Feeds) -> Tick {
         let mut tick = Tick::default();
         if self.state.ticked.is_some_and(|before| now <= before) {
             return tick;
         }
         self.meet_new_keys(readings);
+        let State { silences, feeds: frozen, gone, .. } = &mut self.state;
+        silences.advance(now);
+        for gone in gone.drain(..) {
+            gone.end(silences, now, &mut tick);
+        }
+        feeds::step(frozen, feeds, &feeds::Around { tracks: &self.tracks, silences, now }, &mut tick);
         for (track, cases) in self.tracks.iter_mut().zip(&mut self.state.cases) {
             let hours = track.hours(now);
-            let (track, before) = (&*track, self.state.ticked);
-            let mut moment = case::Moment { track, hours, now, before, readings: &mut *readings, tick: &mut tick };
+            let (track, before, silences) = (&*track, self.state.ticked, &self.state.silences);
+            let frozen = feeds.freeze(track.topics);
+            let (readings, tick) = (&mut *readings, &mut tick);
+            let mut moment = case::Moment { track, hours, frozen, silences, now, before, readings, tick };
             for case in cases {
                 case.step(&mut moment);
             }
@@ -287,8 +346,53 @@ impl Engine {
         self.state.known.sort_unstable();
     }
 
+    /// Takes what somebody wants of the cases. It shows with the next tick, which is later than `now`.
+    pub fn operate(&mut self, operation: &Operation, now: Timestamp) -> Operated {
+        let Operation { who, why, what } = operation;
+        match what {
+            What::Acknowledge { incident, until } => self.acknowledge(incident, *until, (who, why), now),
+            What::Silence { id, matcher, from, until } => {
+                let (id, matcher) = (id.clone(), matcher.clone());
+                let silence = Silence { id, matcher, from: *from, until: *until, who: who.clone(), why: why.clone() };
+                self.state.silences.put(silence, now)
+            }
+            What::EndSilence { id } => self.state.silences.end(id, now),
+        }
+    }
+
+    fn acknowledge(
+        &mut self,
+        id: &str,
+        until: Option<Timestamp>,
+        (by, why): (&Arc<str>, &Arc<str>),
+        now: Timestamp,
+    ) -> Operated {
+        let acknowledged = |ack_for: Millis, level: Level| {
+            let until = until.unwrap_or(now + ack_for);
+            Acknowledged { by: by.clone(), at: now, until, why: why.clone(), level }
+        };
+        for (track, cases) in self.tracks.iter().zip(&mut self.state.cases) {
+            let ack_for = track.row().ack_for;
+            if cases.iter_mut().any(|case| case.acknowledge(id, |level| acknowledged(ack_for, level))) {
+                return Operated::Acknowledged { until: until.unwrap_or(now + ack_for) };
+            }
+        }
+        let Some(feed) = self.state.feeds.iter_mut().find(|feed| *feed.incident.id == *id) else {
+            return Operated::NotOpen;
+        };
+        feed.incident.acknowledge(acknowledged(ACK_FOR, feed.incident.last.to));
+        Operated::Acknowledged { until: until.unwrap_or(now + ACK_FOR) }
+    }
+
+    /// The silences that are on or will be, by their ids.
+    pub fn silences(&self) -> Vec<Silence> {
+        self.state.silences.iter().cloned().collect()
+    }
+
+    /// The open cases of the rows, and the feeds that are frozen.
     pub fn open_cases(&self) -> Vec<OpenCase> {
-        self.cases().filter_map(|(_, case)| case.open()).collect()
+        let feeds = self.state.feeds.iter().map(FeedCase::open);
+        self.cases().filter_map(|(_, case)| case.open()).chain(feeds).collect()
     }
 
     /// Every case that exists with its level (`ok` too), for `atalaya_alert_level`: matrix, selector, key, level.
@@ -331,6 +435,8 @@ impl Reason {
             Reason::Improved => "improved",
             Reason::SilenceEnded => "silence_ended",
             Reason::Feed => "feed",
+            Reason::Flapping => "flapping",
+            Reason::Removed => "removed",
         }
     }
 }

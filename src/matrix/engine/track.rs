@@ -1,21 +1,27 @@
 //! A row that is followed: which cases it makes, which number each looks at, and its hours.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::Case;
+use super::operations::Names;
+use super::shape::Shape;
 use crate::domain::{Key, Rollup, Stretch, Timestamp};
-use crate::indicators::{self, Label, Labels, Selector, State};
+use crate::indicators::{self, Label, Labels, Selector, State, Topics};
 use crate::matrix::{Matrix, Per, Row, Sides};
-use crate::plan::{Plan, WindowKind};
+use crate::plan::Plan;
 
 #[derive(Clone, Debug)]
 pub(super) struct Track {
     pub matrix: Arc<Matrix>,
     pub index: usize,
     pub sides: Sides,
-    /// What the row is, whatever its place in the file: incident ids are made of it.
-    pub identity: String,
+    /// What the row is, whatever its place in the file.
+    pub shape: Shape,
+    identity: String,
+    /// What its numbers are made of.
+    pub topics: Topics,
+    /// The window as people wrote it.
+    window: Option<Arc<str>>,
     /// What tells that somebody waits for the case's key.
     pub waiting: Option<Selector>,
     /// The stretch last asked of the calendar, and when. Only a memory: the calendar would say the same again.
@@ -34,13 +40,27 @@ impl Track {
             window: None,
             labels: Labels::default(),
         });
-        let (sides, identity) = (Sides::new(row), identity(&matrix, row));
-        kept.then(|| Track { sides, identity, waiting, matrix, index, hours: None })
+        let label = |kind| Some(plan.windows.get(plan.window_index(kind)?)?.label.clone());
+        let (window, topics) = (row.window.and_then(label), row.indicator.topics());
+        let (sides, shape) = (Sides::new(row), Shape::new(&matrix, row));
+        let identity = shape.identity();
+        kept.then(|| Track { sides, shape, identity, topics, window, waiting, matrix, index, hours: None })
     }
 
     pub fn row(&self) -> &Row {
         // `new` has looked, and a matrix never changes.
         &self.matrix.rows[self.index]
+    }
+
+    /// What a silence knows the case of `key` by.
+    pub fn names<'a>(&'a self, key: &'a Key) -> Names<'a> {
+        Names {
+            matrix: &self.matrix.name,
+            indicator: self.row().indicator.name,
+            queue: key.queue.as_deref(),
+            channel: key.channel.as_deref(),
+            window: self.window.as_deref(),
+        }
     }
 
     /// The stretch of opening hours around `now`, asked of the calendar only where the last answer does not reach.
@@ -79,7 +99,7 @@ impl Track {
         }
     }
 
-    fn is_about(&self, key: &Key) -> bool {
+    pub fn is_about(&self, key: &Key) -> bool {
         let rollup = match self.row().per {
             Per::Pair => Rollup::Pair,
             Per::Queue => Rollup::Queue,
@@ -121,40 +141,4 @@ impl Track {
         let text = format!("{}\u{1f}{queue:?}\u{1f}{channel:?}\u{1f}{}", self.identity, since.0);
         format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes())).into()
     }
-}
-
-/// The row as its file means it: matrix, indicator, window, labels, `per`, scope and hours, but not its ranges, which
-/// people tune while an incident is open.
-fn identity(matrix: &Matrix, row: &Row) -> String {
-    let window = match row.window {
-        None => "instant".to_owned(),
-        Some(WindowKind::Sliding(length)) => format!("{}ms", length.0),
-        Some(WindowKind::Interval) => "interval".to_owned(),
-        Some(WindowKind::LastInterval) => "last_interval".to_owned(),
-        Some(WindowKind::Today) => "today".to_owned(),
-    };
-    let per = match row.per {
-        Per::Pair => "pair",
-        Per::Queue => "queue",
-        Per::Channel => "channel",
-        Per::All => "all",
-    };
-    let threshold = row.threshold.map(|within| format!("{}ms", within.0)).unwrap_or_default();
-    let treatment = row.treatment.map_or("", |treatment| treatment.name());
-    let state = row.state.map_or("", |state| state.name());
-    let stage = row.stage.map_or("", |stage| stage.name());
-    let mut text = String::new();
-    let words = [&matrix.name, row.indicator.name, &window, &threshold, treatment, state, stage, row.clock.name(), per];
-    let words = words.into_iter();
-    let queues = row.scope.queue.patterns().map(|pattern| format!("q{pattern}"));
-    let channels = row.scope.channel.patterns().map(|pattern| format!("c{pattern}"));
-    for word in words.map(str::to_owned).chain(queues).chain(channels) {
-        text.push_str(&word);
-        text.push('\u{1f}');
-    }
-    for shift in row.calendar.shifts.iter().flatten() {
-        // Writing into a String cannot fail.
-        let _ = write!(text, "{}:{}-{};", shift.day.to_monday_zero_offset(), shift.from, shift.to);
-    }
-    text
 }

@@ -323,6 +323,10 @@ fn alertmanager_knows_an_alert_by_its_labels() {
         value: Some(3120.0),
         samples: 9.0,
         closed_hours: false,
+        frozen: false,
+        acknowledged: None,
+        silenced: Vec::new(),
+        flaps: None,
         webhooks: vec!["out".into()],
     };
     let plan = Plan::default();

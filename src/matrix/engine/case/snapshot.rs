@@ -3,9 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::evidence::WrittenEvidence;
+use super::super::feeds;
+use super::super::flapping::{Damped, Flap, Flaps};
 use super::super::incident::WrittenIncident;
+use super::super::reload::Left;
 use super::super::snapshot::{at, at_last};
-use super::{Case, Evidence, Incident, Reading, Track};
+use super::{Case, Evidence, Incident, Reading};
 use crate::domain::Key;
 use crate::matrix::Level;
 use crate::plan::Plan;
@@ -23,13 +26,38 @@ pub(in crate::matrix::engine) struct WrittenCase {
     evidence: WrittenEvidence,
     opened: Option<i64>,
     closed: bool,
+    frozen: bool,
     reading: WrittenReading,
     judged: Option<(i64, WrittenReading)>,
     incident: Option<WrittenIncident>,
+    flap: Option<WrittenFlap>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WrittenFlap {
+    recent: Vec<i64>,
+    /// How many changes, the first and the last of them, and the worst level told.
+    damped: Option<(u32, i64, i64, Level)>,
+}
+
+impl Flap {
+    fn written(&self) -> WrittenFlap {
+        let damped = |damped: Damped| (damped.flaps.changes, damped.flaps.since.0, damped.last.0, damped.told);
+        WrittenFlap { recent: self.recent.iter().map(|at| at.0).collect(), damped: self.damped.map(damped) }
+    }
+
+    fn again(written: WrittenFlap) -> Result<Flap, SnapshotError> {
+        let damped = |(changes, since, last, told)| {
+            let flaps = Flaps { changes, since: at_last(since)? };
+            Ok(Damped { flaps, last: at_last(last)?, told })
+        };
+        let recent = written.recent.into_iter().map(at_last).collect::<Result<_, _>>()?;
+        Ok(Flap { recent, damped: written.damped.map(damped).transpose()? })
+    }
 }
 
 impl Case {
-    pub fn written(&self) -> WrittenCase {
+    pub fn written(&self, plan: &Plan) -> WrittenCase {
         let reading = |reading: Reading| (reading.value, reading.samples);
         WrittenCase {
             key: self.key.clone(),
@@ -38,32 +66,39 @@ impl Case {
             evidence: self.evidence.written(),
             opened: self.opened.map(|at| at.0),
             closed: self.closed,
+            frozen: self.frozen,
             reading: reading(self.reading),
             judged: self.judged.map(|(at, last)| (at.0, reading(last))),
-            incident: self.incident.as_deref().map(Incident::written),
+            incident: self.incident.as_deref().map(|incident| incident.written(plan)),
+            flap: self.flap.as_deref().map(Flap::written),
         }
     }
 
-    pub fn again(written: WrittenCase, track: &Track, plan: &Plan) -> Result<Case, SnapshotError> {
+    /// As it was under the row that left it.
+    pub fn again(written: WrittenCase, left: &Left, plan: &Plan) -> Result<Case, SnapshotError> {
         let WrittenCase { key, level, range, .. } = written;
         let reading = |(value, samples): WrittenReading| Reading { value, samples };
-        // Its number is no longer kept.
-        let selector = track.selector(&key, plan).ok_or(SnapshotError::OtherSettings)?;
-        let incident = written.incident.map(|incident| Incident::again(incident, track, &key, selector)).transpose()?;
+        let incident =
+            written.incident.map(|incident| Incident::again(incident, &left.matrix, &key, plan)).transpose()?;
         ensure(incident.is_some() == (level != Level::Ok), "level of a case")?;
+        let range = range.map(|range| range as usize);
+        ensure(range.is_none_or(|range| range < left.shape.ranges.len()), "range of a case")?;
         let judged = written.judged.map(|(time, last)| at_last(time).map(|time| (time, reading(last))));
         Ok(Case {
             place: None,
             version: None,
-            selector,
+            // That of a case that is not open follows from the row that goes on with it.
+            selector: incident.as_ref().map_or_else(feeds::selector, |incident| incident.last.selector),
             level,
-            range: range.map(|range| range as usize),
-            evidence: Evidence::again(written.evidence, track.row())?,
+            range,
+            evidence: Evidence::again(written.evidence, left.shape.ranges.len())?,
             opened: at(written.opened)?,
             closed: written.closed,
+            frozen: written.frozen,
             reading: reading(written.reading),
             judged: judged.transpose()?,
             incident: incident.map(Box::new),
+            flap: written.flap.map(Flap::again).transpose()?.map(Box::new),
             key,
         })
     }

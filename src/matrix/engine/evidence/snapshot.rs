@@ -5,7 +5,6 @@ use smallvec::SmallVec;
 
 use super::Evidence;
 use crate::domain::Timestamp;
-use crate::matrix::Row;
 use crate::matrix::engine::snapshot::{at, length};
 use crate::snapshot::{SnapshotError, ensure};
 
@@ -33,9 +32,10 @@ impl Evidence {
         }
     }
 
-    pub fn again(written: WrittenEvidence, row: &Row) -> Result<Evidence, SnapshotError> {
+    /// Of a row with that many ranges.
+    pub fn again(written: WrittenEvidence, ranges: usize) -> Result<Evidence, SnapshotError> {
         let list = |since: Vec<Option<i64>>| {
-            ensure(since.len() == row.ranges.len(), "instants of the ranges")?;
+            ensure(since.len() == ranges, "instants of the ranges")?;
             since.into_iter().map(at).collect::<Result<SmallVec<_>, _>>()
         };
         let [ok, info, warning] = written.calm;

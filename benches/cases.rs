@@ -1,0 +1,140 @@
+//! What the rule engine costs by itself, without a board: 10,000 cases of one row that are well, go off at once, are open,
+//! silenced, frozen, put down and taken up again. Prints one JSON line per figure, in milliseconds of CPU time.
+
+mod support;
+
+use std::sync::Arc;
+
+use atalaya::config::{self, MatrixSet};
+use atalaya::domain::{Key, Millis, Timestamp};
+use atalaya::indicators::{Reading, Selector, Topics};
+use atalaya::matrix::engine::{Engine, Feed, FeedState, Feeds, Matcher, Operated, Operation, Readings, Tick, What};
+
+use support::{cpu_timed, figure, figure_with_goal, median};
+
+const CASES: usize = 10_000;
+const ROUNDS: usize = 20;
+const START: Timestamp = Timestamp(1_780_272_000_000);
+
+const MATRIX: &str = r#"
+version: 1
+name: bench
+owner: desk
+contacts:
+  lead: { email: lead@example.com }
+  desk: { email: desk@example.com, webhook: desk }
+rows:
+  - indicator: asa
+    window: 15m
+    goal: "< 30m"
+    ranges:
+      - { when: "< 30m", level: ok }
+      - { when: "30m .. 45m", level: warning, for: 2m, tell: [lead], action: look }
+      - { when: ">= 45m", level: critical, tell: [lead, desk], action: act,
+          escalate: [ { after: 1d, tell: [desk] } ], repeat: 30m }
+    recover: { margin: 2m, for: 1m }
+"#;
+
+/// The same number for every key.
+struct Same {
+    keys: Vec<Key>,
+    value: f64,
+}
+
+impl Readings for Same {
+    fn keys(&self) -> Vec<Key> {
+        self.keys.clone()
+    }
+    fn generation(&self) -> usize {
+        self.keys.len()
+    }
+    fn read(&mut self, _: &Key, _: &Selector) -> Reading {
+        Reading { value: Some(self.value), samples: 20.0 }
+    }
+}
+
+struct Bench {
+    engine: Engine,
+    set: MatrixSet,
+    readings: Same,
+    feeds: Feeds,
+    second: i64,
+}
+
+impl Bench {
+    fn new(set: MatrixSet) -> Bench {
+        let mut keys: Vec<Key> =
+            (0..CASES).map(|n| Key::pair(&format!("queue-{}", n / 10), &format!("c{}", n % 10))).collect();
+        keys.sort();
+        let engine = Engine::new(set.matrices.clone(), set.plan.clone());
+        Bench { engine, set, readings: Same { keys, value: 60.0 }, feeds: Feeds::default(), second: 0 }
+    }
+
+    fn now(&self) -> Timestamp {
+        START + Millis::seconds(self.second)
+    }
+
+    /// Milliseconds of the next tick, and what it decided.
+    fn tick(&mut self) -> (f64, Tick) {
+        self.second += 1;
+        let now = self.now();
+        let (took, tick) = cpu_timed(|| self.engine.tick(now, &mut self.readings, &self.feeds));
+        (took * 1000.0, tick)
+    }
+
+    fn ticks(&mut self) -> f64 {
+        median(&(0..ROUNDS).map(|_| self.tick().0).collect::<Vec<_>>())
+    }
+
+    fn silence(&mut self, id: usize, matcher: Matcher) {
+        let (from, until) = (self.now(), self.now() + Millis::DAY);
+        let what = What::Silence { id: format!("{id:03}").into(), matcher, from, until };
+        let operated = self.engine.operate(&Operation { who: "bench".into(), why: "".into(), what }, from);
+        assert_eq!(operated, Operated::Silenced);
+    }
+}
+
+fn main() {
+    if support::is_a_test() {
+        return;
+    }
+    let set = match config::matrices(&[("bench.yaml".to_owned(), MATRIX.to_owned())], None) {
+        Ok(set) => set,
+        Err(defects) => panic!("{defects:?}"),
+    };
+    let mut bench = Bench::new(set);
+    bench.tick();
+    figure("cases_well_tick_ms", bench.ticks());
+
+    bench.readings.value = 3000.0;
+    let (took, tick) = bench.tick();
+    assert_eq!((tick.transitions.len(), tick.notifications.len()), (CASES, 3 * CASES));
+    figure_with_goal("cases_all_go_off_ms", took, 1000.0);
+    figure("cases_open_tick_ms", bench.ticks());
+
+    for id in 0..100 {
+        let queue = vec![if id == 0 { "*".to_owned() } else { format!("queue-{id}*") }];
+        bench.silence(id, Matcher { queue, ..Matcher::default() });
+    }
+    figure("cases_silenced_first_tick_ms", bench.tick().0);
+    figure("cases_silenced_tick_ms", bench.ticks());
+
+    let carries = Topics { interactions: true, agents: false };
+    let state = FeedState::Silent { since: bench.now() };
+    bench.feeds = Feeds(vec![Feed { source: "events".into(), carries, state }]);
+    bench.tick();
+    figure("cases_frozen_tick_ms", bench.ticks());
+    bench.feeds = Feeds::default();
+    bench.tick();
+
+    let (took, bytes) = cpu_timed(|| bench.engine.snapshot());
+    figure("cases_snapshot_ms", took * 1000.0);
+    figure("cases_snapshot_kib", bytes.len() as f64 / 1024.0);
+    let (matrices, plan) = (bench.set.matrices.clone(), bench.set.plan.clone());
+    let (took, restored) = cpu_timed(|| Engine::restore(matrices.clone(), plan.clone(), &bytes));
+    figure("cases_restore_ms", took * 1000.0);
+    assert_eq!(restored.map(|engine| engine.open_cases().len()).ok(), Some(CASES));
+    let (took, ()) = cpu_timed(|| bench.engine.reload(matrices, Arc::clone(&plan)));
+    figure("cases_reload_ms", took * 1000.0);
+    figure("cases_after_reload_tick_ms", bench.tick().0);
+}
