@@ -245,7 +245,7 @@ impl<W: Write> Printer<W> {
             let plan = self.plan.clone();
             let record = TransitionRecord { transition, plan: &plan };
             self.line(&record, || {
-                let place = place_of(&transition.key);
+                let place = transition.key.shown();
                 let range = transition.range_text().map(|range| format!(" ({range})")).unwrap_or_default();
                 format!(
                     "{} {place} {}: {} -> {}{range}, value {}, {}",
@@ -314,7 +314,7 @@ impl<W: Write> Printer<W> {
         self.line(&IndicatorRecord { time, key, selector, reading, plan }, || {
             format!(
                 "{time} {} {} = {} ({} samples)",
-                place_of(key),
+                key.shown(),
                 name_of(selector, plan),
                 shown(reading.value),
                 reading.samples
@@ -366,15 +366,6 @@ impl<W: Write> Printer<W> {
             Err(error) => Err(Failure::Run(format!("cannot write the output: {error}."))),
             Ok(()) => Ok(()),
         }
-    }
-}
-
-fn place_of(key: &Key) -> String {
-    match (&key.queue, &key.channel) {
-        (Some(queue), Some(channel)) => format!("{queue}/{channel}"),
-        (Some(queue), None) => format!("{queue}/(all channels)"),
-        (None, Some(channel)) => format!("(all queues)/{channel}"),
-        (None, None) => "(all)".to_owned(),
     }
 }
 

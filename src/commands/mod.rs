@@ -12,6 +12,7 @@ pub mod files;
 mod run;
 mod setup;
 pub mod simulate;
+pub mod test;
 
 /// Real-time workforce-management monitor: live indicators from Kafka, held against a reviewable escalation matrix.
 #[derive(Debug, Parser)]
@@ -26,6 +27,7 @@ enum Command {
     Demo(demo::Demo),
     Run(run::Run),
     Check(check::Args),
+    Test(test::Test),
     Backtest(backtest::Backtest),
     Explain(explain::Explain),
     Simulate(simulate::Simulate),
@@ -37,6 +39,7 @@ impl Cli {
             Command::Demo(args) => runtime().and_then(|runtime| runtime.block_on(demo::run(args))),
             Command::Run(args) => runtime().and_then(|runtime| runtime.block_on(run::run(args))),
             Command::Check(args) => check::run(&args),
+            Command::Test(args) => test::run(&args),
             Command::Backtest(args) => backtest::run(args),
             Command::Explain(args) => explain::run(&args),
             Command::Simulate(args) => runtime().and_then(|runtime| runtime.block_on(simulate::run(args))),

@@ -17,6 +17,7 @@ pub mod diagnostics;
 mod hours;
 mod load;
 mod matrices;
+pub mod matrix_test;
 mod node;
 mod outside;
 mod ranges;

@@ -318,6 +318,18 @@ impl Engine {
 }
 
 impl Reason {
+    pub const ALL: [Reason; 9] = [
+        Reason::Range,
+        Reason::NoData,
+        Reason::Recovered,
+        Reason::Repeat,
+        Reason::Escalation,
+        Reason::Opened,
+        Reason::Improved,
+        Reason::SilenceEnded,
+        Reason::Feed,
+    ];
+
     pub fn name(self) -> &'static str {
         match self {
             Reason::Range => "range",
