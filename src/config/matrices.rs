@@ -7,6 +7,7 @@ use super::Config;
 use super::contacts::Contacts;
 use super::diagnostics::{Diagnostic, Severity};
 use super::hours;
+use super::lint;
 use super::node::{self, Kind, Node};
 use super::ranges::Around;
 use super::reader::{Fields, Mark, Report, list, text, word};
@@ -153,6 +154,7 @@ fn matrix(
     let rows =
         rows(&fields, &defaults, &mut scopes, &mut Around { contacts: &mut contacts, templates: &templates }, report);
     same_case::check(&rows, plan, report);
+    lint::check(&rows, plan, report);
     if let Some(node) = fields.get("reports") {
         reports(node, &mut contacts, report);
     }

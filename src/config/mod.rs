@@ -15,6 +15,7 @@ mod bounds;
 mod contacts;
 pub mod diagnostics;
 mod hours;
+mod lint;
 mod load;
 mod matrices;
 pub mod matrix_test;
