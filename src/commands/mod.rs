@@ -9,6 +9,7 @@ pub mod check;
 mod demo;
 mod explain;
 pub mod files;
+pub mod matrix;
 mod run;
 mod setup;
 pub mod simulate;
@@ -30,6 +31,7 @@ enum Command {
     Test(test::Test),
     Backtest(backtest::Backtest),
     Explain(explain::Explain),
+    Matrix(matrix::Command),
     Simulate(simulate::Simulate),
 }
 
@@ -41,6 +43,7 @@ impl Cli {
             Command::Check(args) => check::run(&args),
             Command::Test(args) => test::run(&args),
             Command::Backtest(args) => backtest::run(args),
+            Command::Matrix(args) => matrix::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Simulate(args) => runtime().and_then(|runtime| runtime.block_on(simulate::run(args))),
         };
