@@ -11,6 +11,7 @@ mod explain;
 pub mod files;
 pub mod matrix;
 mod run;
+mod schema;
 mod setup;
 pub mod simulate;
 pub mod test;
@@ -32,6 +33,7 @@ enum Command {
     Backtest(backtest::Backtest),
     Explain(explain::Explain),
     Matrix(matrix::Command),
+    Schema(schema::Schema),
     Simulate(simulate::Simulate),
 }
 
@@ -44,6 +46,7 @@ impl Cli {
             Command::Test(args) => test::run(&args),
             Command::Backtest(args) => backtest::run(args),
             Command::Matrix(args) => matrix::run(&args),
+            Command::Schema(args) => schema::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Simulate(args) => runtime().and_then(|runtime| runtime.block_on(simulate::run(args))),
         };

@@ -33,7 +33,7 @@ pub struct MatrixSet {
 
 pub(super) const LANGUAGES: [(&str, Language); 3] = [("es", Language::Es), ("en", Language::En), ("pt", Language::Pt)];
 
-const KEYS: [&str; 10] =
+pub(super) const KEYS: [&str; 10] =
     ["version", "name", "language", "time_zone", "owner", "scope", "contacts", "hours", "rows", "reports"];
 
 /// Compiles `files` (name and text each). Without a configuration any webhook's name is accepted, and the defaults of

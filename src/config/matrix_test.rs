@@ -104,9 +104,9 @@ pub struct Draft {
     pub matrix: Option<String>,
 }
 
-const KEYS: [&str; 6] = ["matrix", "queue", "channel", "start", "step", "tests"];
-const TEST_KEYS: [&str; 8] = ["name", "queue", "channel", "start", "step", "series", "events", "expect"];
-const EXPECT_KEYS: [&str; 8] = ["at", "row", "queue", "channel", "level", "told", "reason", "text"];
+pub(super) const KEYS: [&str; 6] = ["matrix", "queue", "channel", "start", "step", "tests"];
+pub(super) const TEST_KEYS: [&str; 8] = ["name", "queue", "channel", "start", "step", "series", "events", "expect"];
+pub(super) const EXPECT_KEYS: [&str; 8] = ["at", "row", "queue", "channel", "level", "told", "reason", "text"];
 
 const LEVELS: [(&str, Level); 4] =
     [("ok", Level::Ok), ("info", Level::Info), ("warning", Level::Warning), ("critical", Level::Critical)];

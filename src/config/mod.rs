@@ -25,6 +25,7 @@ mod ranges;
 mod reader;
 mod row;
 mod same_case;
+pub mod schema;
 mod scopes;
 mod settings;
 pub mod template;
