@@ -26,7 +26,9 @@ fn backtest(folder: &Path, args: &[&str]) -> String {
 /// A matrix, the same after an edit, and a day on which it alerts twice.
 fn prepare() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let edited = CARE.replace("for: 2m, tell: [lead]", "for: 5m, tell: [lead, manager]").replace("state: available\n    per: queue", "state: connected\n    per: queue");
+    let edited = CARE
+        .replace("for: 2m, tell: [lead]", "for: 5m, tell: [lead, manager]")
+        .replace("state: available\n    per: queue", "state: connected\n    per: queue");
     fs::write(folder.path().join("old.yaml"), CARE).unwrap();
     fs::write(folder.path().join("new.yaml"), edited).unwrap();
     let mut lines = Vec::new();
@@ -68,14 +70,20 @@ fn its_figures_are_those_of_two_backtests() {
         let mut told: BTreeMap<(String, String), u64> = BTreeMap::new();
         for line in alone.iter().filter(|line| line["kind"] == "notification") {
             let to = line["to"].as_str().unwrap().to_owned();
-            *told.entry((to, format!("{}s", line["medium"].as_str().unwrap().replace("email", "mail")))).or_default() += 1;
+            *told
+                .entry((to, format!("{}s", line["medium"].as_str().unwrap().replace("email", "mail"))))
+                .or_default() += 1;
         }
         assert!(told.len() >= 3, "{told:?}");
         for ((to, medium), times) in told {
             let total = compared.iter().find(|line| line["row"].is_null() && line["to"] == to.as_str()).unwrap();
             assert_eq!(total[side][&medium].as_u64(), Some(times), "{side} {to} {medium}");
             let rows = compared.iter().filter(|line| line["row"].is_string() && line["to"] == to.as_str());
-            assert_eq!(rows.map(|line| line[side][&medium].as_u64().unwrap()).sum::<u64>(), times, "{side} {to} {medium}");
+            assert_eq!(
+                rows.map(|line| line[side][&medium].as_u64().unwrap()).sum::<u64>(),
+                times,
+                "{side} {to} {medium}"
+            );
         }
     }
 }

@@ -54,7 +54,11 @@ fn names_and_texts_cannot_break_out_of_the_page_or_the_table() {
     let text = CARE.replace("name: care", "name: \"<b>|care\"").replace("Call agents back", "a | b <script> & *c*");
     fs::write(&file, text).unwrap();
     let html = show(&Show { paths: vec![file.clone()], format: Format::Html }).unwrap();
-    assert!(html.contains("&lt;b&gt;|care") && html.contains("a | b &lt;script&gt; &amp; *c*") && !html.contains("<script>"));
+    assert!(
+        html.contains("&lt;b&gt;|care")
+            && html.contains("a | b &lt;script&gt; &amp; *c*")
+            && !html.contains("<script>")
+    );
     let markdown = show(&Show { paths: vec![file], format: Format::Markdown }).unwrap();
     assert!(markdown.contains(r"a \| b \<script\> & \*c\*"), "{markdown}");
 }
@@ -66,7 +70,10 @@ fn what_means_the_same_is_no_difference() {
         &[("version: 1", "# A comment.\nversion: 1")],
         &[("goal: \">= 80%\"", "goal: '>= 0.8'")],
         &[("\"30m .. 45m\"", "\"1800s .. 45m\""), ("for: 2m", "for: 120s")],
-        &[("    goal: \"< 30m\"\n    min_samples: 10\n", "    min_samples: 10\n    goal: \"< 30m\"\n    per: pair\n    settle: 0s\n")],
+        &[(
+            "    goal: \"< 30m\"\n    min_samples: 10\n",
+            "    min_samples: 10\n    goal: \"< 30m\"\n    per: pair\n    settle: 0s\n",
+        )],
     ] {
         assert_eq!(edited(edits), "no difference in meaning\n", "{edits:?}");
     }
@@ -88,14 +95,32 @@ fn each_difference_is_said_in_words() {
         (&[("tell: [lead, desk]", "tell: [desk.email]")], "  >= 45m (critical): no longer tells lead, desk"),
         (&[("after: 10m", "after: 20m")], ">= 45m (critical): escalation: after 10m manager -> after 20m manager"),
         (&[("level: info", "level: critical")], "  < 1 (critical): level: info -> critical"),
-        (&[("    min_samples: 10\n", "    no_data: alert\n    min_samples: 10\n")], "no_data: keep -> warning for 0s, tells desk"),
-        (&[("    min_samples: 10\n", "    recover: { margin: 2m, for: 3m }\n    min_samples: 10\n")], "recover.margin: 0 s -> 2 min"),
-        (&[("state: available", "state: connected")], "  watches: agents state=available per=queue -> agents state=connected per=queue"),
-        (&[("  - indicator: agents\n    state: available\n    per: queue\n", "  - indicator: waiting\n")], "- row agents state=available per=queue is gone: goal >= 1; < 1 info"),
-        (&[("  - indicator: agents\n    state: available\n    per: queue\n", "  - indicator: waiting\n")], "+ row waiting is new: goal >= 1; < 1 info"),
+        (
+            &[("    min_samples: 10\n", "    no_data: alert\n    min_samples: 10\n")],
+            "no_data: keep -> warning for 0s, tells desk",
+        ),
+        (
+            &[("    min_samples: 10\n", "    recover: { margin: 2m, for: 3m }\n    min_samples: 10\n")],
+            "recover.margin: 0 s -> 2 min",
+        ),
+        (
+            &[("state: available", "state: connected")],
+            "  watches: agents state=available per=queue -> agents state=connected per=queue",
+        ),
+        (
+            &[("  - indicator: agents\n    state: available\n    per: queue\n", "  - indicator: waiting\n")],
+            "- row agents state=available per=queue is gone: goal >= 1; < 1 info",
+        ),
+        (
+            &[("  - indicator: agents\n    state: available\n    per: queue\n", "  - indicator: waiting\n")],
+            "+ row waiting is new: goal >= 1; < 1 info",
+        ),
         (&[("Call agents back to", "Call everybody to")], "      + Call everybody to {{ queue }}: {{ value }}"),
         (
-            &[(">= 45m\", level: critical, tell: [lead, desk]", "45m .. 1h\", level: warning }\n      - { when: \">= 1h\", level: critical, tell: [lead, desk]")],
+            &[(
+                ">= 45m\", level: critical, tell: [lead, desk]",
+                "45m .. 1h\", level: warning }\n      - { when: \">= 1h\", level: critical, tell: [lead, desk]",
+            )],
             "+ range 45m .. 1h (warning, for 0s, tells none) is new",
         ),
     ] {

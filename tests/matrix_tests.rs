@@ -53,15 +53,39 @@ fn every_defect_of_a_test_file_is_named_in_its_place() {
         (format!("name: x\n{}", fed("{ at: 1m, level: ok }")), "1:1: unknown key `name` in a file of tests"),
         (test("series: { asa: 40m }"), "2:5: a test has no `expect`"),
         (test("expect: [{ at: 1m, told: [] }]"), "2:5: a test has neither `series` nor `events`"),
-        (test("series: { asa: 40m }, events: a.ndjson, expect: [{ at: 1m, told: [] }]"), "2:75: a test has `series` or"),
+        (
+            test("series: { asa: 40m }, events: a.ndjson, expect: [{ at: 1m, told: [] }]"),
+            "2:75: a test has `series` or",
+        ),
         (test("series: { asaa: 40m }, expect: [{ at: 1m, told: [] }]"), "2:55: the matrix has no row `asaa`"),
-        (test("series: { service_level: 80% }, expect: [{ at: 1m, told: [] }]"), "2:55: `service_level` fits several rows"),
-        (test("series: { asa: 40 x5 }, expect: [{ at: 1m, level: ok }]"), "2:60: series of `asa`: `40` is in the wrong unit"),
-        (test("series: { asa: 40m y5 }, expect: [{ at: 1m, level: ok }]"), "2:60: series of `asa`: `40m y5`: `y5` is no number of steps"),
-        (test("series: { asa: 40m/half }, expect: [{ at: 1m, level: ok }]"), "2:60: series of `asa`: `half` is no number of samples"),
-        (test("series: { asa: 10m x5, 40m x5 }, expect: [{ at: 1m, level: ok }]"), "2:68: the series `40m x5` has no values"),
-        (test("step: 500ms, series: { asa: 40m }, expect: [{ at: 1m, level: ok }]"), "2:51: `step: 500ms` is too short"),
-        (test("start: yesterday, series: { asa: 40m }, expect: [{ at: 1m, level: ok }]"), "2:52: `start: yesterday` is not a time"),
+        (
+            test("series: { service_level: 80% }, expect: [{ at: 1m, told: [] }]"),
+            "2:55: `service_level` fits several rows",
+        ),
+        (
+            test("series: { asa: 40 x5 }, expect: [{ at: 1m, level: ok }]"),
+            "2:60: series of `asa`: `40` is in the wrong unit",
+        ),
+        (
+            test("series: { asa: 40m y5 }, expect: [{ at: 1m, level: ok }]"),
+            "2:60: series of `asa`: `40m y5`: `y5` is no number of steps",
+        ),
+        (
+            test("series: { asa: 40m/half }, expect: [{ at: 1m, level: ok }]"),
+            "2:60: series of `asa`: `half` is no number of samples",
+        ),
+        (
+            test("series: { asa: 10m x5, 40m x5 }, expect: [{ at: 1m, level: ok }]"),
+            "2:68: the series `40m x5` has no values",
+        ),
+        (
+            test("step: 500ms, series: { asa: 40m }, expect: [{ at: 1m, level: ok }]"),
+            "2:51: `step: 500ms` is too short",
+        ),
+        (
+            test("start: yesterday, series: { asa: 40m }, expect: [{ at: 1m, level: ok }]"),
+            "2:52: `start: yesterday` is not a time",
+        ),
         (fed("{ level: ok }"), "an expectation has no `at`"),
         (fed("{ at: 1m }"), "an expectation expects nothing"),
         (fed("{ at: 1ms, level: ok }"), "`at: 1ms` is not a whole second"),
@@ -71,9 +95,15 @@ fn every_defect_of_a_test_file_is_named_in_its_place() {
         (fed("{ at: 1m, told: [lead.webhook] }"), "the contact `lead` has no medium `webhook`"),
         (fed("{ at: 1m, text: x }"), "`reason` and `text` are of notices"),
         (fed("{ at: 1m, level: ok, channel: voice }"), "the row `asa 15m` is not about sales/voice"),
-        (test("events: [{ at: 1m, type: x }], expect: [{ at: 1m, level: ok }]"), "`level` of which row? The test feeds several"),
+        (
+            test("events: [{ at: 1m, type: x }], expect: [{ at: 1m, level: ok }]"),
+            "`level` of which row? The test feeds several",
+        ),
         (test("events: [{ type: x }], expect: [{ at: 1m, told: [] }]"), "an event has no `at`"),
-        ("tests: [{ name: t, series: { service_level 1h: 1 }, expect: [{ at: 1m, level: ok }] }]\n".to_owned(), "is a case of each queue, and the test names none"),
+        (
+            "tests: [{ name: t, series: { service_level 1h: 1 }, expect: [{ at: 1m, level: ok }] }]\n".to_owned(),
+            "is a case of each queue, and the test names none",
+        ),
     ] {
         let defects = compile(&text).expect_err(&text);
         let shown: Vec<String> = defects.iter().map(|d| format!("{}:{}: {}", d.line, d.column, d.what)).collect();
@@ -98,7 +128,10 @@ fn events_that_are_none_of_ours_are_the_files_fault() {
         assert!(matches!(&result, Err(Failure::User(why)) if why.contains(expected)), "{event}: {result:?}");
     }
     let (_, result) = run("tests: [{ name: t, events: none.ndjson, expect: [{ at: 2m, told: [] }] }]\n");
-    assert!(matches!(&result, Err(Failure::User(why)) if why.contains("none.ndjson: there is no such file")), "{result:?}");
+    assert!(
+        matches!(&result, Err(Failure::User(why)) if why.contains("none.ndjson: there is no such file")),
+        "{result:?}"
+    );
 }
 
 #[test]
@@ -121,7 +154,11 @@ fn a_series_lasts_a_step_for_each_value_and_its_last_goes_on() {
         ("50m", "{ at: 1m, told: [lead, desk.email, desk.webhook] }", true),
         ("50m", "{ at: 1m, told: [lead, desk, manager] }", false),
         // Each `told` is of what came after the one before.
-        ("50m", "{ at: 1m, told: [lead, desk] }, { at: 9m, told: [] }, { at: 10m, told: [manager], reason: escalation }", true),
+        (
+            "50m",
+            "{ at: 1m, told: [lead, desk] }, { at: 9m, told: [] }, { at: 10m, told: [manager], reason: escalation }",
+            true,
+        ),
         ("50m", "{ at: 10m, told: [lead, desk, manager], reason: escalation }", false),
         ("40m", "{ at: 5m, told: [lead], text: [40 min, Call agents back to sales] }", true),
         ("40m", "{ at: 5m, told: [lead], text: Call agents back to support }", false),
@@ -145,7 +182,9 @@ fn escalation_over_missing_values_asks_the_series_of_those_who_wait() {
 
 #[test]
 fn a_start_is_local_and_hours_count() {
-    for (start, level) in [("2026-01-05 21:59", "critical"), ("2026-01-05 22:00", "ok"), ("2026-01-05T22:00:00Z", "critical")] {
+    for (start, level) in
+        [("2026-01-05 21:59", "critical"), ("2026-01-05 22:00", "ok"), ("2026-01-05T22:00:00Z", "critical")]
+    {
         let (said, result) = run(&format!(
             "start: {start}\ntests: [{{ name: t, series: {{ asa: 50m }}, expect: [{{ at: 30s, level: {level} }}] }}]\n"
         ));

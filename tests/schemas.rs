@@ -117,7 +117,12 @@ fn matrices_with_a_defect_of_form_are_refused() {
 #[test]
 fn configurations_pass_and_their_slips_do_not() {
     let config = Validator::new(schema::config());
-    for path in ["config/default.yaml", "deploy/atalaya.yaml", "tests/data/config/valid-contract.yaml", "src/commands/demo/config.yaml"] {
+    for path in [
+        "config/default.yaml",
+        "deploy/atalaya.yaml",
+        "tests/data/config/valid-contract.yaml",
+        "src/commands/demo/config.yaml",
+    ] {
         all_pass(&config, &[root().join(path)], 1);
     }
     for text in [
@@ -185,7 +190,11 @@ fn events_that_are_read_pass_and_those_refused_for_their_form_do_not() {
             passed.insert(path.file_stem().unwrap().to_string_lossy().into_owned());
         }
     }
-    assert_eq!(passed, BEYOND_A_SCHEMA.into_iter().map(str::to_owned).collect(), "refused by the decoder and not by the schema");
+    assert_eq!(
+        passed,
+        BEYOND_A_SCHEMA.into_iter().map(str::to_owned).collect(),
+        "refused by the decoder and not by the schema"
+    );
 }
 
 #[test]

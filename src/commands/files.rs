@@ -66,7 +66,9 @@ pub fn test_files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
         };
         match found {
             Ok(list) if list.is_empty() => {
-                wrong.push(format!("{shown}: there are no tests: put them into a file x.test.yaml beside the matrix x.yaml"));
+                wrong.push(format!(
+                    "{shown}: there are no tests: put them into a file x.test.yaml beside the matrix x.yaml"
+                ));
             }
             Ok(list) => {
                 let new: Vec<PathBuf> = list.into_iter().filter(|path| !files.contains(path)).collect();
@@ -75,6 +77,24 @@ pub fn test_files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
             Err(why) => wrong.push(why),
         }
     }
+    (files, wrong)
+}
+
+/// Every YAML file of `paths`, tests too. Every path that has none is named.
+pub fn yaml_files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
+    let (mut files, mut wrong): (Vec<PathBuf>, Vec<String>) = (Vec::new(), Vec::new());
+    for path in paths {
+        match fs::metadata(path) {
+            Err(error) => wrong.push(format!("{}: {}", path.display(), cause(&error))),
+            Ok(about) if !about.is_dir() => files.push(path.clone()),
+            Ok(_) => match yaml_in(path) {
+                Ok(list) if list.is_empty() => wrong.push(format!("{}: the folder holds no YAML file", path.display())),
+                Ok(list) => files.extend(list),
+                Err(why) => wrong.push(why),
+            },
+        }
+    }
+    files.dedup();
     (files, wrong)
 }
 

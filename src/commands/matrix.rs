@@ -9,6 +9,7 @@ use super::files;
 use crate::config::{self, MatrixSet};
 
 pub(super) mod diff;
+pub mod fmt;
 mod render;
 mod table;
 
@@ -23,6 +24,7 @@ pub struct Command {
 enum What {
     Show(Show),
     Diff(Diff),
+    Fmt(fmt::Fmt),
 }
 
 /// The matrix as a table to read: indicator, goal, ranges, action, who is told; in the language of the matrix
@@ -55,6 +57,11 @@ pub fn run(command: &Command) -> Result<(), Failure> {
     let text = match &command.what {
         What::Show(args) => show(args)?,
         What::Diff(args) => diff(args)?,
+        What::Fmt(args) => {
+            let (said, result) = fmt::fmt(args);
+            said.iter().for_each(|line| println!("{line}"));
+            result? + "\n"
+        }
     };
     print!("{text}");
     Ok(())

@@ -55,7 +55,8 @@ fn never_reached(read: &ReadRow, open: Option<Millis>, plan: &Plan, report: &mut
             && low.at > longest.as_seconds()
         {
             let what = format!("`{text}` can never be reached: nobody waits longer than {longest} on `{channel}`");
-            let hint = format!("who is silent that long is given up: `channels.{channel}.give_up` of the configuration");
+            let hint =
+                format!("who is silent that long is given up: `channels.{channel}.give_up` of the configuration");
             report.warning(*at, what, hint);
         }
     }
@@ -63,7 +64,8 @@ fn never_reached(read: &ReadRow, open: Option<Millis>, plan: &Plan, report: &mut
 
 /// The longest that somebody waits in the channels of a row who does not write again, if the row names its channels.
 fn longest_wait<'r>(row: &'r Row, plan: &Plan) -> Option<(&'r str, Millis)> {
-    let waits = ["asa", "asa_live", "oldest_wait"].contains(&row.indicator.name) || row.indicator.name.starts_with("wait_");
+    let waits =
+        ["asa", "asa_live", "oldest_wait"].contains(&row.indicator.name) || row.indicator.name.starts_with("wait_");
     if !waits || row.indicator.unit != Unit::Seconds || !matches!(row.per, Per::Pair | Per::Channel) {
         return None;
     }
@@ -100,7 +102,11 @@ fn milder_further_out(read: &ReadRow, report: &mut Report) {
             if let Some(nearer) = nearer.filter(|nearer| nearer.level > range.level) {
                 let (text, level) = (&range.bounds.text, range.level.name());
                 let what = format!("`{text}` is further from ok than `{}` and only {level}", nearer.bounds.text);
-                report.warning(**at, what, format!("`{}` is {}: are they swapped?", nearer.bounds.text, nearer.level.name()));
+                report.warning(
+                    **at,
+                    what,
+                    format!("`{}` is {}: are they swapped?", nearer.bounds.text, nearer.level.name()),
+                );
             }
             nearer = Some(range);
         }
@@ -112,7 +118,8 @@ fn milder_further_out(read: &ReadRow, report: &mut Report) {
 /// Counts, and ages of the oldest, of nothing are 0 for a rule: they are never without data.
 fn never_without_data(read: &ReadRow, report: &mut Report) {
     let indicator = read.row.indicator;
-    let zero = indicator.samples == Samples::Value || indicator.name.starts_with("oldest_") || indicator.name == "state_time";
+    let zero =
+        indicator.samples == Samples::Value || indicator.name.starts_with("oldest_") || indicator.name == "state_time";
     if let (Some(at), true, false) = (read.places.no_data, zero, matches!(read.row.no_data, NoData::Keep)) {
         let what = format!("`no_data` never applies to `{}`: of nothing it is 0, and that is a value", indicator.name);
         report.warning(at, what, "give the range that holds 0 the level that is meant");

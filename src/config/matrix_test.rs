@@ -129,7 +129,8 @@ impl Draft {
     pub fn compile(self, set: &MatrixSet) -> Result<Vec<MatrixTest>, Vec<Diagnostic>> {
         let Draft { root, mut report, .. } = self;
         let mut tests = Vec::new();
-        if let (Some(fields), Some(matrix)) = (Fields::new(&root, "a file of tests", &KEYS, &mut report), set.matrices.first())
+        if let (Some(fields), Some(matrix)) =
+            (Fields::new(&root, "a file of tests", &KEYS, &mut report), set.matrices.first())
         {
             let around = Around { matrix, file: &fields };
             match fields.require("tests", "write at least one test: tests: [{ name: ... }]", &mut report) {
@@ -202,7 +203,11 @@ impl Around<'_> {
             }
             (None, Some(node)) => match &node.kind {
                 Kind::Scalar { text, .. } => Some(Input::File(text.to_string())),
-                _ => Some(Input::Events(events::read(node, &|node, key, report| self.instant(node, key, Some(start), report), report))),
+                _ => Some(Input::Events(events::read(
+                    node,
+                    &|node, key, report| self.instant(node, key, Some(start), report),
+                    report,
+                ))),
             },
             (Some(_), Some(node)) => {
                 report.error(node.at, "a test has `series` or `events`, not both", "make two tests of it");
@@ -257,13 +262,16 @@ impl Around<'_> {
         let reasons: Vec<_> = Reason::ALL.iter().map(|reason| (reason.name(), *reason)).collect();
         let reason = fields.get("reason").and_then(|node| word(node, "reason", &reasons, report));
         let texts = fields.get("text").map(|node| list(node, report)).unwrap_or_default();
-        let texts: Vec<Arc<str>> =
-            texts.iter().filter_map(|node| text(node, "text", report)).cloned().collect();
+        let texts: Vec<Arc<str>> = texts.iter().filter_map(|node| text(node, "text", report)).cloned().collect();
         if ["level", "told", "reason", "text"].iter().all(|key| fields.get(key).is_none()) {
             report.error(fields.at, "an expectation expects nothing", "write `level`, `told`, `reason` or `text`");
         }
         if let Some(node) = fields.get("reason").or_else(|| fields.get("text")).filter(|_| told.is_none()) {
-            report.error(node.at, "`reason` and `text` are of notices: `told` says whose", "write `told: [...]` beside it");
+            report.error(
+                node.at,
+                "`reason` and `text` are of notices: `told` says whose",
+                "write `told: [...]` beside it",
+            );
         }
 
         let place = &self.place(fields, place, report);
@@ -321,7 +329,11 @@ impl Around<'_> {
             };
             let Some((contact, media)) = self.matrix.contacts.get_key_value(name) else {
                 let names = self.matrix.contacts.keys().map(|name| &**name);
-                report.error(item.at, format!("unknown contact `{written}`"), did_you_mean(name, names, "the contacts are"));
+                report.error(
+                    item.at,
+                    format!("unknown contact `{written}`"),
+                    did_you_mean(name, names, "the contacts are"),
+                );
                 continue;
             };
             let medium = match medium {
@@ -353,7 +365,11 @@ impl Around<'_> {
             }
             None => {
                 let local = "2026-01-05 10:00 (in the matrix's time_zone) or 2026-01-05T10:00:00-05:00";
-                let hint = if start.is_some() { format!("write 7m, counted from the start, {local}") } else { format!("write {local}") };
+                let hint = if start.is_some() {
+                    format!("write 7m, counted from the start, {local}")
+                } else {
+                    format!("write {local}")
+                };
                 report.error(node.at, format!("`{key}: {written}` is not a time"), hint);
                 None
             }

@@ -15,6 +15,7 @@ mod bounds;
 mod contacts;
 pub mod diagnostics;
 mod hours;
+pub mod layout;
 mod lint;
 mod load;
 mod matrices;

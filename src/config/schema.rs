@@ -104,6 +104,9 @@ mod tests {
         assert_eq!(keys(&config(), "/properties"), set(&super::super::settings::KEYS));
         assert_eq!(keys(&matrix_test(), "/properties"), set(&super::super::matrix_test::KEYS));
         assert_eq!(keys(&matrix_test(), "/definitions/test/properties"), set(&super::super::matrix_test::TEST_KEYS));
-        assert_eq!(keys(&matrix_test(), "/definitions/expectation/properties"), set(&super::super::matrix_test::EXPECT_KEYS));
+        assert_eq!(
+            keys(&matrix_test(), "/definitions/expectation/properties"),
+            set(&super::super::matrix_test::EXPECT_KEYS)
+        );
     }
 }

@@ -69,7 +69,8 @@ impl Seen {
     }
 
     fn people(&self, row: Option<&(Arc<str>, usize)>) -> impl Iterator<Item = &Arc<str>> {
-        let of_row = move |key: &&(Arc<str>, usize, Option<Arc<str>>)| row.is_some_and(|row| (&key.0, key.1) == (&row.0, row.1));
+        let of_row =
+            move |key: &&(Arc<str>, usize, Option<Arc<str>>)| row.is_some_and(|row| (&key.0, key.1) == (&row.0, row.1));
         self.0.keys().filter(of_row).filter_map(|(.., to)| to.as_ref())
     }
 
@@ -147,9 +148,13 @@ pub(super) fn run(args: &Backtest) -> Result<(), Failure> {
     }
     let lines = lines(&before.set.matrices, &after.set.matrices, &old_seen, &new_seen);
     let text = match args.format {
-        Format::Json => lines.iter().filter_map(|line| serde_json::to_string(line).ok()).map(|line| line + "\n").collect(),
+        Format::Json => {
+            lines.iter().filter_map(|line| serde_json::to_string(line).ok()).map(|line| line + "\n").collect()
+        }
         Format::Text => {
-            let paths = |paths: &[std::path::PathBuf]| paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(" ");
+            let paths = |paths: &[std::path::PathBuf]| {
+                paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(" ")
+            };
             format!("before: {}\nafter:  {}\n\n{}", paths(&args.against), paths(&args.matrix), table(&lines))
         }
     };
@@ -184,7 +189,8 @@ fn lines(old: &[Arc<Matrix>], new: &[Arc<Matrix>], before: &Seen, after: &Seen) 
                 _ => is.as_ref().map(|(_, is)| is.clone()).unwrap_or_default(),
             };
             let matrix = is.or(was).map(|(name, _)| name);
-            let mut people: Vec<&Arc<str>> = before.people(at_before.as_ref()).chain(after.people(at_after.as_ref())).collect();
+            let mut people: Vec<&Arc<str>> =
+                before.people(at_before.as_ref()).chain(after.people(at_after.as_ref())).collect();
             people.sort_unstable();
             people.dedup();
             for to in std::iter::once(None).chain(people.into_iter().map(Some)) {
@@ -199,7 +205,8 @@ fn lines(old: &[Arc<Matrix>], new: &[Arc<Matrix>], before: &Seen, after: &Seen) 
             }
         }
     }
-    let mut people: Vec<&Arc<str>> = [before, after].iter().flat_map(|seen| seen.0.keys()).filter_map(|(.., to)| to.as_ref()).collect();
+    let mut people: Vec<&Arc<str>> =
+        [before, after].iter().flat_map(|seen| seen.0.keys()).filter_map(|(.., to)| to.as_ref()).collect();
     people.sort_unstable();
     people.dedup();
     lines.extend(people.into_iter().map(|to| Line {
@@ -232,7 +239,8 @@ fn rows(old: Option<&Arc<Matrix>>, new: Option<&Arc<Matrix>>) -> Vec<(Option<usi
         _ => Vec::new(),
     };
     let of_new = |index: usize| (pairs.iter().find(|(_, new)| *new == index).map(|(old, _)| *old), Some(index));
-    let gone = (0..rows(old)).filter(|index| !pairs.iter().any(|(old, _)| old == index)).map(|index| (Some(index), None));
+    let gone =
+        (0..rows(old)).filter(|index| !pairs.iter().any(|(old, _)| old == index)).map(|index| (Some(index), None));
     (0..rows(new)).map(of_new).chain(gone).collect()
 }
 

@@ -108,7 +108,8 @@ pub(in crate::commands) fn pair(old: &[Row], new: &[Row]) -> Vec<(usize, usize)>
                 continue;
             }
             let free = |after: &usize| !pairs.iter().any(|(_, taken)| taken == after);
-            let found = (0..new.len()).filter(free).find(|after| new.get(*after).is_some_and(|after| same(before, after)));
+            let found =
+                (0..new.len()).filter(free).find(|after| new.get(*after).is_some_and(|after| same(before, after)));
             pairs.extend(found.map(|after| (index, after)));
         }
     }
@@ -136,7 +137,8 @@ fn rows(old: &Row, new: &Row) -> Vec<String> {
     let mut lines = Vec::new();
     change(&mut lines, "watches", &old.words(), &new.words());
     change(&mut lines, "scope", &place(old, Language::En), &place(new, Language::En));
-    let open = |row: &Row| row.calendar.shifts.as_deref().map_or("always".to_owned(), |shifts| hours(shifts, Language::En));
+    let open =
+        |row: &Row| row.calendar.shifts.as_deref().map_or("always".to_owned(), |shifts| hours(shifts, Language::En));
     change(&mut lines, "hours", &open(old), &open(new));
     change(&mut lines, "settle", &old.settle.to_string(), &new.settle.to_string());
     if !same(&old.goal, &new.goal) {
@@ -167,8 +169,7 @@ fn no_data(no_data: &NoData) -> String {
 fn all_ranges(old: &[Range], new: &[Range], lines: &mut Vec<String>) {
     let mut before: Vec<&Range> = old.iter().collect();
     let mut pairs: Vec<(Option<&Range>, &Range)> = new.iter().map(|after| (None, after)).collect();
-    let alike: [&dyn Fn(&Range, &Range) -> bool; 2] =
-        [&|a, b| same(&a.bounds, &b.bounds), &|a, b| a.level == b.level];
+    let alike: [&dyn Fn(&Range, &Range) -> bool; 2] = [&|a, b| same(&a.bounds, &b.bounds), &|a, b| a.level == b.level];
     for alike in alike {
         for (found, after) in pairs.iter_mut().filter(|(found, _)| found.is_none()) {
             if let Some(index) = before.iter().position(|before| alike(before, after)) {

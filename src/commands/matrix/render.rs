@@ -173,7 +173,12 @@ pub(super) fn html(tables: &[Table]) -> String {
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
     );
     for table in tables {
-        let _ = writeln!(out, "<section lang=\"{}\">\n<h1>{}</h1>\n<dl>", words::page_language(table.language), escape(&table.name));
+        let _ = writeln!(
+            out,
+            "<section lang=\"{}\">\n<h1>{}</h1>\n<dl>",
+            words::page_language(table.language),
+            escape(&table.name)
+        );
         for (what, is) in &table.about {
             let _ = writeln!(out, "<dt>{what}</dt><dd>{}</dd>", escape(is));
         }
@@ -201,7 +206,10 @@ fn html_group(out: &mut String, group: &Group) {
             let more: String = lines.map(|line| format!("<br><small>{}</small>", escape(line))).collect();
             let rows = group.lines.len();
             let goal = escape(&group.goal);
-            let _ = write!(out, "<th scope=\"rowgroup\" rowspan=\"{rows}\">{name}{more}</th><td rowspan=\"{rows}\">{goal}</td>");
+            let _ = write!(
+                out,
+                "<th scope=\"rowgroup\" rowspan=\"{rows}\">{name}{more}</th><td rowspan=\"{rows}\">{goal}</td>"
+            );
         }
         let joined = |lines: &[String]| lines.iter().map(|line| escape(line)).collect::<Vec<_>>().join("<br>");
         let _ = writeln!(

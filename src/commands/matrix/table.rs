@@ -90,7 +90,11 @@ fn group(row: &Row, language: Language, plan: &Plan) -> Group {
     if row.min_samples > 0.0
         && let Some(least) = values::samples(row.min_samples, row.indicator.samples, language)
     {
-        indicator.push(format!("{} {least} {}", word("desde", "from", "desde"), word("muestras", "samples", "amostras")));
+        indicator.push(format!(
+            "{} {least} {}",
+            word("desde", "from", "desde"),
+            word("muestras", "samples", "amostras")
+        ));
     }
     let mut lines: Vec<Line> = row.ranges.iter().map(|range| line(row, range, language)).collect();
     if let NoData::Raise { level, hold, tell, action } = &row.no_data {
@@ -107,7 +111,8 @@ fn group(row: &Row, language: Language, plan: &Plan) -> Group {
 
 fn line(row: &Row, range: &Range, language: Language) -> Line {
     let word = |es, en, pt| pick(language, es, en, pt);
-    let length = |length: Millis| values::read(Some(length.as_seconds()), crate::indicators::Unit::Seconds, language, &[], "");
+    let length =
+        |length: Millis| values::read(Some(length.as_seconds()), crate::indicators::Unit::Seconds, language, &[], "");
     let mut who = vec![names(&range.tell)];
     for step in &range.escalate {
         who.push(format!("{} {}: {}", word("a los", "after", "após"), length(step.after), names(&step.tell)));
@@ -190,7 +195,11 @@ pub(super) fn hours(shifts: &[Shift], language: Language) -> String {
         false => format!("{first}-{last} {open}"),
     });
     let shown: Vec<String> = shown.collect();
-    if shown.is_empty() { pick(language, "nunca abre", "never open", "nunca abre").to_owned() } else { shown.join("; ") }
+    if shown.is_empty() {
+        pick(language, "nunca abre", "never open", "nunca abre").to_owned()
+    } else {
+        shown.join("; ")
+    }
 }
 
 /// `lead, desk.webhook`.

@@ -86,7 +86,8 @@ impl Judge<'_> {
     }
 
     fn is_meant(&self, transition: &Transition) -> bool {
-        let of = |case: &crate::config::matrix_test::Case| case.rows.contains(&transition.row) && case.key == transition.key;
+        let of =
+            |case: &crate::config::matrix_test::Case| case.rows.contains(&transition.row) && case.key == transition.key;
         self.expect.case.as_ref().is_none_or(of)
     }
 

@@ -39,7 +39,8 @@ pub(super) fn play(test: &MatrixTest, file: &str, set: &MatrixSet, decoder: &Dec
         }
         Input::File(name) => {
             let path = Path::new(file).parent().unwrap_or(Path::new("")).join(name);
-            let text = files::read(&path).map_err(|why| format!("{file}:{}:{}: error: {why}", test.line, test.column))?;
+            let text =
+                files::read(&path).map_err(|why| format!("{file}:{}:{}: error: {why}", test.line, test.column))?;
             let mut player = Player::new(test, set, &mut course);
             for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
                 let refused = |why: String| format!("{}:{}:1: error: {why}", path.display(), index + 1);
@@ -136,14 +137,7 @@ impl<'a> Player<'a> {
 }
 
 /// The engine alone on the values of a test.
-fn series(
-    test: &MatrixTest,
-    set: &MatrixSet,
-    step: Millis,
-    feeds: &[Feed],
-    last: Timestamp,
-    course: &mut Course,
-) {
+fn series(test: &MatrixTest, set: &MatrixSet, step: Millis, feeds: &[Feed], last: Timestamp, course: &mut Course) {
     let Some(matrix) = set.matrices.first() else { return };
     let mut fed: Vec<Fed<'_>> = Vec::new();
     let mut rows: Vec<(usize, Key)> = Vec::new();

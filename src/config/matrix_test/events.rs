@@ -19,7 +19,11 @@ pub(super) fn read(node: &Node, instant: Instant<'_>, report: &mut Report) -> Ve
     for item in list(node, report) {
         event(&item, instant, &mut all, report);
         if all.len() > EVENTS_MAX {
-            report.error(item.at, format!("more than {EVENTS_MAX} events"), "put them into a file: events: monday.ndjson");
+            report.error(
+                item.at,
+                format!("more than {EVENTS_MAX} events"),
+                "put them into a file: events: monday.ndjson",
+            );
             break;
         }
     }

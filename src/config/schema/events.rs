@@ -10,7 +10,11 @@ use super::{described, document};
 type Kind = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 const KINDS: [Kind; 16] = [
-    ("interaction.arrived", &["channel"], &["queue", "brand", "customer", "category", "sentiment", "public", "continues"]),
+    (
+        "interaction.arrived",
+        &["channel"],
+        &["queue", "brand", "customer", "category", "sentiment", "public", "continues"],
+    ),
     ("interaction.queued", &["queue", "channel"], &[]),
     ("interaction.transferred", &["queue"], &["channel", "public"]),
     ("interaction.assigned", &["agent"], &[]),
@@ -53,7 +57,11 @@ pub fn events() -> Value {
         },
         "else": { "required": ["time"], "allOf": plain },
     });
-    document("Event", "An event as Atalaya reads it, one JSON object a message or line; further fields are ignored", root)
+    document(
+        "Event",
+        "An event as Atalaya reads it, one JSON object a message or line; further fields are ignored",
+        root,
+    )
 }
 
 /// What a type needs, in the place where its fields are.
@@ -73,7 +81,11 @@ fn rule((name, required, optional): &Kind, within: &dyn Fn(Value) -> Value) -> V
 }
 
 fn id(nullable: bool) -> Value {
-    if nullable { json!({ "type": ["string", "integer", "null"] }) } else { json!({ "type": ["string", "integer"], "minLength": 1 }) }
+    if nullable {
+        json!({ "type": ["string", "integer", "null"] })
+    } else {
+        json!({ "type": ["string", "integer"], "minLength": 1 })
+    }
 }
 
 /// What a field may hold. Those that no figure uses yet are not judged, as the decoder does not.
@@ -93,8 +105,12 @@ fn value(field: &str, optional: bool) -> Value {
         "agent" => id(optional),
         "automatic" => null(vec!["boolean"]),
         "by" => json!({ "enum": ["customer", "agent", null] }),
-        "outcome" => json!({ "enum": ["resolved", "unresolved", "deflected", "auto_answered", "observed", "callback", "spam"] }),
-        "errors" => json!({ "type": "array", "items": { "enum": ["customer_critical", "business_critical", "compliance_critical", "non_critical"] } }),
+        "outcome" => {
+            json!({ "enum": ["resolved", "unresolved", "deflected", "auto_answered", "observed", "callback", "spam"] })
+        }
+        "errors" => {
+            json!({ "type": "array", "items": { "enum": ["customer_critical", "business_critical", "compliance_critical", "non_critical"] } })
+        }
         "channels" => list(name),
         "queues" => list(json!({ "anyOf": [
             name,

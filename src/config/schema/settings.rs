@@ -22,7 +22,15 @@ pub fn config() -> Value {
         &[],
     );
     let limit = || json!({ "type": "integer", "minimum": 1 });
-    let limits = ["keys", "open_interactions", "closed_interactions", "agents", "events_per_interaction", "identities", "held_ahead"];
+    let limits = [
+        "keys",
+        "open_interactions",
+        "closed_interactions",
+        "agents",
+        "events_per_interaction",
+        "identities",
+        "held_ahead",
+    ];
     let limits: serde_json::Map<String, Value> = limits.iter().map(|name| ((*name).to_owned(), limit())).collect();
     let source = closed(
         json!({
@@ -77,7 +85,11 @@ pub fn config() -> Value {
         }),
         &[],
     );
-    document("Configuration", "The configuration of Atalaya: every key has a default, documented in config/default.yaml", root)
+    document(
+        "Configuration",
+        "The configuration of Atalaya: every key has a default, documented in config/default.yaml",
+        root,
+    )
 }
 
 /// Open to further keys, because each format has its own; `atalaya check` knows them.
