@@ -1,5 +1,6 @@
 //! `backtest --against`: its figures are those that two back-tests of their own give.
 #![cfg(feature = "shell")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,5 +1,6 @@
 //! `atalaya matrix fmt`: the canonical layout changes nothing but the layout, and leaves alone what it cannot do safely.
 #![cfg(feature = "shell")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,6 @@
 //! `atalaya matrix`: what people read of a matrix, and of what differs between two.
 #![cfg(feature = "shell")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! `atalaya test`: unit tests that people write beside a matrix. What a bad file is told, what a failing test shows, and
 //! that the tests which ship pass.
 #![cfg(feature = "shell")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

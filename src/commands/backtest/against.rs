@@ -43,7 +43,10 @@ struct Counts {
 
 /// Of one set of matrices: by matrix, row and, within it, person; the row itself stands under no person.
 #[derive(Debug, Default)]
-struct Seen(BTreeMap<(Arc<str>, usize, Option<Arc<str>>), Counts>);
+struct Seen(BTreeMap<Place, Counts>);
+
+/// Matrix, row, person.
+type Place = (Arc<str>, usize, Option<Arc<str>>);
 
 impl Seen {
     fn note(&mut self, tick: &Tick) {
@@ -69,8 +72,7 @@ impl Seen {
     }
 
     fn people(&self, row: Option<&(Arc<str>, usize)>) -> impl Iterator<Item = &Arc<str>> {
-        let of_row =
-            move |key: &&(Arc<str>, usize, Option<Arc<str>>)| row.is_some_and(|row| (&key.0, key.1) == (&row.0, row.1));
+        let of_row = move |key: &&Place| row.is_some_and(|row| (&key.0, key.1) == (&row.0, row.1));
         self.0.keys().filter(of_row).filter_map(|(.., to)| to.as_ref())
     }
 

@@ -169,7 +169,8 @@ fn no_data(no_data: &NoData) -> String {
 fn all_ranges(old: &[Range], new: &[Range], lines: &mut Vec<String>) {
     let mut before: Vec<&Range> = old.iter().collect();
     let mut pairs: Vec<(Option<&Range>, &Range)> = new.iter().map(|after| (None, after)).collect();
-    let alike: [&dyn Fn(&Range, &Range) -> bool; 2] = [&|a, b| same(&a.bounds, &b.bounds), &|a, b| a.level == b.level];
+    type Alike<'a> = &'a dyn Fn(&Range, &Range) -> bool;
+    let alike: [Alike<'_>; 2] = [&|a, b| same(&a.bounds, &b.bounds), &|a, b| a.level == b.level];
     for alike in alike {
         for (found, after) in pairs.iter_mut().filter(|(found, _)| found.is_none()) {
             if let Some(index) = before.iter().position(|before| alike(before, after)) {

@@ -95,7 +95,7 @@ impl Judge<'_> {
     fn level(&self) -> Level {
         let before = self.course.transitions.iter().filter(|t| t.time <= self.expect.at && self.is_meant(t));
         let rows = self.expect.case.iter().flat_map(|case| &case.rows);
-        let last = |row: &usize| before.clone().filter(|t| t.row == *row).map(|t| t.to).last();
+        let last = |row: &usize| before.clone().filter(|t| t.row == *row).map(|t| t.to).next_back();
         rows.filter_map(last).max().unwrap_or_default()
     }
 
