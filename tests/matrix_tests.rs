@@ -123,14 +123,15 @@ fn events_that_are_none_of_ours_are_the_files_fault() {
         ("type: interaction.queued, interaction: a", "3:15: error: the event is refused as `missing_field`"),
         ("type: agent.state, agent: ana, state: lunch, queues: [], channels: []", "refused as `unknown_state`"),
     ] {
-        let (_, result) = run(&format!(
+        let (said, result) = run(&format!(
             "tests:\n  - name: t\n    events: [ {{ at: 1m, {event} }} ]\n    expect: [{{ at: 2m, told: [] }}]\n"
         ));
         assert!(matches!(&result, Err(Failure::User(why)) if why.contains(expected)), "{event}: {result:?}");
+        assert_eq!(said, ["WRONG: care.test.yaml: not every test could be run"]);
     }
     let (_, result) = run("tests: [{ name: t, events: none.ndjson, expect: [{ at: 2m, told: [] }] }]\n");
     assert!(
-        matches!(&result, Err(Failure::User(why)) if why.contains("none.ndjson: there is no such file")),
+        matches!(&result, Err(Failure::User(why)) if why.contains("1:9: error: cannot read none.ndjson")),
         "{result:?}"
     );
 }

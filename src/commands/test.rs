@@ -15,7 +15,7 @@ mod judge;
 mod play;
 
 /// Run the unit tests beside escalation matrices (x.test.yaml beside x.yaml), in virtual time; nothing is sent.
-/// Exit code 0: all passed; 1: some failed; 2: a test file or a matrix is wrong, and nothing was run
+/// Exit code 0: all passed; 1: some failed; 2: a test file, its events or a matrix is wrong
 #[derive(Clone, Debug, clap::Args)]
 pub struct Test {
     /// The configuration that the matrices run with; its holidays, channels and agent states count in the tests too
@@ -56,7 +56,7 @@ fn run_all(config: &Config, ready: &[Ready]) -> (Vec<String>, Result<String, Fai
     let (mut said, mut wrong) = (Vec::new(), Vec::new());
     let (mut count, mut failed) = (0, 0);
     for Ready { file, set, tests } in ready {
-        let mut failed_here = 0;
+        let (mut failed_here, wrong_before) = (0, wrong.len());
         for test in tests {
             match play::play(test, file, set, &decoder) {
                 Ok(course) => {
@@ -71,6 +71,7 @@ fn run_all(config: &Config, ready: &[Ready]) -> (Vec<String>, Result<String, Fai
         failed += failed_here;
         let tests = many(tests.len(), "test");
         said.push(match failed_here {
+            _ if wrong.len() > wrong_before => format!("WRONG: {file}: not every test could be run"),
             0 => format!("ok: {file}: {tests}"),
             failed => format!("FAILED: {file}: {failed} of {tests}"),
         });

@@ -1,9 +1,10 @@
 //! A test is played: what goes in, second by second, and the course that the engine took.
 
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::commands::files;
 use crate::config::matrix_test::{Case, Feed, Input, MatrixTest, Record};
 use crate::config::{Diagnostic, MatrixSet, Severity};
 use crate::domain::{Key, Millis, Timestamp};
@@ -39,12 +40,18 @@ pub(super) fn play(test: &MatrixTest, file: &str, set: &MatrixSet, decoder: &Dec
         }
         Input::File(name) => {
             let path = Path::new(file).parent().unwrap_or(Path::new("")).join(name);
-            let text =
-                files::read(&path).map_err(|why| format!("{file}:{}:{}: error: {why}", test.line, test.column))?;
+            let unreadable = |error: std::io::Error| {
+                format!("{file}:{}:{}: error: cannot read {}: {error}", test.line, test.column, path.display())
+            };
+            let reader = BufReader::new(File::open(&path).map_err(unreadable)?);
             let mut player = Player::new(test, set, &mut course);
-            for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            for (index, line) in reader.split(b'\n').enumerate() {
+                let line = line.map_err(unreadable)?;
+                if line.trim_ascii().is_empty() {
+                    continue;
+                }
                 let refused = |why: String| format!("{}:{}:1: error: {why}", path.display(), index + 1);
-                player.take(line.as_bytes(), decoder).map_err(refused)?;
+                player.take(line.trim_ascii(), decoder).map_err(refused)?;
             }
             player.finish(last);
         }
