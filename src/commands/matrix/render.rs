@@ -159,7 +159,7 @@ fn marked(text: &str) -> String {
 }
 
 const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;margin:24px}table{border-collapse:collapse;margin:12px 0 32px}\
-th,td{border:1px solid #8888;padding:6px 10px;vertical-align:top;text-align:left}small{opacity:.75}\
+th,td{border:1px solid #8888;padding:6px 10px;vertical-align:top;text-align:left}small{opacity:.75;font-weight:normal}\
 .ok{border-left:6px solid #1b7a3d}.info{border-left:6px solid #1f5fa8}.warning{border-left:6px solid #f0a818}\
 .critical{border-left:6px solid #b3261e}dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 12px}dd{margin:0}\
 td:nth-last-child(2){max-width:34em}@media print{body{margin:0}}";
