@@ -167,6 +167,18 @@ impl Default for Plan {
     }
 }
 
+impl WindowKind {
+    /// As a row may write it.
+    pub fn words(self) -> String {
+        match self {
+            WindowKind::Sliding(length) => length.to_string(),
+            WindowKind::Interval => "interval".to_owned(),
+            WindowKind::LastInterval => "last_interval".to_owned(),
+            WindowKind::Today => "today".to_owned(),
+        }
+    }
+}
+
 impl Window {
     pub fn sliding(label: &str, length: Millis) -> Self {
         Window { label: label.into(), kind: WindowKind::Sliding(length) }

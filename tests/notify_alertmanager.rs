@@ -112,6 +112,10 @@ async fn alerts_show_group_change_severity_go_on_and_resolve() {
             value: Some(3540.0),
             samples: 9.0,
             closed_hours: false,
+            frozen: false,
+            acknowledged: None,
+            silenced: Vec::new(),
+            flaps: None,
             webhooks: vec!["alerts".into()],
         };
         alertmanager::firing(&case, &context)

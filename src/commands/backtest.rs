@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use super::files::Secrets;
 use super::{Failure, setup};
-use crate::domain::{Key, Millis, Timestamp};
+use crate::config::Config;
+use crate::domain::{Event, Key, Millis, Timestamp};
 use crate::floor::Taken;
 use crate::indicators::{self, Selector};
 use crate::matrix::engine::Tick;
@@ -19,6 +20,8 @@ use crate::pipeline::{Evaluator, Replay};
 use crate::plan::Plan;
 use crate::records::{IndicatorRecord, NotificationRecord, TransitionRecord};
 use crate::wire::{Decoded, Decoder};
+
+mod against;
 
 /// Plays recorded events through the matrices in virtual time and prints what would have happened; nothing is sent.
 #[derive(Debug, Args)]
@@ -40,6 +43,9 @@ pub struct Backtest {
     /// `all`, or names by commas: prints these for every window besides what the rows name
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub indicators: Vec<String>,
+    /// Compares the matrices of -m (after) with these (before): alerts and mails by row and person, and the first of each
+    #[arg(long, value_name = "PATH", num_args = 1.., requires = "matrix", conflicts_with_all = ["every", "indicators"])]
+    pub against: Vec<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum, PartialEq, Eq)]
@@ -56,11 +62,11 @@ fn every(text: &str) -> Result<Millis, String> {
 }
 
 pub fn run(args: Backtest) -> Result<(), Failure> {
+    if !args.against.is_empty() {
+        return against::run(&args);
+    }
     let setup = setup::load(args.config.as_deref(), Some(&args.matrix), Secrets::LeaveOut)?;
     let wanted = wanted(&args.indicators)?;
-    let decoder = Decoder { format: crate::wire::Format::Canonical, states: setup.config.agent_states.clone() };
-    let mut files = args.events.iter().map(Lines::open).collect::<Result<Vec<_>, _>>()?;
-
     let plan = setup.set.plan.clone();
     let mut out = Printer {
         out: BufWriter::with_capacity(1 << 16, std::io::stdout().lock()),
@@ -72,27 +78,11 @@ pub fn run(args: Backtest) -> Result<(), Failure> {
         broken: None,
     };
     let mut replay = Replay::new(plan, setup.set.matrices);
-    let mut told = Tally::default();
-    // Lines of one file come in their order: only several files are merged by their lines' times.
-    let merging = (files.len() > 1).then_some(&decoder);
-    while out.broken.is_none() {
-        // The file whose next line is the earliest; lines without a time come at once.
-        for file in &mut files {
-            file.fill(merging)?;
-        }
-        let next = files.iter_mut().filter(|file| file.next.is_some()).min_by_key(|file| file.time);
-        let Some((file, line)) = next.and_then(|file| file.next.take().map(|line| (&file.name, line))) else { break };
-        told.lines += 1;
-        match decoder.decode(&line.bytes) {
-            Decoded::Event(event) => match replay.take(&event, &mut |evaluator, tick| out.second(evaluator, &tick)) {
-                Taken::Refused(reason) => told.reject(reason.name(), file, line.number),
-                Taken::Duplicate => told.duplicates += 1,
-                Taken::Applied | Taken::Held | Taken::NoEffect => {}
-            },
-            Decoded::Ignored => told.ignored += 1,
-            Decoded::Rejected(reason) => told.reject(reason.name(), file, line.number),
-        }
-    }
+    let told = read_events(&args.events, &setup.config, &mut |event| {
+        // Whoever read the output may have gone away.
+        let broken = out.broken.is_some();
+        (!broken).then(|| replay.take(event, &mut |evaluator, tick| out.second(evaluator, &tick)))
+    })?;
     if let Some(latest) = replay.latest() {
         let end = out.end(latest);
         replay.run_to(end, &mut |evaluator, tick| {
@@ -106,6 +96,39 @@ pub fn run(args: Backtest) -> Result<(), Failure> {
     out.finish()?;
     told.print();
     Ok(())
+}
+
+/// Hands every event of the files to `take`, until it wants no more.
+fn read_events(
+    paths: &[PathBuf],
+    config: &Config,
+    take: &mut dyn FnMut(&Event<'_>) -> Option<Taken>,
+) -> Result<Tally, Failure> {
+    let decoder = Decoder { format: crate::wire::Format::Canonical, states: config.agent_states.clone() };
+    let mut files = paths.iter().map(Lines::open).collect::<Result<Vec<_>, _>>()?;
+    let mut told = Tally::default();
+    // Lines of one file come in their order: only several files are merged by their lines' times.
+    let merging = (files.len() > 1).then_some(&decoder);
+    loop {
+        // The file whose next line is the earliest; lines without a time come at once.
+        for file in &mut files {
+            file.fill(merging)?;
+        }
+        let next = files.iter_mut().filter(|file| file.next.is_some()).min_by_key(|file| file.time);
+        let Some((file, line)) = next.and_then(|file| file.next.take().map(|line| (&file.name, line))) else { break };
+        told.lines += 1;
+        match decoder.decode(&line.bytes) {
+            Decoded::Event(event) => match take(&event) {
+                None => break,
+                Some(Taken::Refused(reason)) => told.reject(reason.name(), file, line.number),
+                Some(Taken::Duplicate) => told.duplicates += 1,
+                Some(Taken::Applied | Taken::Held | Taken::NoEffect) => {}
+            },
+            Decoded::Ignored => told.ignored += 1,
+            Decoded::Rejected(reason) => told.reject(reason.name(), file, line.number),
+        }
+    }
+    Ok(told)
 }
 
 fn wanted(names: &[String]) -> Result<BTreeSet<&'static str>, Failure> {
@@ -245,7 +268,7 @@ impl<W: Write> Printer<W> {
             let plan = self.plan.clone();
             let record = TransitionRecord { transition, plan: &plan };
             self.line(&record, || {
-                let place = place_of(&transition.key);
+                let place = transition.key.shown();
                 let range = transition.range_text().map(|range| format!(" ({range})")).unwrap_or_default();
                 format!(
                     "{} {place} {}: {} -> {}{range}, value {}, {}",
@@ -314,7 +337,7 @@ impl<W: Write> Printer<W> {
         self.line(&IndicatorRecord { time, key, selector, reading, plan }, || {
             format!(
                 "{time} {} {} = {} ({} samples)",
-                place_of(key),
+                key.shown(),
                 name_of(selector, plan),
                 shown(reading.value),
                 reading.samples
@@ -366,15 +389,6 @@ impl<W: Write> Printer<W> {
             Err(error) => Err(Failure::Run(format!("cannot write the output: {error}."))),
             Ok(()) => Ok(()),
         }
-    }
-}
-
-fn place_of(key: &Key) -> String {
-    match (&key.queue, &key.channel) {
-        (Some(queue), Some(channel)) => format!("{queue}/{channel}"),
-        (Some(queue), None) => format!("{queue}/(all channels)"),
-        (None, Some(channel)) => format!("(all queues)/{channel}"),
-        (None, None) => "(all)".to_owned(),
     }
 }
 

@@ -42,25 +42,84 @@ fn found(path: &Path) -> Result<Vec<PathBuf>, String> {
     if !about.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let entries = fs::read_dir(path).map_err(|error| format!("{shown}: {}", cause(&error)))?;
-    let mut files: Vec<PathBuf> = entries
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| {
-            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            let yaml = [".yaml", ".yml"].iter().any(|end| name.ends_with(end));
-            let test = [".test.yaml", ".test.yml"].iter().any(|end| name.ends_with(end));
-            yaml && !test && !name.starts_with('.') && !path.is_dir()
-        })
-        .collect();
-    files.sort();
+    let files: Vec<PathBuf> = yaml_in(path)?.into_iter().filter(|path| !is_test(path)).collect();
     if files.is_empty() {
         return Err(format!("{shown}: the folder holds no matrix: put a *.yaml file into it, or name another folder"));
     }
     Ok(files)
 }
 
+/// The test files of `paths`: a test file itself, those of a folder, or the one beside a matrix. Every path that has none
+/// is named.
+pub fn test_files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
+    let (mut files, mut wrong): (Vec<PathBuf>, Vec<String>) = (Vec::new(), Vec::new());
+    for path in paths {
+        let shown = path.display();
+        let found = match fs::metadata(path) {
+            Err(error) => Err(format!("{shown}: {}", cause(&error))),
+            Ok(about) if about.is_dir() => yaml_in(path).map(|all| all.into_iter().filter(|p| is_test(p)).collect()),
+            Ok(_) if is_test(path) => Ok(vec![path.clone()]),
+            Ok(_) => {
+                let beside = ["test.yaml", "test.yml"].map(|end| path.with_extension(end));
+                Ok(beside.into_iter().filter(|path| path.exists()).take(1).collect::<Vec<_>>())
+            }
+        };
+        match found {
+            Ok(list) if list.is_empty() => {
+                wrong.push(format!(
+                    "{shown}: there are no tests: put them into a file x.test.yaml beside the matrix x.yaml"
+                ));
+            }
+            Ok(list) => {
+                let new: Vec<PathBuf> = list.into_iter().filter(|path| !files.contains(path)).collect();
+                files.extend(new);
+            }
+            Err(why) => wrong.push(why),
+        }
+    }
+    (files, wrong)
+}
+
+/// Every YAML file of `paths`, tests too. Every path that has none is named.
+pub fn yaml_files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
+    let (mut files, mut wrong): (Vec<PathBuf>, Vec<String>) = (Vec::new(), Vec::new());
+    for path in paths {
+        match fs::metadata(path) {
+            Err(error) => wrong.push(format!("{}: {}", path.display(), cause(&error))),
+            Ok(about) if !about.is_dir() => files.push(path.clone()),
+            Ok(_) => match yaml_in(path) {
+                Ok(list) if list.is_empty() => wrong.push(format!("{}: the folder holds no YAML file", path.display())),
+                Ok(list) => files.extend(list),
+                Err(why) => wrong.push(why),
+            },
+        }
+    }
+    files.dedup();
+    (files, wrong)
+}
+
+fn is_test(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    [".test.yaml", ".test.yml"].iter().any(|end| name.ends_with(end))
+}
+
+/// The files `*.yaml` and `*.yml` of a folder in the order of their names, without hidden ones.
+fn yaml_in(path: &Path) -> Result<Vec<PathBuf>, String> {
+    let entries = fs::read_dir(path).map_err(|error| format!("{}: {}", path.display(), cause(&error)))?;
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let yaml = [".yaml", ".yml"].iter().any(|end| name.ends_with(end));
+            yaml && !name.starts_with('.') && !path.is_dir()
+        })
+        .collect();
+    files.sort();
+    Ok(files)
+}
+
 /// The text of a file; the error names the path, and for text that is not UTF-8 the place.
-fn read(path: &Path) -> Result<String, String> {
+pub fn read(path: &Path) -> Result<String, String> {
     let shown = path.display();
     let size = fs::metadata(path).map_err(|error| format!("{shown}: {}", cause(&error)))?.len();
     if size > SIZE_MAX {

@@ -9,10 +9,13 @@ pub mod check;
 mod demo;
 mod explain;
 pub mod files;
+pub mod matrix;
 mod notify;
 mod run;
+mod schema;
 mod setup;
 pub mod simulate;
+pub mod test;
 
 /// Real-time workforce-management monitor: live indicators from Kafka, held against a reviewable escalation matrix.
 #[derive(Debug, Parser)]
@@ -27,8 +30,11 @@ enum Command {
     Demo(demo::Demo),
     Run(run::Run),
     Check(check::Args),
+    Test(test::Test),
     Backtest(backtest::Backtest),
     Explain(explain::Explain),
+    Matrix(matrix::Command),
+    Schema(schema::Schema),
     Simulate(simulate::Simulate),
     Notify(notify::Notify),
 }
@@ -39,7 +45,10 @@ impl Cli {
             Command::Demo(args) => runtime().and_then(|runtime| runtime.block_on(demo::run(args))),
             Command::Run(args) => runtime().and_then(|runtime| runtime.block_on(run::run(args))),
             Command::Check(args) => check::run(&args),
+            Command::Test(args) => test::run(&args),
             Command::Backtest(args) => backtest::run(args),
+            Command::Matrix(args) => matrix::run(&args),
+            Command::Schema(args) => schema::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Notify(args) => runtime().and_then(|runtime| runtime.block_on(notify::run(args))),
             Command::Simulate(args) => runtime().and_then(|runtime| runtime.block_on(simulate::run(args))),

@@ -141,7 +141,7 @@ impl Contacts {
     }
 }
 
-fn medium_of(contact: &Contact, word: &str) -> Option<Medium> {
+pub(super) fn medium_of(contact: &Contact, word: &str) -> Option<Medium> {
     match word {
         "email" => contact.email.as_ref().map(|_| Medium::Email),
         "webhook" => contact.webhook.as_ref().map(|_| Medium::Webhook),

@@ -7,6 +7,7 @@ use super::Config;
 use super::contacts::Contacts;
 use super::diagnostics::{Diagnostic, Severity};
 use super::hours;
+use super::lint;
 use super::node::{self, Kind, Node};
 use super::ranges::Around;
 use super::reader::{Fields, Mark, Report, list, text, word};
@@ -32,7 +33,7 @@ pub struct MatrixSet {
 
 pub(super) const LANGUAGES: [(&str, Language); 3] = [("es", Language::Es), ("en", Language::En), ("pt", Language::Pt)];
 
-const KEYS: [&str; 12] = [
+pub(super) const KEYS: [&str; 12] = [
     "version",
     "name",
     "language",
@@ -167,6 +168,7 @@ fn matrix(
     let rows =
         rows(&fields, &defaults, &mut scopes, &mut Around { contacts: &mut contacts, templates: &templates }, report);
     same_case::check(&rows, plan, report);
+    lint::check(&rows, plan, report);
     if let Some(node) = fields.get("reports") {
         reports(node, &mut contacts, report);
     }

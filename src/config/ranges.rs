@@ -12,6 +12,9 @@ use crate::matrix::{Level, NoData, Range, Recipient, Recover, Step};
 const LEVELS: [(&str, Level); 4] =
     [("ok", Level::Ok), ("info", Level::Info), ("warning", Level::Warning), ("critical", Level::Critical)];
 
+/// The keys of a range.
+pub(super) const KEYS: [&str; 7] = ["when", "level", "for", "tell", "action", "escalate", "repeat"];
+
 /// What ranges need of the matrix around them.
 pub(super) struct Around<'a> {
     pub contacts: &'a mut Contacts,
@@ -43,7 +46,6 @@ pub(super) fn read<'n>(
     around: &mut Around<'_>,
     report: &mut Report,
 ) -> Option<Placed<'n, Said>> {
-    const KEYS: [&str; 7] = ["when", "level", "for", "tell", "action", "escalate", "repeat"];
     let fields = Fields::new(node, "a range", &KEYS, report)?;
     let when = fields.require("when", "write the values it is for: when: \"30m .. 45m\"", report);
     let bounds = when.zip(indicator).and_then(|(node, indicator)| bounds::read(node, "when", indicator, report));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::bounds::{self, Placed};
 use super::hours;
+use super::lint::Places;
 use super::node::{Kind, Node};
 use super::ranges::{self, Around, Said};
 use super::reader::{Fields, Mark, Report, did_you_mean, duration, text, whole, word};
@@ -61,6 +62,7 @@ pub(super) struct ReadRow {
     /// As written, so that they are printed in that way.
     pub window: Option<(Arc<str>, WindowKind)>,
     pub threshold: Option<(Arc<str>, Mark)>,
+    pub places: Places,
 }
 
 pub(super) fn read(
@@ -119,6 +121,12 @@ pub(super) fn read(
     if report.errors() > before {
         return None;
     }
+    let place = |key: &str| fields.get(key).map(|node| node.at);
+    let places = Places {
+        ranges: known.iter().map(|range| range.node.at).collect(),
+        settle: place("settle"),
+        no_data: place("no_data"),
+    };
     let row = Row {
         line: node.at.line as usize,
         indicator,
@@ -141,7 +149,7 @@ pub(super) fn read(
         flapping: flapping.unwrap_or(defaults.flapping),
     };
     let threshold = labels.threshold.map(|(label, _, at)| (label, at));
-    Some(ReadRow { row, at: node.at, window, threshold })
+    Some(ReadRow { row, at: node.at, window, threshold, places })
 }
 
 /// `ack_for` of a row or a matrix.

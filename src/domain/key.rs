@@ -27,6 +27,16 @@ impl Key {
 
     pub const ALL: Key = Key { queue: None, channel: None };
 
+    /// As people read it on a terminal: `reclamos/facebook`, `reclamos/(all channels)`.
+    pub fn shown(&self) -> String {
+        match (&self.queue, &self.channel) {
+            (Some(queue), Some(channel)) => format!("{queue}/{channel}"),
+            (Some(queue), None) => format!("{queue}/(all channels)"),
+            (None, Some(channel)) => format!("(all queues)/{channel}"),
+            (None, None) => "(all)".to_owned(),
+        }
+    }
+
     pub fn rollup(&self) -> Rollup {
         match (&self.queue, &self.channel) {
             (Some(_), Some(_)) => Rollup::Pair,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Calendar, Millis, Scope};
+use crate::domain::{Calendar, Key, Millis, Scope};
 use crate::indicators::{Clock, Indicator, Stage, State, Treatment};
 use crate::plan::WindowKind;
 
@@ -193,6 +193,44 @@ impl Bounds {
         let above = self.low.is_none_or(|edge| value > edge.at || (edge.inclusive && value == edge.at));
         let below = self.high.is_none_or(|edge| value < edge.at || (edge.inclusive && value == edge.at));
         above && below
+    }
+}
+
+impl Row {
+    /// What it watches, in the words by which commands and tests name it: `service_level 1h threshold=30m`. Rows of one
+    /// matrix whose words are equal are of one figure, and differ in their scopes or hours.
+    pub fn words(&self) -> String {
+        let mut words = vec![self.indicator.name.to_owned()];
+        words.extend(self.window.map(WindowKind::words));
+        words.extend(self.threshold.map(|within| format!("threshold={within}")));
+        words.extend(self.treatment.filter(|t| *t != Treatment::default()).map(|t| format!("treatment={}", t.name())));
+        words.extend(self.state.map(|state| format!("state={}", state.name())));
+        words.extend(self.stage.map(|stage| format!("stage={}", stage.name())));
+        words.extend((self.clock != Clock::default()).then(|| format!("clock={}", self.clock.name())));
+        words.extend((self.per != Per::Pair).then(|| format!("per={}", self.per.name())));
+        words.join(" ")
+    }
+
+    /// The case that the row makes at a place: the key with what the row rolls up left out.
+    pub fn case_at(&self, pair: &Key) -> Key {
+        let (queue, channel) = match self.per {
+            Per::Pair => (pair.queue.clone(), pair.channel.clone()),
+            Per::Queue => (pair.queue.clone(), None),
+            Per::Channel => (None, pair.channel.clone()),
+            Per::All => (None, None),
+        };
+        Key { queue, channel }
+    }
+}
+
+impl Per {
+    pub fn name(self) -> &'static str {
+        match self {
+            Per::Pair => "pair",
+            Per::Queue => "queue",
+            Per::Channel => "channel",
+            Per::All => "all",
+        }
     }
 }
 

@@ -268,7 +268,7 @@ fn the_mail_of_a_feed_names_it_in_the_owner_s_language() {
     let plan = Arc::new(Plan::default());
     let mut engine = Engine::new(vec![owned("care", asa, "lead"), Arc::new(english)], plan.clone());
     let mut table = Table::new(&[place()]);
-    let context = Context { plan: &plan, domain: "acme.example", board: None, restarted: false };
+    let context = Context::new(&plan, "acme.example");
     let mut mails = |now, feeds: &Feeds| -> Vec<(String, String)> {
         let tick = engine.tick(now, &mut table, feeds);
         let mail = |n| match render(n, &context).body {

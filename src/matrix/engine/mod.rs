@@ -424,6 +424,20 @@ impl Engine {
 }
 
 impl Reason {
+    pub const ALL: [Reason; 11] = [
+        Reason::Range,
+        Reason::NoData,
+        Reason::Recovered,
+        Reason::Repeat,
+        Reason::Escalation,
+        Reason::Opened,
+        Reason::Improved,
+        Reason::SilenceEnded,
+        Reason::Feed,
+        Reason::Flapping,
+        Reason::Removed,
+    ];
+
     pub fn name(self) -> &'static str {
         match self {
             Reason::Range => "range",

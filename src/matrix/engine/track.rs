@@ -109,29 +109,8 @@ impl Track {
         key.rollup() == rollup && self.row().scope.covers(key)
     }
 
-    /// The number that the row means for `key`: what it leaves out of its labels is filled in by the key's channel.
     pub fn selector(&self, key: &Key, plan: &Plan) -> Option<Selector> {
-        let row = self.row();
-        let has = |label: Label| row.indicator.labels.contains(&label);
-        let window = match row.window {
-            Some(kind) => Some(plan.window_index(kind)?),
-            None => None,
-        };
-        let threshold = match row.threshold {
-            _ if !has(Label::Threshold) => None,
-            Some(within) => Some(plan.threshold_index(within)?),
-            None => Some(plan.default_threshold(key.channel.as_deref())?),
-        };
-        let connected = (row.indicator.name == "agents").then_some(State::Connected);
-        let labels = Labels {
-            threshold,
-            treatment: has(Label::Treatment).then(|| row.treatment.unwrap_or_default()),
-            state: row.state.or(connected).filter(|_| has(Label::State)),
-            own_state: None,
-            stage: row.stage.filter(|_| has(Label::Stage)),
-            clock: if has(Label::Clock) { row.clock } else { Default::default() },
-        };
-        Some(Selector { indicator: row.indicator, window, labels })
+        self.row().selector(key, plan)
     }
 
     /// The id of the incident of `key` that leaves ok at `since`. A case leaves ok at most once in a second and rows of
@@ -140,5 +119,31 @@ impl Track {
         let (queue, channel) = (key.queue.as_deref(), key.channel.as_deref());
         let text = format!("{}\u{1f}{queue:?}\u{1f}{channel:?}\u{1f}{}", self.identity, since.0);
         format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes())).into()
+    }
+}
+
+impl Row {
+    /// The number that the row means for `key`: what it leaves out of its labels is filled in by the key's channel.
+    pub fn selector(&self, key: &Key, plan: &Plan) -> Option<Selector> {
+        let has = |label: Label| self.indicator.labels.contains(&label);
+        let window = match self.window {
+            Some(kind) => Some(plan.window_index(kind)?),
+            None => None,
+        };
+        let threshold = match self.threshold {
+            _ if !has(Label::Threshold) => None,
+            Some(within) => Some(plan.threshold_index(within)?),
+            None => Some(plan.default_threshold(key.channel.as_deref())?),
+        };
+        let connected = (self.indicator.name == "agents").then_some(State::Connected);
+        let labels = Labels {
+            threshold,
+            treatment: has(Label::Treatment).then(|| self.treatment.unwrap_or_default()),
+            state: self.state.or(connected).filter(|_| has(Label::State)),
+            own_state: None,
+            stage: self.stage.filter(|_| has(Label::Stage)),
+            clock: if has(Label::Clock) { self.clock } else { Default::default() },
+        };
+        Some(Selector { indicator: self.indicator, window, labels })
     }
 }

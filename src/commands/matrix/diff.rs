@@ -1,0 +1,249 @@
+//! What differs between two matrices, in words. What is compared is the meaning: layout, comments, order of keys, `88%`
+//! for `0.88` and a default that is written out are no difference.
+
+use std::sync::Arc;
+
+use super::table::{hours, names, place};
+use crate::domain::Millis;
+use crate::matrix::{Bounds, Contact, Language, Level, Matrix, NoData, Range, Row};
+use crate::notice::values;
+
+/// Everything that differs; empty if nothing does.
+pub(super) fn sets(old: &[Arc<Matrix>], new: &[Arc<Matrix>]) -> String {
+    let mut out = String::new();
+    if let ([old], [new]) = (old, new) {
+        // Two files are two states of one matrix, whatever they call it.
+        return matrices(old, new);
+    }
+    for before in old {
+        match new.iter().find(|after| after.name == before.name) {
+            Some(after) => out.push_str(&matrices(before, after)),
+            None => out.push_str(&format!("- matrix {} is gone: {} rows\n", before.name, before.rows.len())),
+        }
+    }
+    for after in new.iter().filter(|after| !old.iter().any(|before| before.name == after.name)) {
+        out.push_str(&format!("+ matrix {} is new: {} rows\n", after.name, after.rows.len()));
+    }
+    out
+}
+
+fn matrices(old: &Matrix, new: &Matrix) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    change(&mut lines, "name", &old.name, &new.name);
+    change(&mut lines, "language", &code(old.language), &code(new.language));
+    let zone = |matrix: &Matrix| matrix.zone.iana_name().unwrap_or("UTC").to_owned();
+    change(&mut lines, "time_zone", &zone(old), &zone(new));
+    let owner = |matrix: &Matrix| some(names(matrix.owner.as_slice()));
+    change(&mut lines, "owner", &owner(old), &owner(new));
+    contacts(old, new, &mut lines);
+
+    let pairs = pair(&old.rows, &new.rows);
+    let mut changed: Vec<(String, Vec<String>)> = Vec::new();
+    for (before, after) in &pairs {
+        let (Some(before), Some(after)) = (old.rows.get(*before), new.rows.get(*after)) else { continue };
+        changed.push((title(after, &new.rows), rows(before, after)));
+    }
+    // What changed alike in all rows was changed in one place, the head of the file.
+    let common: Vec<String> = match changed.split_first() {
+        Some(((_, first), rest)) if !rest.is_empty() => {
+            first.iter().filter(|line| rest.iter().all(|(_, lines)| lines.contains(line))).cloned().collect()
+        }
+        _ => Vec::new(),
+    };
+    lines.extend(common.iter().map(|line| format!("every row: {line}")));
+    for (title, own) in changed {
+        let own: Vec<String> = own.into_iter().filter(|line| !common.contains(line)).collect();
+        if !own.is_empty() {
+            lines.push(title);
+            lines.extend(own.iter().flat_map(|line| line.lines()).map(|line| format!("  {line}")));
+        }
+    }
+    let gone = old.rows.iter().enumerate().filter(|(index, _)| !pairs.iter().any(|(before, _)| before == index));
+    lines.extend(gone.map(|(_, row)| format!("- row {} is gone: {}", title(row, &old.rows), summary(row))));
+    let fresh = new.rows.iter().enumerate().filter(|(index, _)| !pairs.iter().any(|(_, after)| after == index));
+    lines.extend(fresh.map(|(_, row)| format!("+ row {} is new: {}", title(row, &new.rows), summary(row))));
+    if lines.is_empty() {
+        return String::new();
+    }
+    let body: String = lines.iter().map(|line| format!("  {line}\n")).collect();
+    format!("{}\n{body}", new.name)
+}
+
+fn contacts(old: &Matrix, new: &Matrix, lines: &mut Vec<String>) {
+    let media = |contact: &Contact| {
+        let hook = contact.webhook.as_ref().map(|hook| format!("webhook {hook}"));
+        contact.email.iter().map(ToString::to_string).chain(hook).collect::<Vec<_>>().join(", ")
+    };
+    for (name, before) in &old.contacts {
+        match new.contacts.get(name) {
+            Some(after) => change(lines, &format!("contact {name}"), &media(before), &media(after)),
+            None => lines.push(format!("- contact {name} is gone ({})", media(before))),
+        }
+    }
+    for (name, after) in new.contacts.iter().filter(|(name, _)| !old.contacts.contains_key(*name)) {
+        lines.push(format!("+ contact {name} is new ({})", media(after)));
+    }
+}
+
+/// Indices of the rows that are the same row before and after: by everything that makes their cases, then by less.
+pub(in crate::commands) fn pair(old: &[Row], new: &[Row]) -> Vec<(usize, usize)> {
+    let open = |row: &Row| row.calendar.shifts.as_deref().map(|shifts| hours(shifts, Language::En));
+    let words = |a: &Row, b: &Row| a.words() == b.words();
+    let places = |a: &Row, b: &Row| place(a, Language::En) == place(b, Language::En);
+    let labels = |a: &Row, b: &Row| {
+        a.indicator == b.indicator && (a.threshold, a.state, a.stage, a.per) == (b.threshold, b.state, b.stage, b.per)
+    };
+    type Same<'s> = &'s dyn Fn(&Row, &Row) -> bool;
+    let stages: [Same<'_>; 5] = [
+        &|a, b| words(a, b) && places(a, b) && open(a) == open(b),
+        &|a, b| words(a, b) && places(a, b),
+        &words,
+        &labels,
+        &|a, b| a.indicator == b.indicator,
+    ];
+    let mut pairs: Vec<(usize, usize)> = Vec::new();
+    for same in stages {
+        for (index, before) in old.iter().enumerate() {
+            if pairs.iter().any(|(taken, _)| *taken == index) {
+                continue;
+            }
+            let free = |after: &usize| !pairs.iter().any(|(_, taken)| taken == after);
+            let found =
+                (0..new.len()).filter(free).find(|after| new.get(*after).is_some_and(|after| same(before, after)));
+            pairs.extend(found.map(|after| (index, after)));
+        }
+    }
+    pairs.sort_by_key(|(_, after)| *after);
+    pairs
+}
+
+/// The row's words, and its place where others have the same words.
+pub(in crate::commands) fn title(row: &Row, among: &[Row]) -> String {
+    let words = row.words();
+    match among.iter().filter(|other| other.words() == words).count() {
+        0 | 1 => words,
+        _ => format!("{words} ({})", place(row, Language::En)),
+    }
+}
+
+/// `goal < 30m; 30m .. 45m warning, >= 45m critical`.
+fn summary(row: &Row) -> String {
+    let bad = row.ranges.iter().filter(|range| range.level != Level::Ok);
+    let ranges: Vec<String> = bad.map(|range| format!("{} {}", range.bounds.text, range.level.name())).collect();
+    format!("goal {}; {}", row.goal.text, ranges.join(", "))
+}
+
+fn rows(old: &Row, new: &Row) -> Vec<String> {
+    let mut lines = Vec::new();
+    change(&mut lines, "watches", &old.words(), &new.words());
+    change(&mut lines, "scope", &place(old, Language::En), &place(new, Language::En));
+    let open =
+        |row: &Row| row.calendar.shifts.as_deref().map_or("always".to_owned(), |shifts| hours(shifts, Language::En));
+    change(&mut lines, "hours", &open(old), &open(new));
+    change(&mut lines, "settle", &old.settle.to_string(), &new.settle.to_string());
+    if !same(&old.goal, &new.goal) {
+        change(&mut lines, "goal", &old.goal.text, &new.goal.text);
+    }
+    let least = |row: &Row| values::samples(row.min_samples, row.indicator.samples, Language::En).unwrap_or_default();
+    change(&mut lines, "min_samples", &least(old), &least(new));
+    let margin = |row: &Row| values::read(Some(row.recover.margin), row.indicator.unit, Language::En, &[], "");
+    change(&mut lines, "recover.margin", &margin(old), &margin(new));
+    change(&mut lines, "recover.for", &old.recover.hold.to_string(), &new.recover.hold.to_string());
+    change(&mut lines, "no_data", &no_data(&old.no_data), &no_data(&new.no_data));
+    all_ranges(&old.ranges, &new.ranges, &mut lines);
+    lines
+}
+
+fn no_data(no_data: &NoData) -> String {
+    match no_data {
+        NoData::Keep => "keep".to_owned(),
+        NoData::Ok => "ok".to_owned(),
+        NoData::Raise { level, hold, tell, action } => {
+            let action = action.as_ref().map(|action| format!(", action {action:?}")).unwrap_or_default();
+            format!("{} for {hold}, tells {}{action}", level.name(), some(names(tell)))
+        }
+    }
+}
+
+/// Ranges of equal values are the same range; of what is left those of equal level, in their order.
+fn all_ranges(old: &[Range], new: &[Range], lines: &mut Vec<String>) {
+    let mut before: Vec<&Range> = old.iter().collect();
+    let mut pairs: Vec<(Option<&Range>, &Range)> = new.iter().map(|after| (None, after)).collect();
+    type Alike<'a> = &'a dyn Fn(&Range, &Range) -> bool;
+    let alike: [Alike<'_>; 2] = [&|a, b| same(&a.bounds, &b.bounds), &|a, b| a.level == b.level];
+    for alike in alike {
+        for (found, after) in pairs.iter_mut().filter(|(found, _)| found.is_none()) {
+            if let Some(index) = before.iter().position(|before| alike(before, after)) {
+                *found = Some(before.remove(index));
+            }
+        }
+    }
+    for gone in before {
+        lines.push(format!("- range {} ({}) is gone", gone.bounds.text, gone.level.name()));
+    }
+    for (before, after) in pairs {
+        match before {
+            Some(before) => range(before, after, lines),
+            None => {
+                let told = some(names(&after.tell));
+                let (text, level) = (&after.bounds.text, after.level.name());
+                lines.push(format!("+ range {text} ({level}, for {}, tells {told}) is new", after.hold));
+            }
+        }
+    }
+}
+
+fn range(old: &Range, new: &Range, lines: &mut Vec<String>) {
+    let mut own = Vec::new();
+    if !same(&old.bounds, &new.bounds) {
+        change(&mut own, "values", &old.bounds.text, &new.bounds.text);
+    }
+    change(&mut own, "level", &old.level.name(), &new.level.name());
+    change(&mut own, "for", &old.hold.to_string(), &new.hold.to_string());
+    let missing = |of: &Range, other: &Range| {
+        names(&of.tell.iter().filter(|who| !other.tell.contains(who)).cloned().collect::<Vec<_>>())
+    };
+    let (more, less) = (missing(new, old), missing(old, new));
+    own.extend((!more.is_empty()).then(|| format!("also tells {more}")));
+    own.extend((!less.is_empty()).then(|| format!("no longer tells {less}")));
+    change(&mut own, "escalation", &steps(old), &steps(new));
+    let every = |repeat: Option<Millis>| repeat.map_or("never".to_owned(), |every| format!("every {every}"));
+    change(&mut own, "repeat", &every(old.repeat), &every(new.repeat));
+    let action = |range: &Range| range.action.as_deref().unwrap_or("none").trim().to_owned();
+    if action(old) != action(new) {
+        own.push(format!("action:\n    - {}\n    + {}", action(old), action(new)));
+    }
+    if !own.is_empty() {
+        let head = format!("{} ({})", new.bounds.text, new.level.name());
+        lines.extend(own.into_iter().map(|line| format!("{head}: {line}")));
+    }
+}
+
+fn steps(range: &Range) -> String {
+    let steps = range.escalate.iter().map(|step| format!("after {} {}", step.after, some(names(&step.tell))));
+    some(steps.collect::<Vec<_>>().join(", "))
+}
+
+/// The same values, however they are written.
+fn same(a: &Bounds, b: &Bounds) -> bool {
+    (a.low, a.high) == (b.low, b.high)
+}
+
+fn change(lines: &mut Vec<String>, what: &str, old: &impl AsRef<str>, new: &impl AsRef<str>) {
+    let (old, new) = (old.as_ref(), new.as_ref());
+    if old != new {
+        lines.push(format!("{what}: {old} -> {new}"));
+    }
+}
+
+fn some(text: String) -> String {
+    if text.is_empty() { "none".to_owned() } else { text }
+}
+
+fn code(language: Language) -> &'static str {
+    match language {
+        Language::Es => "es",
+        Language::En => "en",
+        Language::Pt => "pt",
+    }
+}

@@ -1,0 +1,231 @@
+//! What was expected beside what happened, as a person reads it.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use super::play::Course;
+use crate::config::MatrixSet;
+use crate::config::matrix_test::{Expect, MatrixTest};
+use crate::domain::{Millis, Timestamp};
+use crate::matrix::engine::{Notification, Transition};
+use crate::matrix::{Level, Matrix, Medium, Recipient};
+use crate::notice::{self, Body, Context, values};
+
+/// So many lines of what happened are shown before an expectation.
+const LINES_MAX: usize = 12;
+
+/// One paragraph for each expectation that was not met.
+pub(super) fn failures(test: &MatrixTest, file: &str, set: &MatrixSet, course: &Course) -> Vec<String> {
+    let judged = test.expect.iter().enumerate();
+    judged.filter_map(|(index, expect)| Judge { test, file, set, course, index, expect }.failure()).collect()
+}
+
+struct Judge<'a> {
+    test: &'a MatrixTest,
+    file: &'a str,
+    set: &'a MatrixSet,
+    course: &'a Course,
+    index: usize,
+    expect: &'a Expect,
+}
+
+/// A line of the comparison: what, expected, got; and whether they agree.
+type Line = (&'static str, String, String, bool);
+
+impl Judge<'_> {
+    fn failure(&self) -> Option<String> {
+        let lines = self.compare();
+        if lines.iter().all(|(.., fits)| *fits) {
+            return None;
+        }
+        let Judge { test, file, expect, .. } = self;
+        let mut text = format!("{file}:{}:{}: failed: {}\n", expect.line, expect.column, test.name);
+        // Writing into a String cannot fail.
+        let _ = writeln!(text, "  at {}{}", self.clock(expect.at), self.of_what());
+        let width = lines.iter().map(|(_, expected, ..)| expected.chars().count()).max().unwrap_or(0).max(8);
+        let _ = writeln!(text, "    {:<8}{:<width$}  got", "", "expected");
+        for (what, expected, got, fits) in &lines {
+            let mark = if *fits { ' ' } else { '!' };
+            let _ = writeln!(text, "  {mark} {what:<8}{expected:<width$}  {got}");
+        }
+        if let Some(value) = self.value() {
+            let _ = writeln!(text, "    {:<8}{:<width$}  {value}", "value", "");
+        }
+        self.story(&mut text);
+        Some(text.trim_end().to_owned())
+    }
+
+    fn compare(&self) -> Vec<Line> {
+        let expect = self.expect;
+        let mut lines: Vec<Line> = Vec::new();
+        if let Some(level) = expect.level {
+            let got = self.level();
+            lines.push(("level", level.name().to_owned(), got.name().to_owned(), level == got));
+        }
+        let notices = self.notices();
+        if let Some(told) = &expect.told {
+            lines.push(("told", self.recipients(told), self.names(&notices), self.is_told(told, &notices)));
+        }
+        if let Some(reason) = expect.reason {
+            let mut got: Vec<&str> = notices.iter().map(|notice| notice.reason.name()).collect();
+            got.dedup();
+            let fits = !notices.is_empty() && notices.iter().all(|notice| notice.reason == reason);
+            lines.push(("reason", reason.name().to_owned(), some(got.join(", ")), fits));
+        }
+        for text in &expect.texts {
+            let written: Vec<String> = notices.iter().map(|notice| self.written(notice)).collect();
+            let fits = written.iter().any(|written| written.contains(&**text));
+            let got = if fits { "there".to_owned() } else { some(self.subjects(&notices)) };
+            lines.push(("text", format!("{text:?}"), got, fits));
+        }
+        lines
+    }
+
+    fn matrix(&self) -> Option<&Arc<Matrix>> {
+        self.set.matrices.first()
+    }
+
+    fn is_meant(&self, transition: &Transition) -> bool {
+        let of =
+            |case: &crate::config::matrix_test::Case| case.rows.contains(&transition.row) && case.key == transition.key;
+        self.expect.case.as_ref().is_none_or(of)
+    }
+
+    /// The level at the instant; of a day's and a night's row the worse.
+    fn level(&self) -> Level {
+        let before = self.course.transitions.iter().filter(|t| t.time <= self.expect.at && self.is_meant(t));
+        let rows = self.expect.case.iter().flat_map(|case| &case.rows);
+        let last = |row: &usize| before.clone().filter(|t| t.row == *row).map(|t| t.to).next_back();
+        rows.filter_map(last).max().unwrap_or_default()
+    }
+
+    /// What was told up to the instant, since the expectation before that says who was told of this case.
+    fn notices(&self) -> Vec<&Notification> {
+        let earlier = self.test.expect.iter().take(self.index);
+        let same = earlier.filter(|other| other.told.is_some() && other.case == self.expect.case);
+        let since = same.map(|other| other.at).max();
+        let all = self.course.notifications.iter();
+        all.filter(|n| n.time <= self.expect.at && since.is_none_or(|since| n.time > since))
+            .filter(|n| self.is_meant(&n.transition))
+            .collect()
+    }
+
+    fn is_told(&self, told: &[Recipient], notices: &[&Notification]) -> bool {
+        let means = |recipient: &Recipient, notice: &Notification| {
+            recipient.contact == notice.to && recipient.medium.is_none_or(|medium| medium == notice.medium)
+        };
+        told.iter().all(|recipient| notices.iter().any(|notice| means(recipient, notice)))
+            && notices.iter().all(|notice| told.iter().any(|recipient| means(recipient, notice)))
+    }
+
+    fn recipients(&self, told: &[Recipient]) -> String {
+        let names = told.iter().map(|recipient| match recipient.medium {
+            None => recipient.contact.to_string(),
+            Some(medium) => format!("{}.{}", recipient.contact, word(medium)),
+        });
+        nobody(names.collect::<Vec<_>>())
+    }
+
+    /// Each once; with its medium where the contact has several.
+    fn names(&self, notices: &[&Notification]) -> String {
+        let mut names: Vec<String> = Vec::new();
+        for notice in notices {
+            let contact = self.matrix().and_then(|matrix| matrix.contacts.get(&notice.to));
+            let both = contact.is_some_and(|contact| contact.email.is_some() && contact.webhook.is_some());
+            let name = if both { format!("{}.{}", notice.to, word(notice.medium)) } else { notice.to.to_string() };
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        nobody(names)
+    }
+
+    /// What a person or a program would receive.
+    fn written(&self, notice: &Notification) -> String {
+        let context = Context::new(&self.set.plan, "atalaya.invalid");
+        match notice::render(notice, &context).body {
+            Body::Email(mail) => format!("{}\n{}", mail.subject, mail.text.replace("\r\n", "\n")),
+            Body::Webhook(hook) => hook.json,
+        }
+    }
+
+    fn subjects(&self, notices: &[&Notification]) -> String {
+        let first = |notice: &&Notification| self.written(notice).lines().next().unwrap_or_default().to_owned();
+        let mut lines: Vec<String> = notices.iter().map(first).collect();
+        lines.dedup();
+        lines.join("; ")
+    }
+
+    /// What the case read at the instant.
+    fn value(&self) -> Option<String> {
+        let reading = self.course.readings.get(self.index).copied().flatten()?;
+        let matrix = self.matrix()?;
+        let row = matrix.rows.get(*self.expect.case.as_ref()?.rows.first()?)?;
+        let indicator = row.indicator;
+        let value = values::read(reading.value, indicator.unit, matrix.language, &values::edges(row), "none");
+        let samples = values::samples(reading.samples, indicator.samples, matrix.language);
+        Some(format!("{value}{}", samples.map(|samples| format!(" ({samples} samples)")).unwrap_or_default()))
+    }
+
+    fn of_what(&self) -> String {
+        let named = self.expect.case.as_ref().and_then(|case| {
+            let row = self.matrix()?.rows.get(*case.rows.first()?)?;
+            Some(format!(": {} of {}", row.words(), case.key.shown()))
+        });
+        named.unwrap_or_default()
+    }
+
+    /// What happened until then, the newest last.
+    fn story(&self, text: &mut String) {
+        let upto = |time: Timestamp| time <= self.expect.at;
+        let mut lines: Vec<(Timestamp, String)> = Vec::new();
+        for t in self.course.transitions.iter().filter(|t| upto(t.time) && self.is_meant(t)) {
+            let range = t.range_text().map(|range| format!(" ({range})")).unwrap_or_default();
+            let row = t.matrix.rows.get(t.row).map(|row| row.words()).unwrap_or_default();
+            lines.push((t.time, format!("{row}: {} -> {}{range}, {}", t.from.name(), t.to.name(), t.reason.name())));
+        }
+        for n in self.course.notifications.iter().filter(|n| upto(n.time) && self.is_meant(&n.transition)) {
+            lines.push((n.time, format!("tells {} by {}, {}", n.to, word(n.medium), n.reason.name())));
+        }
+        lines.sort_by_key(|(time, _)| *time);
+        if lines.is_empty() {
+            text.push_str("    until then nothing happened\n");
+            return;
+        }
+        let _ = writeln!(text, "    until then");
+        let left_out = lines.len().saturating_sub(LINES_MAX);
+        if left_out > 0 {
+            let _ = writeln!(text, "      ... {left_out} before");
+        }
+        let shown: Vec<(String, &String)> =
+            lines.iter().skip(left_out).map(|(time, line)| (self.clock(*time), line)).collect();
+        let width = shown.iter().map(|(clock, _)| clock.chars().count()).max().unwrap_or(0);
+        for (clock, line) in shown {
+            let _ = writeln!(text, "      {clock:>width$}  {line}");
+        }
+    }
+
+    /// `7m (10:07:00)`: counted from the start, and on the wall of the matrix's zone.
+    fn clock(&self, time: Timestamp) -> String {
+        let after = time - self.course.start;
+        let zone = self.matrix().map(|matrix| matrix.zone.clone()).unwrap_or(jiff::tz::TimeZone::UTC);
+        let wall = time.in_zone(&zone);
+        let format = if after < Millis::DAY { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
+        format!("{after} ({})", wall.strftime(format))
+    }
+}
+
+fn word(medium: Medium) -> &'static str {
+    match medium {
+        Medium::Email => "email",
+        Medium::Webhook => "webhook",
+    }
+}
+
+fn nobody(names: Vec<String>) -> String {
+    if names.is_empty() { "nobody".to_owned() } else { names.join(", ") }
+}
+
+fn some(text: String) -> String {
+    if text.is_empty() { "no notice".to_owned() } else { text }
+}

@@ -1,0 +1,162 @@
+//! `atalaya matrix`: what people read of a matrix, and of what differs between two.
+#![cfg(feature = "shell")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use atalaya::commands::matrix::{Diff, Format, Show, diff, show};
+
+const CARE: &str = include_str!("data/matrix-test/care.yaml");
+
+/// What differs between the matrix and what `edits` make of it.
+fn edited(edits: &[(&str, &str)]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = CARE.to_owned();
+    for (from, to) in edits {
+        assert!(text.contains(from), "{from}");
+        text = text.replacen(from, to, 1);
+    }
+    let (old, new) = (folder.path().join("old.yaml"), folder.path().join("new.yaml"));
+    fs::write(&old, CARE).unwrap();
+    fs::write(&new, &text).unwrap();
+    diff(&Diff { old, new }).unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+fn care() -> PathBuf {
+    // From the root of the package, where tests run: the path is shown.
+    PathBuf::from("tests/data/matrix-test/care.yaml")
+}
+
+#[test]
+fn a_matrix_is_shown_as_a_table() {
+    for (name, format) in [("text", Format::Text), ("markdown", Format::Markdown), ("html", Format::Html)] {
+        let shown = show(&Show { paths: vec![care()], format }).unwrap();
+        insta::assert_snapshot!(format!("show_{name}"), shown);
+    }
+}
+
+/// A table that is wider than it says would break on a terminal, in whatever language.
+#[test]
+fn lines_of_a_table_are_all_as_wide() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("escalation-matrices");
+    let shown = show(&Show { paths: vec![folder], format: Format::Text }).unwrap();
+    let table: Vec<&str> = shown.lines().filter(|line| line.starts_with(['|', '+'])).collect();
+    assert!(table.len() > 200);
+    for line in table {
+        assert_eq!(line.chars().count(), 124, "{line}");
+    }
+}
+
+#[test]
+fn names_and_texts_cannot_break_out_of_the_page_or_the_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("m.yaml");
+    let text = CARE.replace("name: care", "name: \"<b>|care\"").replace("Call agents back", "a | b <script> & *c*");
+    fs::write(&file, text).unwrap();
+    let html = show(&Show { paths: vec![file.clone()], format: Format::Html }).unwrap();
+    assert!(
+        html.contains("&lt;b&gt;|care")
+            && html.contains("a | b &lt;script&gt; &amp; *c*")
+            && !html.contains("<script>")
+    );
+    let markdown = show(&Show { paths: vec![file], format: Format::Markdown }).unwrap();
+    assert!(markdown.contains(r"a \| b \<script\> & \*c\*"), "{markdown}");
+}
+
+#[test]
+fn what_means_the_same_is_no_difference() {
+    for edits in [
+        &[][..],
+        &[("version: 1", "# A comment.\nversion: 1")],
+        &[("goal: \">= 80%\"", "goal: '>= 0.8'")],
+        &[("\"30m .. 45m\"", "\"1800s .. 45m\""), ("for: 2m", "for: 120s")],
+        &[(
+            "    goal: \"< 30m\"\n    min_samples: 10\n",
+            "    min_samples: 10\n    goal: \"< 30m\"\n    per: pair\n    settle: 0s\n",
+        )],
+    ] {
+        assert_eq!(edited(edits), "no difference in meaning\n", "{edits:?}");
+    }
+}
+
+#[test]
+fn each_difference_is_said_in_words() {
+    for (edits, expected) in [
+        (&[("lead@acme", "boss@acme")][..], "contact lead: lead@acme.example -> boss@acme.example"),
+        (&[("owner: desk", "owner: desk.email")], "owner: desk -> desk.email"),
+        (&[("language: en", "language: pt")], "language: en -> pt"),
+        (&[("mon-fri: \"07:00", "mon-fri: \"08:00")], "every row: hours: mon-fri 07:00-22:00 -> mon-fri 08:00-22:00"),
+        (&[("window: 15m", "window: 30m")], "  watches: asa 15m -> asa 30m"),
+        (&[("sales, support", "sales")], "  scope: sales, support / chat -> sales / chat"),
+        (&[("goal: \"< 30m\"", "goal: \"< 25m\"")], "  goal: < 30m -> < 25m"),
+        (&[("min_samples: 10", "min_samples: 20")], "  min_samples: 10 -> 20"),
+        (&[("for: 2m", "for: 5m")], "  30m .. 45m (warning): for: 2m -> 5m"),
+        (&[("tell: [lead, desk]", "tell: [desk.email]")], "  >= 45m (critical): also tells desk.email"),
+        (&[("tell: [lead, desk]", "tell: [desk.email]")], "  >= 45m (critical): no longer tells lead, desk"),
+        (&[("after: 10m", "after: 20m")], ">= 45m (critical): escalation: after 10m manager -> after 20m manager"),
+        (&[("level: info", "level: critical")], "  < 1 (critical): level: info -> critical"),
+        (
+            &[("    min_samples: 10\n", "    no_data: alert\n    min_samples: 10\n")],
+            "no_data: keep -> warning for 0s, tells desk",
+        ),
+        (
+            &[("    min_samples: 10\n", "    recover: { margin: 2m, for: 3m }\n    min_samples: 10\n")],
+            "recover.margin: 0 s -> 2 min",
+        ),
+        (
+            &[("state: available", "state: connected")],
+            "  watches: agents state=available per=queue -> agents state=connected per=queue",
+        ),
+        (
+            &[("  - indicator: agents\n    state: available\n    per: queue\n", "  - indicator: waiting\n")],
+            "- row agents state=available per=queue is gone: goal >= 1; < 1 info",
+        ),
+        (
+            &[("  - indicator: agents\n    state: available\n    per: queue\n", "  - indicator: waiting\n")],
+            "+ row waiting is new: goal >= 1; < 1 info",
+        ),
+        (&[("Call agents back to", "Call everybody to")], "      + Call everybody to {{ queue }}: {{ value }}"),
+        (
+            &[(
+                ">= 45m\", level: critical, tell: [lead, desk]",
+                "45m .. 1h\", level: warning }\n      - { when: \">= 1h\", level: critical, tell: [lead, desk]",
+            )],
+            "+ range 45m .. 1h (warning, for 0s, tells none) is new",
+        ),
+    ] {
+        let said = edited(edits);
+        assert!(said.contains(expected), "{edits:?}\n{said}");
+    }
+}
+
+#[test]
+fn a_real_edit_reads_as_a_reviewer_would_say_it() {
+    insta::assert_snapshot!(edited(&[
+        ("mon-fri: \"07:00-22:00\"", "mon-sat: \"07:00-22:00\""),
+        ("  manager: { email: manager@acme.example }\n", ""),
+        ("goal: \"< 30m\"", "goal: \"< 25m\""),
+        ("for: 2m, tell: [lead]", "for: 5m, tell: [lead, desk.webhook]"),
+        ("Call agents back to {{ queue }}: {{ value }}", "Ask chat for two agents"),
+        (", escalate: [{ after: 10m, tell: [manager] }]", ", repeat: 30m"),
+    ]));
+}
+
+#[test]
+fn folders_are_compared_matrix_by_matrix() {
+    let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let named = |name: &str| CARE.replace("name: care", &format!("name: {name}"));
+    for (folder, file, text) in [
+        (&old, "a.yaml", named("a")),
+        (&old, "b.yaml", named("b")),
+        (&new, "a.yaml", named("a").replace("for: 2m", "for: 3m")),
+        (&new, "c.yaml", named("c")),
+    ] {
+        fs::write(folder.path().join(file), text).unwrap();
+    }
+    let said = diff(&Diff { old: old.path().to_owned(), new: new.path().to_owned() }).unwrap();
+    assert_eq!(
+        said,
+        "a\n  asa 15m\n    30m .. 45m (warning): for: 2m -> 3m\n- matrix b is gone: 4 rows\n+ matrix c is new: 4 rows\n"
+    );
+}
