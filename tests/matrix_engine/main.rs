@@ -9,21 +9,21 @@
 //!
 //! # Mutants
 //!
-//! 45 changes of one place each in `src/matrix/engine`, by script, of a list of 95 (the others are not tried yet):
+//! 44 changes of one place each in `src/matrix/engine`, by script, of a list of 94 (the others are not tried yet):
 //!
 //! | file | what was changed | tried | caught |
 //! |---|---|---|---|
-//! | `operations` | ends and beginnings of silences by a second, the level they hold, refusals | 5 | 5 |
+//! | `operations` | ends and beginnings of silences by a second, the level they hold, refusals | 6 | 6 |
 //! | `flapping` | the length of a stretch by a second, worse for worse or equal | 2 | 2 |
-//! | `incident` | when an acknowledgement is void, what stops the timers and repeats, what begins from zero, what was held at an opening | 8 | 7 |
-//! | `case`, `case/fit` | what is forgotten, counted, frozen, caught up; which range and level a case has in another row | 13 | 13 |
+//! | `incident` | when an acknowledgement is void, what stops the timers and repeats, what begins from zero, what was held at an opening | 10 | 9 |
+//! | `case`, `case/fit` | what is forgotten, counted, frozen, caught up; which range and level a case has in another row | 12 | 12 |
 //! | `evidence`, `shape` | what stands in a freeze, what ranges still tell apart | 5 | 5 |
-//! | `feeds`, `reload` | which feeds freeze, which rows go on with which cases | 6 | 6 |
-//! | `snapshot`, `mod` | what is left out, what of an operation is not looked at | 5 | 5 |
+//! | `feeds`, `reload` | which feeds freeze, which rows go on with which cases | 5 | 5 |
+//! | `snapshot`, `mod` | what is left out, what of an operation is not looked at | 4 | 4 |
 //! | | | 44 | 43 |
 //!
 //! The one that lives lets the timers run in a silence: what they would tell is held, and what they counted begins from
-//! zero when it ends. Nine that had lived at first each have a test now.
+//! zero when it ends. Eight that had lived at first each have a test now.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that meets what it does not expect fails")]
 
 mod cases;
