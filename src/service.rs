@@ -10,6 +10,7 @@
 //! caught up. Nothing here knows what a number or a rule means.
 
 mod evaluate;
+mod feeds;
 mod outcomes;
 mod read;
 
@@ -19,8 +20,8 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::commands::Failure;
-use crate::config::{Config, MatrixSet};
-use crate::domain::{Millis, Timestamp};
+use crate::config::{Config, MatrixSet, Source};
+use crate::domain::{Calendar, Millis, Timestamp};
 use crate::http::{self, SharedReadiness, Site};
 use crate::journal::memory;
 use crate::kafka::{Consumer, DeadLetters, Options, Problems, Start};
@@ -113,8 +114,7 @@ pub async fn run(
         telemetry: telemetry.clone(),
         readiness: readiness.clone(),
         speech,
-        max_lag: config.max_lag,
-        sources: config.sources.clone(),
+        sources: config.sources.iter().map(|source| expected(source, &config, &set)).collect(),
         runtime: tokio::runtime::Handle::current(),
     })?;
 
@@ -175,6 +175,12 @@ pub async fn run(
         }
         None => Ok(()),
     }
+}
+
+fn expected(source: &Source, config: &Config, set: &MatrixSet) -> feeds::Expected {
+    let hours = Calendar { zone: set.plan.zone.clone(), shifts: source.hours.clone(), ..Calendar::always() };
+    let (max_lag, silent_after) = (config.max_lag, source.silent_after);
+    feeds::Expected { source: source.topic.as_str().into(), max_lag, silent_after, hours }
 }
 
 /// What notices need besides themselves.

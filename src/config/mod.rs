@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::domain::{AgentClass, Millis};
+use crate::domain::{AgentClass, Millis, Shift};
 use crate::plan::Plan;
 
 mod bounds;
@@ -82,6 +82,8 @@ pub struct Source {
     pub topic: String,
     pub format: crate::wire::Format,
     pub silent_after: Option<Millis>,
+    /// When silence is death, in the site's zone; without hours, always.
+    pub hours: Option<Vec<Shift>>,
 }
 
 #[derive(Clone, Debug)]
