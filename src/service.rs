@@ -13,8 +13,10 @@ mod evaluate;
 mod feeds;
 mod outcomes;
 mod read;
+mod reload;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +39,8 @@ pub struct Manner {
     pub start: Start,
     /// What the page shows of the demo's mailbox.
     pub mailbox: Option<http::Mailbox>,
+    /// Where the matrices lie, to be looked at while it runs; none: they stay.
+    pub matrices: Vec<PathBuf>,
     /// Nothing was told before: no notice is marked as told again.
     pub new: bool,
     /// Called once the page answers, with its address.
@@ -45,7 +49,13 @@ pub struct Manner {
 
 impl Default for Manner {
     fn default() -> Self {
-        Manner { start: Start::DAY_AND_AN_HOUR, mailbox: None, new: false, serving: Box::new(|_| {}) }
+        Manner {
+            start: Start::DAY_AND_AN_HOUR,
+            mailbox: None,
+            matrices: Vec::new(),
+            new: false,
+            serving: Box::new(|_| {}),
+        }
     }
 }
 
@@ -92,6 +102,20 @@ pub async fn run(
         config.owner.clone(),
         counting,
     ));
+
+    let reloading = (!manner.matrices.is_empty()).then(|| {
+        tokio::spawn(reload::follow(reload::Reloader {
+            paths: manner.matrices,
+            config: config.clone(),
+            evaluator: evaluator.clone(),
+            telemetry: telemetry.clone(),
+            readiness: readiness.clone(),
+            notifier: notifier.clone(),
+            speech: speech.clone(),
+            judged: set.hash.clone(),
+            set: set.clone(),
+        }))
+    });
 
     let problems = Problems::default();
     let letters = Arc::new(
@@ -142,6 +166,7 @@ pub async fn run(
         why = &mut ended => why.ok().flatten(),
     };
     readiness.set_reason("stop", Some("the service is stopping"));
+    reloading.inspect(|reloading| reloading.abort());
     tracing::info!("stopping: the sources are left, what was read is applied and committed");
     let stopping = tokio::task::spawn_blocking(move || {
         let stopped = consumer.stop(READER_STOPS_WITHIN);

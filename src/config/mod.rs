@@ -35,7 +35,7 @@ mod webhooks;
 pub use crate::notice::hooks::Format as WebhookFormat;
 pub use diagnostics::{Diagnostic, Severity};
 pub use load::{DEFAULTS, PREFIX, ReadFile, load};
-pub use matrices::{MatrixSet, matrices, matrices_alone};
+pub use matrices::{MatrixSet, hash, matrices, matrices_alone};
 pub use reader::did_you_mean;
 pub use webhooks::{Webhook, is_forbidden};
 

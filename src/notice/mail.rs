@@ -232,6 +232,9 @@ fn action(
     zone: &Zone,
     context: &Context<'_>,
 ) -> (Option<String>, Option<TemplateError>) {
+    if let Some(says) = context.says {
+        return (Some(clean(says, template::LENGTH_MAX, true)), None);
+    }
     let Some(action) = action_of(notification) else { return (None, None) };
     let transition = &notification.transition;
     let language = transition.matrix.language;

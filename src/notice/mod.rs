@@ -14,6 +14,7 @@ pub mod hooks;
 mod html;
 mod mail;
 mod missed;
+mod refused;
 #[cfg(test)]
 pub mod samples;
 pub mod template;
@@ -25,6 +26,7 @@ pub mod values;
 pub mod words;
 
 pub use missed::{render_missed, stand_ins};
+pub use refused::{Refused, render_refused};
 pub use thread::{Thread, notice_id, thread};
 
 /// Longest name of a queue, channel, contact or matrix that is shown, in bytes.
@@ -42,6 +44,8 @@ pub struct Context<'a> {
     pub restarted: bool,
     /// It tells of nothing real: somebody tries whether notices arrive.
     pub test: bool,
+    /// What stands in the place of the action, where no row says it.
+    pub says: Option<&'a str>,
     pub formats: &'a hooks::Formats,
 }
 
@@ -49,7 +53,7 @@ impl<'a> Context<'a> {
     /// Without a board or webhooks of another format than the generic one.
     pub fn new(plan: &'a Plan, domain: &'a str) -> Self {
         static ALL_GENERIC: hooks::Formats = hooks::Formats::new();
-        Context { plan, domain, board: None, restarted: false, test: false, formats: &ALL_GENERIC }
+        Context { plan, domain, board: None, restarted: false, test: false, says: None, formats: &ALL_GENERIC }
     }
 }
 
