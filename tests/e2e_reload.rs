@@ -64,8 +64,8 @@ fn told(receiver: &Receiver) -> Vec<(String, String, String)> {
 
 fn hash(program: &Program) -> String {
     let (_, text) = program.get("/metrics").unwrap();
-    let line = text.lines().find(|line| line.starts_with("atalaya_reload_hash{")).expect("a hash").to_owned();
-    line
+
+    text.lines().find(|line| line.starts_with("atalaya_reload_hash{")).expect("a hash").to_owned()
 }
 
 fn last_reload_went_well(program: &Program) -> Option<f64> {
