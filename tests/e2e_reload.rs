@@ -88,7 +88,7 @@ fn changed_matrices_are_taken_or_refused_whole() {
         let ids = alerts["alerts"].as_array().unwrap().iter().map(|case| case["incident"].as_str().unwrap().to_owned());
         ids.collect()
     };
-    assert_eq!(open(&program), [incident.clone()]);
+    assert_eq!(open(&program), std::slice::from_ref(&incident));
 
     // Another text, another place in the file: the same case goes on, and nobody hears of it.
     let before = hash(&program);
@@ -97,7 +97,7 @@ fn changed_matrices_are_taken_or_refused_whole() {
     files.write("first/espera.yaml", &other);
     eventually("the change is taken", || hash(&program) != before);
     assert_eq!(last_reload_went_well(&program), Some(1.0));
-    assert_eq!(open(&program), [incident.clone()]);
+    assert_eq!(open(&program), std::slice::from_ref(&incident));
 
     // A broken file: the old one stays, the owner is told once, and it is said where people look.
     let before = hash(&program);
@@ -118,7 +118,7 @@ fn changed_matrices_are_taken_or_refused_whole() {
     eventually("it is judged again", || {
         program.metrics().sum("atalaya_reloads_total", &[("result", "failure")]) >= 2.0
     });
-    assert_eq!(open(&program), [incident.clone()]);
+    assert_eq!(open(&program), std::slice::from_ref(&incident));
 
     // The folder is exchanged by its link, and the row is gone: whoever was told hears that nobody watches it.
     files.write("second/espera.yaml", &MATRIX.replace("waiting", "backlog"));
