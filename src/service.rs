@@ -14,6 +14,7 @@ mod feeds;
 mod outcomes;
 mod read;
 mod reload;
+mod spread;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -26,7 +27,7 @@ use crate::config::{Config, MatrixSet, Source};
 use crate::domain::{Calendar, Millis, Timestamp};
 use crate::http::{self, SharedReadiness, Site};
 use crate::journal::memory;
-use crate::kafka::{Consumer, DeadLetters, Options, Problems, Start};
+use crate::kafka::{Consumer, DeadLetters, Handler, Options, Problems, Start};
 use crate::matrix::engine::Notification;
 use crate::notice;
 use crate::notify::{Notifier, Settings};
@@ -122,11 +123,21 @@ pub async fn run(
         DeadLetters::start(&config.kafka, problems.clone()).map_err(|error| Failure::User(error.to_string()))?,
     );
     let (deltas, journal) = memory::deltas(read::BATCHES_AHEAD);
-    let reader = read::Reader::new(&config, set.plan.clone(), letters.clone(), telemetry.clone(), deltas);
+    let reader = || read::Reader::new(&config, set.plan.clone(), letters.clone(), telemetry.clone(), deltas.clone());
+    let reader: Box<dyn Handler> = match config.kafka.threads {
+        1 => Box::new(reader()),
+        threads => {
+            let readers = (0..threads).map(|_| reader()).collect();
+            let spread = spread::Spread::new(readers, letters.clone());
+            Box::new(spread.map_err(|error| Failure::Run(format!("the floors' threads: {error}")))?)
+        }
+    };
     let topics: Vec<String> = config.sources.iter().map(|source| source.topic.clone()).collect();
     let options = Options { start: manner.start, ..Options::default() };
-    let consumer = Consumer::start(&config.kafka, &topics, options, problems, Box::new(reader))
+    let consumer = Consumer::start(&config.kafka, &topics, options, problems, reader)
         .map_err(|error| Failure::User(error.to_string()))?;
+    // The journal ends when its last writer is gone.
+    drop(deltas);
 
     let (evaluation, mut ended) = evaluate::start(evaluate::Setup {
         evaluator,

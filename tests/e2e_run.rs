@@ -177,7 +177,7 @@ webhooks: {{ wfm-desk: {{ format: generic, url: "http://127.0.0.1:{}/hook?token=
 
 impl Scene {
     fn run(&self) -> Program {
-        let mut program = Program::start(&self.config, &[("RUST_LOG", "debug")]);
+        let mut program = Program::start(&self.config, &[("RUST_LOG", "debug"), ("ATALAYA_KAFKA__THREADS", "3")]);
         program.wait_until_ready();
         program
     }

@@ -15,9 +15,10 @@ pub fn measure(kafka: &RealKafka, topic: &Topic) {
         eprintln!("SKIPPED: taskset is absent, so no scaling");
         return;
     }
-    let caught_up = |cores: &str, group: &str| {
+    let caught_up = |cores: &str, threads: &str, group: &str| {
         let (seconds, _atalaya) = timed(|| {
-            let mut atalaya = Atalaya::start(kafka, &topic.name, group, &["taskset", "-c", cores]);
+            let before = ["taskset", "-c", cores, "env", &format!("ATALAYA_KAFKA__THREADS={threads}")];
+            let mut atalaya = Atalaya::start(kafka, &topic.name, group, &before);
             atalaya.wait_until_ready();
             atalaya
         });
@@ -25,8 +26,8 @@ pub fn measure(kafka: &RealKafka, topic: &Topic) {
     };
     let (mut one, mut two) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
-        one.push(caught_up("0", &format!("one-core-{round}")));
-        two.push(caught_up("0,1", &format!("two-cores-{round}")));
+        one.push(caught_up("0", "1", &format!("one-core-{round}")));
+        two.push(caught_up("0,1", "2", &format!("two-cores-{round}")));
     }
     figure("catching_up_events_per_second_on_1_core", topic.events as f64 / median(&one));
     figure("catching_up_events_per_second_on_2_cores", topic.events as f64 / median(&two));

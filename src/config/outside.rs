@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::load::ReadFile;
 use super::node::{Kind, Node};
-use super::reader::{Fields, Mark, Report, is_email, list, map, text, word};
+use super::reader::{Fields, Mark, Report, is_email, list, map, text, whole, word};
 use super::settings::texts;
 use super::{Http, Kafka, Secret, Smtp, SmtpTls};
 
@@ -62,14 +62,26 @@ pub(super) fn secret_file(
     }
 }
 
+/// More than this many threads would only wait for each other.
+const THREADS_MAX: u64 = 64;
+
+fn threads(node: &Node, report: &mut Report) -> usize {
+    let threads = whole(node, "threads", 1, report).unwrap_or(1);
+    if threads > THREADS_MAX {
+        report.error(node.at, format!("`threads: {threads}` is too many"), format!("at most {THREADS_MAX}"));
+    }
+    usize::try_from(threads.min(THREADS_MAX)).unwrap_or(1)
+}
+
 pub(super) fn kafka(node: Option<&Node>, files: &mut Option<ReadFile<'_>>, report: &mut Report) -> Kafka {
-    const KEYS: [&str; 5] = ["brokers", "group", "instance", "properties", "dead_letters"];
+    const KEYS: [&str; 6] = ["brokers", "group", "instance", "properties", "dead_letters", "threads"];
     let mut kafka = Kafka {
         brokers: Vec::new(),
         group: "atalaya".to_owned(),
         instance: None,
         properties: BTreeMap::new(),
         dead_letters: "atalaya.dead-letters".to_owned(),
+        threads: 1,
     };
     let Some(fields) = node.and_then(|node| Fields::new(node, "`kafka`", &KEYS, report)) else { return kafka };
     if let Some(node) = fields.get("brokers") {
@@ -89,6 +101,9 @@ pub(super) fn kafka(node: Option<&Node>, files: &mut Option<ReadFile<'_>>, repor
     kafka.instance = name("instance");
     kafka.group = name("group").unwrap_or(kafka.group);
     kafka.dead_letters = name("dead_letters").unwrap_or(kafka.dead_letters);
+    if let Some(node) = fields.get("threads") {
+        kafka.threads = threads(node, report);
+    }
     if let Some(node) = fields.get("properties") {
         kafka.properties = properties(node, files, report);
     }

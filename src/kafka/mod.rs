@@ -85,6 +85,7 @@ mod tests {
                 ("linger.ms".to_owned(), Secret::new("7")),
             ]),
             dead_letters: "d".into(),
+            threads: 1,
         };
         let config = client_config_with(&kafka, &[("linger.ms", "5"), ("acks", "all")]);
         for (name, value) in

@@ -16,10 +16,10 @@ use crate::http::SharedReadiness;
 use crate::indicators::Topics;
 use crate::journal::memory::{MemoryDecisions, MemoryReader};
 use crate::journal::{Batch, Decision, Decisions, DeltaReader, Found, SourcePartition};
-use crate::kafka::DeadLetters;
 use crate::kafka::consumer::Watch;
 use crate::kafka::dead_letters::LetterCounters;
 use crate::kafka::status::{Ended, Status};
+use crate::kafka::{DeadLetters, TopicPartition};
 use crate::matrix::engine::{FeedState, Feeds, Tick};
 use crate::notice::hooks::Format;
 use crate::notice::hooks::alertmanager::{self, Firing};
@@ -74,6 +74,8 @@ struct Place {
     upto: Upto,
     heard: Timestamp,
     carries: Topics,
+    /// The offset before which all is on the board.
+    to: i64,
 }
 
 struct Loop {
@@ -86,8 +88,8 @@ struct Loop {
     ticked: Timestamp,
     /// The last second that was told of.
     last: Timestamp,
-    /// When the reader was first seen at where the sources ended at the start.
-    caught_up: Option<Timestamp>,
+    /// When the reader was first seen at where the sources ended at the start, and how far it had read then.
+    caught_up: Option<(Timestamp, Vec<(SourcePartition, i64)>)>,
     /// The boards show it.
     ready: bool,
     rounds: Rounds,
@@ -140,7 +142,7 @@ impl Loop {
         let Share { batch: contributions, wall, upto, heard, carries } = batch.payload;
         let next = self.places.len() as u32;
         let number = self.places.get(&batch.place).map_or(next, |place| place.number);
-        self.places.insert(batch.place, Place { number, wall, upto, heard, carries });
+        self.places.insert(batch.place, Place { number, wall, upto, heard, carries, to: batch.to });
         let instant = self.instant();
         let mut evaluator = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner);
         evaluator.apply(number, &contributions);
@@ -167,13 +169,23 @@ impl Loop {
         if self.ready {
             return;
         }
-        if self.caught_up.is_none() && self.unread(&self.setup.watch.status()).is_empty() {
-            self.caught_up = Some(clock::now());
+        if self.caught_up.is_none() {
+            let status = self.setup.watch.status();
+            if self.unread(&status).is_empty() {
+                let read = status.partitions.iter().map(|partition| {
+                    let TopicPartition { source, partition: number } = partition.tp;
+                    (SourcePartition { source, partition: number }, partition.position)
+                });
+                self.caught_up = Some((clock::now(), read.collect()));
+            }
         }
-        // What had been read by then is in the batches made after it.
-        if let Some(seen) = self.caught_up {
-            let shown = self.attended().all(|place| place.wall > seen && place.upto != Upto::Record(None));
-            self.ready = shown;
+        // What had been read by then is in batches made after it, whichever thread makes them.
+        if let Some((seen, read)) = &self.caught_up {
+            let shown = |(at, position): &(SourcePartition, i64)| {
+                self.places.get(at).is_some_and(|place| place.upto == Upto::Left || place.to >= *position)
+            };
+            let current = |place: &Place| place.wall > *seen && place.upto != Upto::Record(None);
+            self.ready = read.iter().all(shown) && self.attended().all(current);
         }
     }
 

@@ -36,7 +36,7 @@ const FLUSH_SHARE: u32 = 50;
 const LETTERS_WITHIN: Duration = Duration::from_secs(3);
 
 /// The same for every other commit; if they are not written by then, the next one comes soon.
-const LETTERS_BEFORE_COMMIT: Duration = Duration::from_millis(200);
+pub const LETTERS_BEFORE_COMMIT: Duration = Duration::from_millis(200);
 
 /// A partition that has not been read to its end for so long lives in its records' time again.
 const STALE_AFTER: Millis = Millis::MINUTE;
