@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Config;
-use super::contacts::Contacts;
+use super::contacts::{Contacts, Known};
 use super::diagnostics::{Diagnostic, Severity};
 use super::hours;
 use super::lint;
@@ -147,7 +147,8 @@ fn matrix(
 
     let webhooks: Option<BTreeSet<&str>> =
         config.filter(|_| written).map(|config| config.webhooks.keys().map(String::as_str).collect());
-    let mut contacts = Contacts::read(fields.get("contacts"), webhooks.as_ref(), report);
+    let known = Known { webhooks: webhooks.as_ref(), zone: &zone };
+    let mut contacts = Contacts::read(fields.get("contacts"), known, report);
     let own_owner = fields.get("owner").and_then(|node| contacts.recipient(node, "owner", report));
     contacts.owner = own_owner.or_else(|| configured_owner(config, &mut contacts));
     if written && fields.get("owner").is_none() && contacts.owner.is_none() {

@@ -59,6 +59,7 @@ pub fn matrix(language: Language, action: &str) -> Arc<Matrix> {
     let contact = |email: Option<&str>, webhook: Option<&str>| Contact {
         email: email.map(Arc::from),
         webhook: webhook.map(Arc::from),
+        ..Contact::default()
     };
     let asa = row(
         "asa",

@@ -213,7 +213,7 @@ fn a_missed_critical_goes_to_the_next_step_and_the_owner() {
     let mut bare = Arc::try_unwrap(matrix(Language::Es, ACTION)).unwrap();
     bare.owner = None;
     let first = critical(Arc::new(bare));
-    let owner = crate::matrix::Contact { email: Some("ops@acme.example".into()), webhook: None };
+    let owner = crate::matrix::Contact { email: Some("ops@acme.example".into()), webhook: None, ..Default::default() };
     let who: Vec<Arc<str>> = stand_ins(&first, Some(&owner)).into_iter().map(|(_, _, address)| address).collect();
     assert_eq!(who, ["manager@acme.example".into(), Arc::from("ops@acme.example")]);
 }

@@ -75,6 +75,7 @@ pub fn built(name: &str, rows: Vec<Row>) -> Arc<Matrix> {
     let contact = |email: Option<&str>, webhook: Option<&str>| Contact {
         email: email.map(Into::into),
         webhook: webhook.map(Into::into),
+        ..Contact::default()
     };
     let contacts = [
         ("lead", contact(Some("lead@acme.example"), None)),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{closed, contact, described, document, duration, hours, language, one_or_more, words};
+use super::{closed, described, document, duration, hours, language, media, one_or_more, words};
 use crate::indicators::{self, Clock, Indicator, Label, Samples, Stage, State, Treatment};
 
 pub fn matrix() -> Value {
@@ -17,7 +17,7 @@ pub fn matrix() -> Value {
             "type": "object",
             "description": "Name -> media",
             "propertyNames": { "pattern": "^[^.]+$" },
-            "additionalProperties": contact(),
+            "additionalProperties": member(),
         },
         "hours": hours(),
         "ack_for": ack_for(),
@@ -138,6 +138,19 @@ fn rules() -> Vec<Value> {
         rules.push(Value::Object(rule));
     }
     rules
+}
+
+/// A contact: media, or a rota of others.
+fn member() -> Value {
+    let line =
+        closed(json!({ "hours": hours(), "contact": { "type": "string", "minLength": 1 } }), &["hours", "contact"]);
+    let mut contact = media();
+    if let Some(Value::Object(properties)) = contact.get_mut("properties") {
+        let rota = json!({ "type": "array", "minItems": 1, "items": line });
+        let text = "Who is on duty when, by the names of other contacts: each hour of the week has one";
+        properties.insert("rota".to_owned(), described(rota, text));
+    }
+    contact
 }
 
 fn ack_for() -> Value {

@@ -290,7 +290,7 @@ impl Incident {
         let due = |step: &&Step| step.after <= elapsed && !self.steps.contains(&step.after);
         let due: Vec<&Step> = range.escalate.iter().filter(due).collect();
         if !due.is_empty() && waits() {
-            let tell = addresses(matrix, due.iter().flat_map(|step| &step.tell));
+            let tell = addresses(matrix, due.iter().flat_map(|step| &step.tell), news.now);
             self.steps.extend(due.iter().map(|step| step.after));
             let known = self.reached.len();
             for address in &tell {
@@ -308,7 +308,8 @@ impl Incident {
         let passed = (elapsed - self.muted).0 / length.0;
         if passed > self.repeats {
             self.repeats = passed;
-            let all = [addresses(matrix, &range.tell), self.reached.clone()].concat();
+            let reached = on_duty(matrix, &self.reached, news.now);
+            let all = [addresses(matrix, &range.tell, news.now), reached].concat();
             let tell = all.into_iter().filter(|address| !self.is_told_now(address, tick)).collect();
             self.post(tell, Reason::Repeat, news, tick);
         }
@@ -340,7 +341,7 @@ impl Incident {
 
     fn is_told_now(&self, address: &Address, tick: &Tick) -> bool {
         let mut now = tick.notifications.iter().rev().take_while(|notice| notice.incident == self.id);
-        now.any(|notice| notice.to == address.to && notice.medium == address.medium)
+        now.any(|notice| notice.to == address.to && address.is_of(notice))
     }
 
     /// One notification to each of `recipients`, each once. Everything that an incident tells goes through here: a
@@ -384,20 +385,35 @@ impl Incident {
     }
 }
 
-/// Each medium of each contact that `recipients` means, once, in their order. Contacts that the matrix does not have
-/// are `config`'s to refuse.
-pub(super) fn addresses<'r>(matrix: &Matrix, recipients: impl IntoIterator<Item = &'r Recipient>) -> Vec<Address> {
+/// Each medium of each contact that `recipients` means at `now`, once, in their order. Contacts that the matrix does not
+/// have are `config`'s to refuse.
+pub(super) fn addresses<'r>(
+    matrix: &Matrix,
+    recipients: impl IntoIterator<Item = &'r Recipient>,
+    now: Timestamp,
+) -> Vec<Address> {
     let mut all = Vec::new();
     for recipient in recipients {
-        let Some(contact) = matrix.contacts.get(&recipient.contact) else { continue };
-        let media = [(Medium::Email, &contact.email), (Medium::Webhook, &contact.webhook)];
-        let wanted = media.into_iter().filter(|(medium, _)| recipient.medium.is_none_or(|only| only == *medium));
         let to = &recipient.contact;
-        all.extend(
-            wanted.filter_map(|(medium, address)| Some(Address { to: to.clone(), medium, address: address.clone()? })),
-        );
+        let reached = matrix.reach(recipient, now).into_iter();
+        all.extend(reached.map(|(medium, address)| Address { to: to.clone(), medium, address }));
     }
     keep_first(&mut all);
+    all
+}
+
+/// The same addresses where the matrix has them as they are; of a contact with a rota, those of whoever is on duty now.
+fn on_duty(matrix: &Matrix, reached: &[Address], now: Timestamp) -> Vec<Address> {
+    let mut all = Vec::new();
+    for address in reached {
+        match matrix.contacts.get(&address.to).filter(|contact| !contact.rota.is_empty()) {
+            Some(_) => {
+                let recipient = Recipient { contact: address.to.clone(), medium: Some(address.medium) };
+                all.extend(addresses(matrix, [&recipient], now));
+            }
+            None => all.push(address.clone()),
+        }
+    }
     all
 }
 
