@@ -10,7 +10,7 @@ use atalaya::config;
 use atalaya::domain::{Key, Millis, Timestamp};
 use atalaya::indicators::{Reading, Selector};
 use atalaya::matrix::Matrix;
-use atalaya::matrix::engine::{Engine, Feeds, Operation, Readings, What};
+use atalaya::matrix::engine::{Engine, Feeds, Matcher, Notification, Operated, Operation, Readings, What};
 use atalaya::plan::Plan;
 
 /// What every queue reads; `null` is no value.
@@ -47,7 +47,7 @@ fn at(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()
 }
 
-/// Lines are `TIME VALUE` for the queue `a`, `TIME QUEUE VALUE`, `TIME ack` (of the newest incident) or `TIME end`; times have
+/// Lines are `TIME VALUE` for the queue `a`, `TIME QUEUE VALUE`, `TIME ack` (of the newest incident), `TIME silence UNTIL` or `TIME end`; times have
 /// an offset. Every second is evaluated, and every so many the engine is put down in bytes and taken up again.
 fn play_from(text: &str, timeline: &str, restart_every: Option<i64>) -> Vec<String> {
     let (matrices, plan) = compiled(text);
@@ -65,6 +65,13 @@ fn play_from(text: &str, timeline: &str, restart_every: Option<i64>) -> Vec<Stri
                 ["ack"] => {
                     let what = What::Acknowledge { incident: incidents.last().unwrap().clone(), until: None };
                     engine.operate(&Operation { who: "eva".into(), why: "".into(), what }, now);
+                }
+                ["silence", until] => {
+                    let (id, until) = ("s".into(), at(until));
+                    let matcher = Matcher { matrix: vec!["*".to_owned()], ..Matcher::default() };
+                    let what = What::Silence { id, matcher, from: now, until };
+                    let operation = Operation { who: "eva".into(), why: "".into(), what };
+                    assert_eq!(engine.operate(&operation, now), Operated::Silenced);
                 }
                 [value] => table.set("a", value),
                 [queue, value] => table.set(queue, value),
@@ -96,8 +103,10 @@ fn play_from(text: &str, timeline: &str, restart_every: Option<i64>) -> Vec<Stri
 }
 
 /// What a notice says beyond the ordinary.
-fn extra(_: &atalaya::matrix::engine::Notification, _: &Matrix) -> String {
-    String::new()
+fn extra(notice: &Notification, matrix: &Matrix) -> String {
+    let held = notice.held_since.map(|at| format!(" held since {}", at.in_zone(&matrix.zone).datetime().time()));
+    let seen = notice.acknowledged.as_ref().map(|seen| format!(" seen by {}", seen.by));
+    held.unwrap_or_default() + &seen.unwrap_or_default()
 }
 
 impl Table {
@@ -210,5 +219,146 @@ fn duty_changes_by_the_wall_clock_on_daylight_saving_days() {
         "2026-03-29T01:59:58 i1 #1 lead luis@x.example warning range
          2026-03-29T01:59:59 i1 #2 lead luis@x.example ok recovered
          2026-03-29T03:00:00 i2 #1 lead ana@x.example warning range",
+    );
+}
+
+const QUIET: &str = "contacts:
+  lead: { email: lead@x.example, quiet: { mon-sun: \"22:00-07:00\" } }
+  desk: { webhook: desk }";
+
+const BOTH: &str = "{ when: \"< 10\", level: ok }, { when: \"10 .. 20\", level: info, tell: [lead] }, \
+                    { when: \"20 .. 30\", level: warning, tell: [lead, desk] }, { when: \">= 30\", level: critical, tell: [lead] }";
+
+#[test]
+fn quiet_hours_hold_what_is_not_critical_until_their_end() {
+    // To the second: one before they begin it is told, at their beginning it waits.
+    check(
+        &matrix("America/Bogota", QUIET, BOTH),
+        "2026-11-23T21:59:59-05:00 a 12
+         2026-11-23T22:00:00-05:00 b 22
+         2026-11-24T06:59:59-05:00 c 22
+         2026-11-24T07:00:00-05:00 d 22
+         2026-11-24T07:00:01-05:00 end",
+        "2026-11-23T21:59:59 i1 #1 lead lead@x.example info range
+         2026-11-23T22:00:00 i2 #2 desk desk warning range
+         2026-11-24T06:59:59 i3 #2 desk desk warning range
+         2026-11-24T07:00:00 i4 #1 lead lead@x.example warning range
+         2026-11-24T07:00:00 i4 #2 desk desk warning range
+         2026-11-24T07:00:00 i2 #1 lead lead@x.example warning range held since 22:00:00
+         2026-11-24T07:00:00 i3 #1 lead lead@x.example warning range held since 06:59:59",
+    );
+}
+
+#[test]
+fn of_an_incident_only_the_newest_is_told_and_nothing_of_one_that_is_over() {
+    check(
+        &matrix("America/Bogota", QUIET, BOTH),
+        "2026-11-23T21:00:00-05:00 a 12
+         2026-11-23T23:00:00-05:00 a 22
+         2026-11-23T23:30:00-05:00 b 22
+         2026-11-24T01:00:00-05:00 a 12
+         2026-11-24T02:00:00-05:00 b 0
+         2026-11-24T03:00:00-05:00 c 12
+         2026-11-24T04:00:00-05:00 a 0
+         2026-11-24T07:00:01-05:00 end",
+        "2026-11-23T21:00:00 i1 #1 lead lead@x.example info range
+         2026-11-23T23:00:00 i1 #3 desk desk warning range
+         2026-11-23T23:30:00 i2 #2 desk desk warning range
+         2026-11-24T01:00:00 i1 #5 desk desk info improved
+         2026-11-24T02:00:00 i2 #4 desk desk ok recovered
+         2026-11-24T04:00:00 i1 #7 desk desk ok recovered
+         2026-11-24T07:00:00 i3 #1 lead lead@x.example info range held since 03:00:00
+         2026-11-24T07:00:00 i1 #6 lead lead@x.example ok recovered held since 04:00:00",
+    );
+}
+
+#[test]
+fn a_critical_never_waits() {
+    check(
+        &matrix("America/Bogota", QUIET, BOTH),
+        "2026-11-23T23:00:00-05:00 12
+         2026-11-24T02:00:00-05:00 30
+         2026-11-24T03:00:00-05:00 12
+         2026-11-24T03:10:00-05:00 30
+         2026-11-24T03:20:00-05:00 0
+         2026-11-24T07:00:01-05:00 end",
+        "2026-11-24T02:00:00 i1 #2 lead lead@x.example critical range
+         2026-11-24T03:10:00 i1 #4 lead lead@x.example critical range
+         2026-11-24T07:00:00 i1 #5 lead lead@x.example ok recovered held since 03:20:00",
+    );
+}
+
+#[test]
+fn what_waits_knows_of_acknowledgements_and_silences() {
+    check(
+        &matrix(
+            "America/Bogota",
+            QUIET,
+            "{ when: \"< 10\", level: ok }, { when: \">= 10\", level: warning, tell: [lead] }",
+        ),
+        "2026-11-23T06:00:00-05:00 12
+         2026-11-23T06:30:00-05:00 12
+         2026-11-23T06:59:59-05:00 end",
+        "",
+    );
+    check(
+        &matrix(
+            "America/Bogota",
+            QUIET,
+            "{ when: \"< 10\", level: ok }, { when: \">= 10\", level: warning, tell: [lead, desk] }",
+        ),
+        "2026-11-23T06:00:00-05:00 12
+         2026-11-23T06:30:00-05:00 ack
+         2026-11-23T07:00:01-05:00 end",
+        "2026-11-23T06:00:00 i1 #2 desk desk warning range
+         2026-11-23T07:00:00 i1 #1 lead lead@x.example warning range held since 06:00:00 seen by eva",
+    );
+    // A silence that is over it at seven holds it on; its end tells it anew.
+    check(
+        &matrix(
+            "America/Bogota",
+            QUIET,
+            "{ when: \"< 10\", level: ok }, { when: \">= 10\", level: warning, tell: [lead] }",
+        ),
+        "2026-11-23T06:00:00-05:00 12
+         2026-11-23T06:30:00-05:00 silence 2026-11-23T07:30:00-05:00
+         2026-11-23T07:40:00-05:00 end",
+        "2026-11-23T07:30:00 i1 #2 lead lead@x.example warning silence_ended",
+    );
+}
+
+#[test]
+fn what_waits_is_not_told_in_closed_hours() {
+    let quiet = "hours: { mon-sun: \"08:00-21:00\" }\ncontacts:\n  lead: { email: lead@x.example, quiet: { mon-sun: \"20:00-22:00\" } }";
+    check(
+        &matrix(
+            "America/Bogota",
+            quiet,
+            "{ when: \"< 10\", level: ok }, { when: \">= 10\", level: warning, tell: [lead] }",
+        ),
+        "2026-11-23T20:30:00-05:00 12
+         2026-11-24T09:00:00-05:00 0
+         2026-11-24T09:00:01-05:00 end",
+        "2026-11-24T08:00:00 i1 #2 lead lead@x.example warning opened
+         2026-11-24T09:00:00 i1 #3 lead lead@x.example ok recovered",
+    );
+}
+
+#[test]
+fn quiet_hours_end_by_the_wall_clock_and_are_the_persons_on_a_rota() {
+    let contacts = "contacts:
+  ana: { email: ana@x.example, quiet: { mon-sun: \"22:00-07:00\" } }
+  lead: { rota: [ { hours: { mon-sun: \"00:00-24:00\" }, contact: ana } ] }";
+    // 2026-03-29: the night is an hour shorter.
+    check(
+        &matrix(
+            "Europe/Madrid",
+            contacts,
+            "{ when: \"< 10\", level: ok }, { when: \">= 10\", level: warning, tell: [lead] }",
+        ),
+        "2026-03-28T22:00:00Z 12
+         2026-03-29T05:00:00Z 12
+         2026-03-29T05:00:01Z end",
+        "2026-03-29T07:00:00 i1 #1 lead ana@x.example warning range held since 23:00:00",
     );
 }

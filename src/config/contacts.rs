@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
+use super::hours;
 use super::node::Node;
 use super::reader::{Fields, Mark, Report, did_you_mean, is_email, list, map, text};
 use super::rota;
+use crate::domain::Calendar;
 use crate::matrix::contacts::people;
 use crate::matrix::{Contact, Medium, Recipient};
 
@@ -23,14 +25,14 @@ pub(super) struct Contacts {
 }
 
 /// What a contact of a matrix may say.
-pub(super) const KEYS: [&str; 3] = ["email", "webhook", "rota"];
+pub(super) const KEYS: [&str; 4] = ["email", "webhook", "rota", "quiet"];
 
 /// What its reading needs to know.
 #[derive(Clone, Copy)]
 pub(super) struct Known<'k> {
     /// The names that the configuration has; without a configuration any name is accepted.
     pub webhooks: Option<&'k BTreeSet<&'k str>>,
-    /// The zone of the matrix: of rotas too.
+    /// The zone of the matrix: of rotas and quiet hours too.
     pub zone: &'k TimeZone,
 }
 
@@ -52,18 +54,32 @@ fn member(node: &Node, known: Known<'_>, report: &mut Report) -> Option<Contact>
     let contact = media(&fields, known.webhooks, report);
     let told = contact.email.is_some() || contact.webhook.is_some();
     let contact = Contact {
+        quiet: fields.get("quiet").and_then(|node| quiet(node, known.zone, report)),
         rota: fields.get("rota").map(|node| rota::read(node, known.zone, report)).unwrap_or_default(),
         ..contact
     };
     if report.errors() == before {
-        if told && fields.get("rota").is_some() {
-            let hint = "give the media to the people that the rota names";
-            report.error(node.at, "a contact with a `rota` and media of its own", hint);
+        if fields.get("rota").is_some() && (told || contact.quiet.is_some()) {
+            let hint = "give them to the people that the rota names";
+            report.error(node.at, "a contact with a `rota`, and media or `quiet` of its own", hint);
         } else if !told && contact.rota.is_empty() {
             report.error(node.at, "a contact without a medium", "give it an `email`, a `webhook` or both, or a `rota`");
         }
     }
     (report.errors() == before).then_some(contact)
+}
+
+/// The hours in which somebody is left in peace, as a calendar that is open then. Holidays change nothing.
+fn quiet(node: &Node, zone: &TimeZone, report: &mut Report) -> Option<Calendar> {
+    let shifts = hours::read(node, report);
+    if hours::merged(hours::open_minutes(Some(&shifts))) == [(0, hours::WEEK)] {
+        report.error(
+            node.at,
+            "`quiet` is the whole week: nothing below critical would ever be told",
+            "leave some hours",
+        );
+    }
+    Some(Calendar { zone: zone.clone(), shifts: Some(shifts), holidays: BTreeSet::new() })
 }
 
 fn media(fields: &Fields<'_>, webhooks: Option<&BTreeSet<&str>>, report: &mut Report) -> Contact {

@@ -161,6 +161,18 @@ pub(super) fn open_minutes(shifts: Option<&[Shift]>) -> Vec<(u16, u16)> {
     spans
 }
 
+/// Spans that touch or overlap as one.
+pub(super) fn merged(spans: Vec<(u16, u16)>) -> Vec<(u16, u16)> {
+    let mut all: Vec<(u16, u16)> = Vec::new();
+    for (from, to) in spans {
+        match all.last_mut() {
+            Some((_, end)) if from <= *end => *end = to.max(*end),
+            _ => all.push((from, to)),
+        }
+    }
+    all
+}
+
 /// A minute of the week as people write it: `mon 07:00`; its end is `sun 24:00`.
 pub(super) fn shown(minute: u16) -> String {
     let (day, minute) = if minute >= WEEK { (6, DAY) } else { (minute / DAY, minute % DAY) };

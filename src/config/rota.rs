@@ -25,7 +25,7 @@ pub(super) fn read(node: &Node, zone: &TimeZone, report: &mut Report) -> Vec<Dut
         let who = fields.require("contact", "write who it is: contact: ana", report);
         let shifts = when.map(|node| hours::read(node, report)).unwrap_or_default();
         let Some(contact) = who.and_then(|node| text(node, "contact", report)) else { continue };
-        let minutes = merged(hours::open_minutes(Some(&shifts)));
+        let minutes = hours::merged(hours::open_minutes(Some(&shifts)));
         spans.extend(minutes.into_iter().map(|(from, to)| (from, to, line)));
         let calendar = Calendar { zone: zone.clone(), shifts: Some(shifts), holidays: BTreeSet::new() };
         duties.push(Duty { calendar, contact: contact.clone() });
@@ -34,18 +34,6 @@ pub(super) fn read(node: &Node, zone: &TimeZone, report: &mut Report) -> Vec<Dut
         cover(node, spans, &duties, report);
     }
     duties
-}
-
-/// Spans that touch or overlap as one.
-fn merged(spans: Vec<(u16, u16)>) -> Vec<(u16, u16)> {
-    let mut all: Vec<(u16, u16)> = Vec::new();
-    for (from, to) in spans {
-        match all.last_mut() {
-            Some((_, end)) if from <= *end => *end = to.max(*end),
-            _ => all.push((from, to)),
-        }
-    }
-    all
 }
 
 /// Reports the first gap or overlap of the week.

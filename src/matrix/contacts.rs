@@ -18,6 +18,8 @@ pub struct Contact {
     pub webhook: Option<Arc<str>>,
     /// Who stands in for the name, and when. The check has seen to it that at every time exactly one of them does.
     pub rota: Vec<Duty>,
+    /// Open while notices below critical wait. A rota has none: its people do.
+    pub quiet: Option<Calendar>,
 }
 
 /// A line of a rota.
@@ -64,6 +66,12 @@ impl Matrix {
         wanted.filter_map(|medium| Some((medium, contact.address(medium)?.clone()))).collect()
     }
 
+    /// The contact behind an address that was told under a name.
+    pub fn person(&self, name: &str, medium: Medium, address: &str) -> Option<&Contact> {
+        let behind = people(&self.contacts, name).into_iter();
+        behind.into_iter().find(|contact| contact.address(medium).is_some_and(|own| **own == *address))
+    }
+
     /// Who is meant by a name at `now`.
     fn on_duty(&self, name: &str, now: Timestamp) -> Option<&Contact> {
         let mut contact = self.contacts.get(name)?;
@@ -77,7 +85,8 @@ impl Matrix {
 }
 
 /// Everybody who may be meant by a name, each once: the contact itself, or all of its rota.
-pub fn people<'c>(contacts: &'c BTreeMap<Arc<str>, Contact>, name: &'c str) -> Vec<&'c Contact> {
+pub fn people<'c>(contacts: &'c BTreeMap<Arc<str>, Contact>, name: &str) -> Vec<&'c Contact> {
+    let Some((name, _)) = contacts.get_key_value(name) else { return Vec::new() };
     let (mut names, mut people) = (vec![name], Vec::new());
     let mut next = 0;
     while let Some(name) = names.get(next) {
@@ -87,7 +96,7 @@ pub fn people<'c>(contacts: &'c BTreeMap<Arc<str>, Contact>, name: &'c str) -> V
             people.push(contact);
         }
         for duty in &contact.rota {
-            if !names.contains(&&*duty.contact) {
+            if !names.contains(&&duty.contact) {
                 names.push(&duty.contact);
             }
         }

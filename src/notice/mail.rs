@@ -173,9 +173,12 @@ fn lines(
     } else if facts.now != facts.entry {
         lines.push((words::value_now(language), facts.now.clone()));
     }
+    if let Some(held) = notification.held_since {
+        lines.push((words::held_since(language), zone.with_name(held)));
+    }
     lines.push((words::since(language), zone.with_name(notification.since)));
     if over {
-        let length = (notification.time - notification.since).as_seconds();
+        let length = (transition.time - notification.since).as_seconds();
         lines.push((words::lasted(language), values::duration(length, language, &[])));
     }
     if let Some(samples) = values::samples(notification.samples, transition.selector.indicator.samples, language) {

@@ -136,6 +136,7 @@ fn notification_of_case(case: &OpenCase) -> Notification {
         acknowledged: case.acknowledged.clone(),
         silenced: case.silenced.clone(),
         flaps: case.flaps,
+        held_since: None,
     }
 }
 

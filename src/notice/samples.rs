@@ -132,6 +132,7 @@ pub fn critical(matrix: Arc<Matrix>) -> Notification {
         acknowledged: None,
         silenced: Vec::new(),
         flaps: None,
+        held_since: None,
         transition: Arc::new(transition),
     }
 }

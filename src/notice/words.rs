@@ -31,6 +31,7 @@ words! {
     value_now = "Ahora", "Now", "Agora";
     value_last = "Último valor", "Last value", "Último valor";
     since = "Desde", "Since", "Desde";
+    held_since = "Retenido en horas de silencio, de las", "Held in quiet hours, as of", "Retido em horas de silêncio, das";
     lasted = "Duró", "Lasted", "Durou";
     samples = "Muestras", "Samples", "Amostras";
     window = "Ventana", "Window", "Janela";

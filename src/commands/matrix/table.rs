@@ -164,7 +164,10 @@ pub(super) fn reached(contact: &Contact, language: Language) -> String {
         format!("{}: {}", duty.contact, hours(shifts, language))
     };
     let rota = contact.rota.iter().map(duty);
-    contact.email.iter().map(ToString::to_string).chain(hook).chain(rota).collect::<Vec<_>>().join(", ")
+    let shifts = contact.quiet.as_ref().and_then(|quiet| quiet.shifts.as_deref());
+    let quiet =
+        shifts.map(|shifts| format!("{} {}", pick(language, "silencio", "quiet", "silêncio"), hours(shifts, language)));
+    contact.email.iter().map(ToString::to_string).chain(hook).chain(rota).chain(quiet).collect::<Vec<_>>().join(", ")
 }
 
 /// `mon-fri 07:00-13:00, 14:00-22:00; sat 08:00-02:00`, days of equal hours together.

@@ -149,6 +149,8 @@ fn member() -> Value {
         let rota = json!({ "type": "array", "minItems": 1, "items": line });
         let text = "Who is on duty when, by the names of other contacts: each hour of the week has one";
         properties.insert("rota".to_owned(), described(rota, text));
+        let text = "When notices below critical wait: hours as of `hours`";
+        properties.insert("quiet".to_owned(), described(hours(), text));
     }
     contact
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::evidence::Evidence;
 use super::flapping::{Flap, Said};
+use super::hold::Stands;
 use super::incident::{Address, Change, Incident, addresses};
 use super::operations::{Acknowledged, Silences};
 use super::track::Track;
@@ -342,6 +343,12 @@ impl Case {
         let incident = self.incident.as_ref()?;
         let Reading { value, samples } = self.reading;
         Some(OpenCase { value, samples, closed_hours: self.closed, frozen: self.frozen, ..incident.open() })
+    }
+
+    /// How its incident stands, if it has this id.
+    pub(super) fn stands(&self, id: &str) -> Option<Stands> {
+        let stands = self.incident.as_ref()?.stands(id)?;
+        Some(Stands { held: stands.held || self.closed, ..stands })
     }
 
     /// Somebody has taken up the incident with this id.

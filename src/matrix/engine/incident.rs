@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::case::News;
 use super::flapping::{Flaps, Said};
+use super::hold::Stands;
 use super::operations::{Acknowledged, Names, Silences};
 use super::{Notification, OpenCase, Reason, Tick, Transition};
 use crate::domain::{Millis, Timestamp};
@@ -139,6 +140,12 @@ impl Incident {
             flaps: self.flaps,
             webhooks: self.webhooks(),
         }
+    }
+
+    /// How it stands, if it has this id.
+    pub fn stands(&self, id: &str) -> Option<Stands> {
+        let held = !self.silenced.is_empty() || self.carried.is_some();
+        (*self.id == *id).then(|| Stands { held, acknowledged: self.acknowledged.clone() })
     }
 
     /// Somebody has taken it up: its timers stand until that is over, or void.
@@ -380,6 +387,7 @@ impl Incident {
                 acknowledged: self.acknowledged.clone(),
                 silenced: self.silenced.clone(),
                 flaps: self.flaps,
+                held_since: None,
             });
         }
     }

@@ -11,6 +11,7 @@
 //! | `case` | which transition does that mean now |
 //! | `incident` | who is told, by what, and when again |
 //! | `flapping` | does its level change too often to be told |
+//! | `hold` | who is left in peace at this hour |
 //! | `operations` | what people want: acknowledgements and silences |
 //! | `feeds` | what nobody can judge, because its feed lags or is dead |
 //! | `reload`, `shape`, `snapshot` | how cases go on under other matrices, and after a restart |
@@ -109,6 +110,7 @@ mod case;
 mod evidence;
 mod feeds;
 mod flapping;
+mod hold;
 mod incident;
 mod operations;
 mod reload;
@@ -122,6 +124,7 @@ pub use operations::{Acknowledged, Matcher, Operated, Operation, Refusal, SILENC
 
 use case::Case;
 use feeds::FeedCase;
+use hold::{Hold, Stands};
 use operations::Silences;
 use reload::Gone;
 use track::Track;
@@ -230,6 +233,8 @@ pub struct Notification {
     pub silenced: Vec<Arc<str>>,
     /// How often its case has changed its level, while it flaps.
     pub flaps: Option<Flaps>,
+    /// Of what time it is, where it has waited for the end of quiet hours.
+    pub held_since: Option<Timestamp>,
 }
 
 /// What one tick means.
@@ -283,6 +288,7 @@ struct State {
     feeds: Vec<FeedCase>,
     /// Open incidents of rows that are no longer there: the next tick ends them.
     gone: Vec<Gone>,
+    hold: Hold,
 }
 
 impl Engine {
@@ -323,7 +329,16 @@ impl Engine {
             }
         }
         self.state.ticked = Some(now);
+        let mut hold = std::mem::take(&mut self.state.hold);
+        hold.pass(&mut tick, now, &|incident| self.stands(incident));
+        self.state.hold = hold;
         tick
+    }
+
+    /// How an incident stands; `None` if it is over.
+    fn stands(&self, id: &str) -> Option<Stands> {
+        let feed = || self.state.feeds.iter().find_map(|feed| feed.incident.stands(id));
+        self.cases().find_map(|(_, case)| case.stands(id)).or_else(feed)
     }
 
     /// Makes the cases of keys seen for the first time, and finds out where the numbers of each case are.
