@@ -106,7 +106,12 @@ fn play_from(text: &str, timeline: &str, restart_every: Option<i64>) -> Vec<Stri
 fn extra(notice: &Notification, matrix: &Matrix) -> String {
     let held = notice.held_since.map(|at| format!(" held since {}", at.in_zone(&matrix.zone).datetime().time()));
     let seen = notice.acknowledged.as_ref().map(|seen| format!(" seen by {}", seen.by));
-    held.unwrap_or_default() + &seen.unwrap_or_default()
+    let more = notice.held_back.as_ref().map(|held| {
+        let queue = |one: &Notification| one.transition.key.queue.as_deref().unwrap_or("-").to_owned();
+        let each = held.incidents.iter().map(|(one, count)| format!(" {} {} x{count}", queue(one), one.level.name()));
+        format!(": {}{} beyond {}", held.notices, each.collect::<String>(), held.beyond)
+    });
+    held.unwrap_or_default() + &seen.unwrap_or_default() + &more.unwrap_or_default()
 }
 
 impl Table {
@@ -360,5 +365,78 @@ fn quiet_hours_end_by_the_wall_clock_and_are_the_persons_on_a_rota() {
          2026-03-29T05:00:00Z 12
          2026-03-29T05:00:01Z end",
         "2026-03-29T07:00:00 i1 #1 lead ana@x.example warning range held since 23:00:00",
+    );
+}
+
+const FEW: &str = "mails_per_hour: 2\ncontacts:\n  lead: { email: lead@x.example }\n  boss: { email: boss@x.example, mails_per_hour: 9 }";
+
+const THREE: &str = "{ when: \"< 10\", level: ok }, { when: \"10 .. 30\", level: warning, tell: [lead] }, \
+                     { when: \">= 30\", level: critical, tell: [lead], escalate: [ { after: 5m, tell: [boss] } ] }";
+
+#[test]
+fn more_mails_than_an_hour_has_are_told_of_in_one() {
+    check(
+        &matrix("UTC", FEW, THREE),
+        "2026-11-23T08:00:00Z a 12
+         2026-11-23T08:10:00Z b 12
+         2026-11-23T08:20:00Z c 12
+         2026-11-23T08:25:00Z d 12
+         2026-11-23T08:30:00Z d 0
+         2026-11-23T08:40:00Z e 12
+         2026-11-23T08:59:59Z f 12
+         2026-11-23T09:00:00Z g 12
+         2026-11-23T09:05:00Z c 0
+         2026-11-23T09:06:00Z d 12
+         2026-11-23T10:00:01Z end",
+        "2026-11-23T08:00:00 i1 #1 lead lead@x.example warning range
+         2026-11-23T08:10:00 i2 #1 lead lead@x.example warning range
+         2026-11-23T09:00:00 i3 #1 lead lead@x.example warning held_back: 5 c warning x1 e warning x1 f warning x1 d ok x2 beyond 0
+         2026-11-23T09:00:00 i4 #1 lead lead@x.example warning range
+         2026-11-23T09:05:00 i5 #2 lead lead@x.example ok recovered
+         2026-11-23T10:00:00 i6 #1 lead lead@x.example warning held_back: 1 d warning x1 beyond 0",
+    );
+}
+
+#[test]
+fn the_first_critical_and_the_end_of_what_was_told_are_never_held_back() {
+    check(
+        &matrix("UTC", FEW, THREE),
+        "2026-11-23T08:00:00Z a 12
+         2026-11-23T08:00:01Z b 12
+         2026-11-23T08:01:00Z c 12
+         2026-11-23T08:02:00Z c 30
+         2026-11-23T08:03:00Z c 12
+         2026-11-23T08:04:00Z c 30
+         2026-11-23T08:05:00Z c 0
+         2026-11-23T08:06:00Z a 0
+         2026-11-23T08:07:00Z c 12
+         2026-11-23T08:08:00Z c 0
+         2026-11-23T09:00:01Z end",
+        "2026-11-23T08:00:00 i1 #1 lead lead@x.example warning range
+         2026-11-23T08:00:01 i2 #1 lead lead@x.example warning range
+         2026-11-23T08:02:00 i3 #2 lead lead@x.example critical range
+         2026-11-23T08:05:00 i3 #5 lead lead@x.example ok recovered
+         2026-11-23T08:06:00 i1 #2 lead lead@x.example ok recovered
+         2026-11-23T09:00:00 i4 #1 lead lead@x.example ok held_back: 5 c ok x3 c ok x2 beyond 0",
+    );
+}
+
+#[test]
+fn an_hour_without_anything_held_back_tells_nothing_more_and_each_contact_has_its_own() {
+    check(
+        &matrix("UTC", FEW, THREE),
+        "2026-11-23T08:00:00Z a 30
+         2026-11-23T08:01:00Z b 30
+         2026-11-23T08:10:00Z c 30
+         2026-11-23T10:00:00Z a 0
+         2026-11-23T11:30:00Z end",
+        "2026-11-23T08:00:00 i1 #1 lead lead@x.example critical range
+         2026-11-23T08:01:00 i2 #1 lead lead@x.example critical range
+         2026-11-23T08:05:00 i1 #2 boss boss@x.example critical escalation
+         2026-11-23T08:06:00 i2 #2 boss boss@x.example critical escalation
+         2026-11-23T08:10:00 i3 #1 lead lead@x.example critical range
+         2026-11-23T08:15:00 i3 #2 boss boss@x.example critical escalation
+         2026-11-23T10:00:00 i1 #3 lead lead@x.example ok recovered
+         2026-11-23T10:00:00 i1 #4 boss boss@x.example ok recovered",
     );
 }

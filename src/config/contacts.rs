@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::hours;
 use super::node::Node;
-use super::reader::{Fields, Mark, Report, did_you_mean, is_email, list, map, text};
+use super::reader::{Fields, Mark, Report, did_you_mean, is_email, list, map, text, whole};
 use super::rota;
 use crate::domain::Calendar;
 use crate::matrix::contacts::people;
@@ -25,7 +25,7 @@ pub(super) struct Contacts {
 }
 
 /// What a contact of a matrix may say.
-pub(super) const KEYS: [&str; 4] = ["email", "webhook", "rota", "quiet"];
+pub(super) const KEYS: [&str; 5] = ["email", "webhook", "rota", "quiet", "mails_per_hour"];
 
 /// What its reading needs to know.
 #[derive(Clone, Copy)]
@@ -34,6 +34,8 @@ pub(super) struct Known<'k> {
     pub webhooks: Option<&'k BTreeSet<&'k str>>,
     /// The zone of the matrix: of rotas and quiet hours too.
     pub zone: &'k TimeZone,
+    /// That of the matrix, for contacts that do not say their own.
+    pub mails_per_hour: u32,
 }
 
 /// The owner of a configuration: media alone.
@@ -54,19 +56,27 @@ fn member(node: &Node, known: Known<'_>, report: &mut Report) -> Option<Contact>
     let contact = media(&fields, known.webhooks, report);
     let told = contact.email.is_some() || contact.webhook.is_some();
     let contact = Contact {
+        mails_per_hour: mails_per_hour(&fields, report).unwrap_or(known.mails_per_hour),
         quiet: fields.get("quiet").and_then(|node| quiet(node, known.zone, report)),
         rota: fields.get("rota").map(|node| rota::read(node, known.zone, report)).unwrap_or_default(),
         ..contact
     };
     if report.errors() == before {
-        if fields.get("rota").is_some() && (told || contact.quiet.is_some()) {
+        let own = told || contact.quiet.is_some() || fields.get("mails_per_hour").is_some();
+        if fields.get("rota").is_some() && own {
             let hint = "give them to the people that the rota names";
-            report.error(node.at, "a contact with a `rota`, and media or `quiet` of its own", hint);
+            report.error(node.at, "a contact with a `rota`, and media, `quiet` or `mails_per_hour` of its own", hint);
         } else if !told && contact.rota.is_empty() {
             report.error(node.at, "a contact without a medium", "give it an `email`, a `webhook` or both, or a `rota`");
         }
     }
     (report.errors() == before).then_some(contact)
+}
+
+/// How many mails an hour, of a matrix or a contact.
+pub(super) fn mails_per_hour(fields: &Fields<'_>, report: &mut Report) -> Option<u32> {
+    let number = fields.get("mails_per_hour").and_then(|node| whole(node, "mails_per_hour", 1, report))?;
+    Some(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
 /// The hours in which somebody is left in peace, as a calendar that is open then. Holidays change nothing.

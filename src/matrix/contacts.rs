@@ -11,7 +11,7 @@ use super::Matrix;
 use crate::domain::{Calendar, Timestamp};
 
 /// How a contact can be told: at least one medium, or a rota.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contact {
     pub email: Option<Arc<str>>,
     /// The name of a webhook of the configuration.
@@ -20,6 +20,17 @@ pub struct Contact {
     pub rota: Vec<Duty>,
     /// Open while notices below critical wait. A rota has none: its people do.
     pub quiet: Option<Calendar>,
+    /// What is more is held back, and told of in one mail.
+    pub mails_per_hour: u32,
+}
+
+/// Where nobody says how many.
+pub const MAILS_PER_HOUR: u32 = 30;
+
+impl Default for Contact {
+    fn default() -> Self {
+        Contact { email: None, webhook: None, rota: Vec::new(), quiet: None, mails_per_hour: MAILS_PER_HOUR }
+    }
 }
 
 /// A line of a rota.

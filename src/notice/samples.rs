@@ -133,6 +133,7 @@ pub fn critical(matrix: Arc<Matrix>) -> Notification {
         silenced: Vec::new(),
         flaps: None,
         held_since: None,
+        held_back: None,
         transition: Arc::new(transition),
     }
 }

@@ -52,6 +52,7 @@ pub fn notices(recipient: &Recipient, language: Language, now: Timestamp) -> Opt
         silenced: Vec::new(),
         flaps: None,
         held_since: None,
+        held_back: None,
         transition: Arc::new(transition),
     };
     Some([notice(1, begins), notice(2, ends)])

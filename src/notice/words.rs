@@ -110,6 +110,12 @@ pub fn why(language: Language, reason: Reason) -> &'static str {
             "the matrix no longer has this rule: nobody watches this indicator",
             "a matriz já não tem esta regra: ninguém vigia este indicador",
         ),
+        Reason::HeldBack => pick(
+            language,
+            "eran más avisos de los que se envían en una hora",
+            "there were more notices than are sent in an hour",
+            "havia mais avisos do que se enviam em uma hora",
+        ),
     }
 }
 

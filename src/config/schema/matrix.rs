@@ -22,6 +22,7 @@ pub fn matrix() -> Value {
         "hours": hours(),
         "ack_for": ack_for(),
         "flapping": flapping(),
+        "mails_per_hour": mails_per_hour(),
         "rows": { "type": "array", "minItems": 1, "items": { "$ref": "#/definitions/row" } },
         "reports": { "type": "array", "items": { "$ref": "#/definitions/report" } },
     });
@@ -150,9 +151,17 @@ fn member() -> Value {
         let text = "Who is on duty when, by the names of other contacts: each hour of the week has one";
         properties.insert("rota".to_owned(), described(rota, text));
         let text = "When notices below critical wait: hours as of `hours`";
+        properties.insert("mails_per_hour".to_owned(), mails_per_hour());
         properties.insert("quiet".to_owned(), described(hours(), text));
     }
     contact
+}
+
+fn mails_per_hour() -> Value {
+    described(
+        json!({ "type": "integer", "minimum": 1 }),
+        "More mails to a contact are held back, and told of in one; default 30",
+    )
 }
 
 fn ack_for() -> Value {

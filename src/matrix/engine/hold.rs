@@ -1,4 +1,4 @@
-//! What stands between a notice and the person: their quiet hours.
+//! What stands between a notice and the person: their quiet hours, and how many mails they get in an hour ([`cap`]).
 //!
 //! The cases say what is to be told; this says when. A notice below critical that comes in somebody's quiet hours waits for
 //! their end. Of an incident only the newest waits, and it is marked with the time of which it is. What is over by then and was
@@ -14,16 +14,19 @@
 //! A medium of a contact is held by itself. At most one notice waits for each open incident and address, and one for each that
 //! ended while its end was to be told.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Acknowledged, Notification, Tick};
 use crate::domain::{Millis, Timestamp};
 use crate::matrix::{Contact, Level, Matrix, Medium};
 
+mod cap;
 mod snapshot;
 
 pub(super) use snapshot::WrittenHold;
+
+use cap::Cap;
 
 /// An incident at somebody's address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -46,8 +49,9 @@ pub(super) struct Stands {
 pub(super) struct Hold {
     /// In the order in which they came.
     waiting: Vec<Waiting>,
-    /// Where something of an incident that is not over has been told.
-    told: BTreeSet<Place>,
+    /// Where something of an incident that is not over has been told, and whether a critical was.
+    told: BTreeMap<Place, bool>,
+    cap: Cap,
 }
 
 #[derive(Clone, Debug)]
@@ -69,17 +73,24 @@ impl Hold {
     /// Keeps back what may not be told at `now`, and adds what no longer has to wait. `standing` is `None` for an incident
     /// that is over.
     pub fn pass(&mut self, tick: &mut Tick, now: Timestamp, standing: &dyn Fn(&str) -> Option<Stands>) {
-        for notice in std::mem::take(&mut tick.notifications) {
+        let new = std::mem::take(&mut tick.notifications);
+        for (mail, places) in self.cap.end_hours(now) {
+            for place in places {
+                self.told.entry(place).or_default();
+            }
+            tick.notifications.push(mail);
+        }
+        for notice in new {
             let place = Place::of(&notice);
             let waited = self.waiting.len();
             self.waiting.retain(|waiting| waiting.place != place);
             let waited = waited > self.waiting.len();
-            if notice.level == Level::Ok && waited && !self.told.contains(&place) {
+            if notice.level == Level::Ok && waited && !self.told.contains_key(&place) {
                 continue;
             }
             match quiet_until(&notice, now) {
                 Some(until) if notice.level < Level::Critical => self.waiting.push(Waiting { place, notice, until }),
-                _ => self.tell(place, notice, tick),
+                _ => self.tell(place, notice, now, tick),
             }
         }
         let mut later = Vec::new();
@@ -99,18 +110,22 @@ impl Hold {
             if let Some(Some(incident)) = stands {
                 notice.acknowledged = incident.acknowledged;
             }
-            self.tell(place, notice, tick);
+            self.tell(place, notice, now, tick);
         }
         self.waiting = later;
     }
 
-    fn tell(&mut self, place: Place, notice: Notification, tick: &mut Tick) {
+    fn tell(&mut self, place: Place, notice: Notification, now: Timestamp, tick: &mut Tick) {
+        let told = self.told.get(&place).copied();
+        let admitted = self.cap.admits(&place, &notice, told, now);
         if notice.level == Level::Ok {
             self.told.remove(&place);
-        } else {
-            self.told.insert(place);
+        } else if admitted {
+            *self.told.entry(place).or_default() |= notice.level == Level::Critical;
         }
-        tick.notifications.push(notice);
+        if admitted {
+            tick.notifications.push(notice);
+        }
     }
 }
 

@@ -388,6 +388,7 @@ impl Incident {
                 silenced: self.silenced.clone(),
                 flaps: self.flaps,
                 held_since: None,
+                held_back: None,
             });
         }
     }

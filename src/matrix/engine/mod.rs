@@ -11,7 +11,7 @@
 //! | `case` | which transition does that mean now |
 //! | `incident` | who is told, by what, and when again |
 //! | `flapping` | does its level change too often to be told |
-//! | `hold` | who is left in peace at this hour |
+//! | `hold` | who is left in peace at this hour, and who has had enough |
 //! | `operations` | what people want: acknowledgements and silences |
 //! | `feeds` | what nobody can judge, because its feed lags or is dead |
 //! | `reload`, `shape`, `snapshot` | how cases go on under other matrices, and after a restart |
@@ -167,6 +167,7 @@ pub enum Reason {
     Feed,
     Flapping,
     Removed,
+    HeldBack,
 }
 
 /// One change of a case's level (or of its range within a level).
@@ -235,6 +236,18 @@ pub struct Notification {
     pub flaps: Option<Flaps>,
     /// Of what time it is, where it has waited for the end of quiet hours.
     pub held_since: Option<Timestamp>,
+    /// Set where it is about notices that were held back, and not about one incident.
+    pub held_back: Option<Arc<HeldBack>>,
+}
+
+/// Notices that were more than a contact gets in an hour.
+#[derive(Clone, Debug)]
+pub struct HeldBack {
+    pub notices: u32,
+    /// Of each incident the newest notice and how many were held back, the worst first.
+    pub incidents: Vec<(Notification, u32)>,
+    /// How many notices are of incidents that are not among them.
+    pub beyond: u32,
 }
 
 /// What one tick means.
@@ -439,7 +452,7 @@ impl Engine {
 }
 
 impl Reason {
-    pub const ALL: [Reason; 11] = [
+    pub const ALL: [Reason; 12] = [
         Reason::Range,
         Reason::NoData,
         Reason::Recovered,
@@ -451,6 +464,7 @@ impl Reason {
         Reason::Feed,
         Reason::Flapping,
         Reason::Removed,
+        Reason::HeldBack,
     ];
 
     pub fn name(self) -> &'static str {
@@ -466,6 +480,7 @@ impl Reason {
             Reason::Feed => "feed",
             Reason::Flapping => "flapping",
             Reason::Removed => "removed",
+            Reason::HeldBack => "held_back",
         }
     }
 }

@@ -13,7 +13,7 @@
 //! | silences | those that are on or will be, by their ids |
 //! | feeds | those that are frozen: source, what it carries (interactions, agents), for how many seconds, matrix, incident |
 //! | rows | how many; then of each its matrix (name, language, zone), its shape, how many cases, and the cases, sorted by key: `case::snapshot`. Rows that are gone, and whose end is not told yet, come last |
-//! | hold | the notices that wait for the end of quiet hours, and where something of an open incident has been told: `hold::snapshot` |
+//! | hold | the notices that wait for the end of quiet hours, where something of an open incident has been told, and the running hours of addresses: `hold::snapshot` |
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

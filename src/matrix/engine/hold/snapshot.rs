@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::cap::{Cap, Hour, More};
 use super::{Hold, Place, Waiting};
 use crate::domain::Key;
 use crate::matrix::engine::flapping::Flaps;
@@ -17,7 +18,18 @@ use crate::snapshot::{SnapshotError, ensure};
 #[derive(Serialize, Deserialize)]
 pub(in crate::matrix::engine) struct WrittenHold {
     waiting: Vec<WrittenWaiting>,
-    told: Vec<Place>,
+    told: Vec<(Place, bool)>,
+    hours: Vec<WrittenHour>,
+}
+
+/// Of an address: since when its hour runs, how many mails it had, what is held back.
+#[derive(Serialize, Deserialize)]
+struct WrittenHour {
+    address: Arc<str>,
+    since: i64,
+    sent: u32,
+    more: Vec<(WrittenNotice, u32)>,
+    beyond: u32,
 }
 
 /// Times are epoch milliseconds.
@@ -70,16 +82,40 @@ impl WrittenHold {
             until: one.until.0,
             notice: WrittenNotice::of(&one.place, &one.notice, plan),
         };
-        WrittenHold { waiting: hold.waiting.iter().map(written).collect(), told: hold.told.iter().cloned().collect() }
+        WrittenHold {
+            waiting: hold.waiting.iter().map(written).collect(),
+            told: hold.told.iter().map(|(place, critical)| (place.clone(), *critical)).collect(),
+            hours: hold.cap.hours.iter().map(|(address, hour)| WrittenHour::of(address, hour, plan)).collect(),
+        }
     }
 
     pub fn again(self, matrices: &[Arc<Matrix>], plan: &Plan) -> Result<Hold, SnapshotError> {
-        ensure(self.told.is_sorted_by(|a, b| a < b), "order of who was told")?;
+        ensure(self.told.is_sorted_by(|a, b| a.0 < b.0), "order of who was told")?;
+        ensure(self.hours.is_sorted_by(|a, b| a.address < b.address), "order of addresses")?;
+        let hours = self.hours.into_iter().map(|hour| Ok((hour.address.clone(), hour.again(matrices, plan)?)));
+        let cap = Cap { hours: hours.collect::<Result<_, SnapshotError>>()? };
         let waiting = self.waiting.into_iter().map(|one| {
             let (place, notice) = one.notice.again(matrices, plan)?;
             Ok(Waiting { place, notice, until: at_last(one.until)? })
         });
-        Ok(Hold { waiting: waiting.collect::<Result<_, SnapshotError>>()?, told: self.told.into_iter().collect() })
+        Ok(Hold { waiting: waiting.collect::<Result<_, SnapshotError>>()?, told: self.told.into_iter().collect(), cap })
+    }
+}
+
+impl WrittenHour {
+    fn of(address: &Arc<str>, hour: &Hour, plan: &Plan) -> Self {
+        let more = hour.more.iter().map(|more| (WrittenNotice::of(&more.place, &more.newest, plan), more.count));
+        let (since, sent, beyond) = (hour.since.0, hour.sent, hour.beyond);
+        WrittenHour { address: address.clone(), since, sent, more: more.collect(), beyond }
+    }
+
+    fn again(self, matrices: &[Arc<Matrix>], plan: &Plan) -> Result<Hour, SnapshotError> {
+        let more = self.more.into_iter().map(|(written, count)| {
+            let (place, newest) = written.again(matrices, plan)?;
+            Ok(More { place, newest, count })
+        });
+        let more = more.collect::<Result<_, SnapshotError>>()?;
+        Ok(Hour { since: at_last(self.since)?, sent: self.sent, more, beyond: self.beyond })
     }
 }
 
@@ -126,6 +162,7 @@ impl WrittenNotice {
             silenced: self.silenced,
             flaps: flaps.transpose()?,
             held_since: at(self.held_since)?,
+            held_back: None,
         };
         Ok((place, notice))
     }
