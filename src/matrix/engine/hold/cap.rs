@@ -78,7 +78,7 @@ impl Cap {
             if now - hour.since < Millis::HOUR {
                 return true;
             }
-            hour.more.sort_by(|a, b| b.newest.level.cmp(&a.newest.level));
+            hour.more.sort_by_key(|more| std::cmp::Reverse(more.newest.level));
             let Some(worst) = hour.more.first().map(|more| &more.newest) else { return false };
             if worst.level < Level::Critical && quiet_until(worst, now).is_some() {
                 return true;
