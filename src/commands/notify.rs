@@ -10,6 +10,7 @@ use crate::clock;
 use crate::commands::files::Secrets;
 use crate::commands::setup::Setup;
 use crate::config::{WebhookFormat, did_you_mean};
+use crate::matrix::contacts::people;
 use crate::matrix::{Contact, Language, Medium};
 use crate::notice::trial::{self, Recipient};
 use crate::notice::{self, Context, render};
@@ -81,8 +82,8 @@ fn recipients(asked: &str, setup: &Setup) -> Result<BTreeMap<Recipient, Language
     };
     let mut found: BTreeMap<Recipient, Language> = BTreeMap::new();
     let mut add = |contact: &Contact, language| {
-        for (medium, address) in [(Medium::Email, &contact.email), (Medium::Webhook, &contact.webhook)] {
-            if let Some(address) = address.clone().filter(|_| only.is_none_or(|only| only == medium)) {
+        for medium in Medium::ALL.into_iter().filter(|medium| only.is_none_or(|only| only == *medium)) {
+            if let Some(address) = contact.address(medium).cloned() {
                 found.entry(Recipient { to: name.into(), medium, address }).or_insert(language);
             }
         }
@@ -90,8 +91,9 @@ fn recipients(asked: &str, setup: &Setup) -> Result<BTreeMap<Recipient, Language
     let matrices = &setup.set.matrices;
     let mut known = false;
     for matrix in matrices {
-        if let Some(contact) = matrix.contacts.get(name) {
-            known = true;
+        known |= matrix.contacts.contains_key(name);
+        // Of a rota everybody: who is off duty now will be told another day.
+        for contact in people(&matrix.contacts, name) {
             add(contact, matrix.language);
         }
     }

@@ -3,8 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
+use super::hours;
 use super::node::Node;
-use super::reader::{Fields, Mark, Report, did_you_mean, is_email, list, map, text};
+use super::reader::{Fields, Mark, Report, did_you_mean, is_email, list, map, text, whole};
+use super::rota;
+use crate::domain::Calendar;
+use crate::matrix::contacts::people;
 use crate::matrix::{Contact, Medium, Recipient};
 
 /// The contacts of one matrix while it is read, with which of them anything names.
@@ -18,10 +24,75 @@ pub(super) struct Contacts {
     pub owner: Option<Recipient>,
 }
 
-/// `webhooks` are the names that the configuration has; without a configuration any name is accepted.
-pub(super) fn contact(node: &Node, webhooks: Option<&BTreeSet<&str>>, report: &mut Report) -> Option<Contact> {
+/// What a contact of a matrix may say.
+pub(super) const KEYS: [&str; 5] = ["email", "webhook", "rota", "quiet", "mails_per_hour"];
+
+/// What its reading needs to know.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'k> {
+    /// The names that the configuration has; without a configuration any name is accepted.
+    pub webhooks: Option<&'k BTreeSet<&'k str>>,
+    /// The zone of the matrix: of rotas and quiet hours too.
+    pub zone: &'k TimeZone,
+    /// That of the matrix, for contacts that do not say their own.
+    pub mails_per_hour: u32,
+}
+
+/// The owner of a configuration: media alone.
+pub(super) fn contact(node: &Node, webhooks: &BTreeSet<&str>, report: &mut Report) -> Option<Contact> {
     let before = report.errors();
     let fields = Fields::new(node, "a contact", &["email", "webhook"], report)?;
+    let contact = media(&fields, Some(webhooks), report);
+    if contact == Contact::default() && report.errors() == before {
+        report.error(node.at, "a contact without a medium", "give it an `email`, a `webhook` or both");
+    }
+    (report.errors() == before).then_some(contact)
+}
+
+/// A contact of a matrix. Whether the people of its rota exist is looked at when all are read.
+fn member(node: &Node, known: Known<'_>, report: &mut Report) -> Option<Contact> {
+    let before = report.errors();
+    let fields = Fields::new(node, "a contact", &KEYS, report)?;
+    let contact = media(&fields, known.webhooks, report);
+    let told = contact.email.is_some() || contact.webhook.is_some();
+    let contact = Contact {
+        mails_per_hour: mails_per_hour(&fields, report).unwrap_or(known.mails_per_hour),
+        quiet: fields.get("quiet").and_then(|node| quiet(node, known.zone, report)),
+        rota: fields.get("rota").map(|node| rota::read(node, known.zone, report)).unwrap_or_default(),
+        ..contact
+    };
+    if report.errors() == before {
+        let own = told || contact.quiet.is_some() || fields.get("mails_per_hour").is_some();
+        if fields.get("rota").is_some() && own {
+            let hint = "give them to the people that the rota names";
+            report.error(node.at, "a contact with a `rota`, and media, `quiet` or `mails_per_hour` of its own", hint);
+        } else if !told && contact.rota.is_empty() {
+            report.error(node.at, "a contact without a medium", "give it an `email`, a `webhook` or both, or a `rota`");
+        }
+    }
+    (report.errors() == before).then_some(contact)
+}
+
+/// How many mails an hour, of a matrix or a contact.
+pub(super) fn mails_per_hour(fields: &Fields<'_>, report: &mut Report) -> Option<u32> {
+    let number = fields.get("mails_per_hour").and_then(|node| whole(node, "mails_per_hour", 1, report))?;
+    Some(u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+/// The hours in which somebody is left in peace, as a calendar that is open then. Holidays change nothing.
+fn quiet(node: &Node, zone: &TimeZone, report: &mut Report) -> Option<Calendar> {
+    let shifts = hours::read(node, report);
+    if hours::merged(hours::open_minutes(Some(&shifts))) == [(0, hours::WEEK)] {
+        report.error(
+            node.at,
+            "`quiet` is the whole week: nothing below critical would ever be told",
+            "leave some hours",
+        );
+    }
+    Some(Calendar { zone: zone.clone(), shifts: Some(shifts), holidays: BTreeSet::new() })
+}
+
+fn media(fields: &Fields<'_>, webhooks: Option<&BTreeSet<&str>>, report: &mut Report) -> Contact {
     let mut contact = Contact::default();
     if let Some(node) = fields.get("email")
         && let Some(address) = text(node, "email", report)
@@ -43,14 +114,11 @@ pub(super) fn contact(node: &Node, webhooks: Option<&BTreeSet<&str>>, report: &m
         }
         contact.webhook = Some(name.clone());
     }
-    if contact == Contact::default() && report.errors() == before {
-        report.error(node.at, "a contact without a medium", "give it an `email`, a `webhook` or both");
-    }
-    (report.errors() == before).then_some(contact)
+    contact
 }
 
 impl Contacts {
-    pub fn read(node: Option<&Node>, webhooks: Option<&BTreeSet<&str>>, report: &mut Report) -> Self {
+    pub fn read(node: Option<&Node>, known: Known<'_>, report: &mut Report) -> Self {
         let mut contacts = Contacts {
             all: BTreeMap::new(),
             places: BTreeMap::new(),
@@ -66,7 +134,7 @@ impl Contacts {
                 contacts.broken.insert(entry.key.split('.').next().unwrap_or_default().into());
                 continue;
             }
-            match contact(&entry.value, webhooks, report) {
+            match member(&entry.value, known, report) {
                 Some(contact) => {
                     contacts.places.insert(entry.key.clone(), entry.key_at);
                     contacts.all.insert(entry.key.clone(), contact);
@@ -76,6 +144,13 @@ impl Contacts {
                 }
             }
         }
+        let written: Vec<(&Arc<str>, &Node)> = entries.iter().map(|entry| (&entry.key, &entry.value)).collect();
+        for name in rota::check(&written, &contacts.all, &contacts.broken, report) {
+            contacts.all.remove(&name);
+            contacts.broken.insert(name);
+        }
+        let on_rotas = contacts.all.values().flat_map(|contact| &contact.rota).map(|duty| duty.contact.clone());
+        contacts.used = on_rotas.collect();
         contacts
     }
 
@@ -92,7 +167,7 @@ impl Contacts {
         if self.broken.contains(name) {
             return None;
         }
-        let Some((name, contact)) = self.all.get_key_value(name) else {
+        let Some((name, _)) = self.all.get_key_value(name) else {
             let hint = match self.all.is_empty() {
                 true => "the matrix has no `contacts`".to_owned(),
                 false => did_you_mean(name, self.all.keys().map(|k| &**k), "the contacts are"),
@@ -103,14 +178,16 @@ impl Contacts {
         self.used.insert(name.clone());
         let medium = match medium {
             None => None,
-            Some(word) => match medium_of(contact, word) {
-                Some(medium) => Some(medium),
-                None => {
-                    let what = format!("`{written}`: the contact `{name}` has no medium `{word}`");
-                    report.error(node.at, what, "the media are `email` and `webhook`, where the contact has them");
-                    return None;
+            Some(word) => {
+                match medium_of(&self.all, name, word, |each| each.iter().all(|has| *has)) {
+                    Some(medium) => Some(medium),
+                    None => {
+                        let what = format!("`{written}`: the contact `{name}` has no medium `{word}`");
+                        report.error(node.at, what, "the media are `email` and `webhook`, where the contact, or everybody of its rota, has them");
+                        return None;
+                    }
                 }
-            },
+            }
         };
         Some(Recipient { contact: name.clone(), medium })
     }
@@ -141,10 +218,18 @@ impl Contacts {
     }
 }
 
-pub(super) fn medium_of(contact: &Contact, word: &str) -> Option<Medium> {
-    match word {
-        "email" => contact.email.as_ref().map(|_| Medium::Email),
-        "webhook" => contact.webhook.as_ref().map(|_| Medium::Webhook),
-        _ => None,
-    }
+/// The medium of that name, if the contact has it; of a rota `enough` says how many of its people must.
+pub(super) fn medium_of(
+    contacts: &BTreeMap<Arc<str>, Contact>,
+    name: &str,
+    word: &str,
+    enough: impl Fn(&[bool]) -> bool,
+) -> Option<Medium> {
+    let medium = match word {
+        "email" => Medium::Email,
+        "webhook" => Medium::Webhook,
+        _ => return None,
+    };
+    let have: Vec<bool> = people(contacts, name).iter().map(|one| one.address(medium).is_some()).collect();
+    (!have.is_empty() && enough(&have)).then_some(medium)
 }

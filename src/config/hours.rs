@@ -18,6 +18,9 @@ const DAYS: [(&str, Weekday); 7] = [
 
 const DAY: u16 = 24 * 60;
 
+/// Minutes of a week.
+pub(super) const WEEK: u16 = 7 * DAY;
+
 /// Shifts in the order of the week. Defects are reported and left out.
 pub(super) fn read(node: &Node, report: &mut Report) -> Vec<Shift> {
     let mut shifts = Vec::new();
@@ -144,7 +147,6 @@ pub(super) fn zone(node: &Node, report: &mut Report) -> Option<jiff::tz::TimeZon
 
 /// The open minutes of the week as ordered spans without overlap; `None` is always open.
 pub(super) fn open_minutes(shifts: Option<&[Shift]>) -> Vec<(u16, u16)> {
-    const WEEK: u16 = 7 * DAY;
     let Some(shifts) = shifts else { return vec![(0, WEEK)] };
     let mut spans = Vec::new();
     for shift in shifts {
@@ -157,6 +159,25 @@ pub(super) fn open_minutes(shifts: Option<&[Shift]>) -> Vec<(u16, u16)> {
     }
     spans.sort_unstable();
     spans
+}
+
+/// Spans that touch or overlap as one.
+pub(super) fn merged(spans: Vec<(u16, u16)>) -> Vec<(u16, u16)> {
+    let mut all: Vec<(u16, u16)> = Vec::new();
+    for (from, to) in spans {
+        match all.last_mut() {
+            Some((_, end)) if from <= *end => *end = to.max(*end),
+            _ => all.push((from, to)),
+        }
+    }
+    all
+}
+
+/// A minute of the week as people write it: `mon 07:00`; its end is `sun 24:00`.
+pub(super) fn shown(minute: u16) -> String {
+    let (day, minute) = if minute >= WEEK { (6, DAY) } else { (minute / DAY, minute % DAY) };
+    let name = DAYS.get(usize::from(day)).map_or("", |(name, _)| name);
+    format!("{name} {:02}:{:02}", minute / 60, minute % 60)
 }
 
 /// Whether two weeks, as [`open_minutes`] gives them, are open at the same time in some minute.

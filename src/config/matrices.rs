@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Config;
-use super::contacts::Contacts;
+use super::contacts::{self, Contacts, Known};
 use super::diagnostics::{Diagnostic, Severity};
 use super::hours;
 use super::lint;
@@ -17,6 +17,7 @@ use super::scopes::{Scopes, is_literal};
 use super::template::Templates;
 use crate::domain::{Globs, Millis};
 use crate::indicators::{Clock, Label};
+use crate::matrix::contacts::MAILS_PER_HOUR;
 use crate::matrix::{ACK_FOR, Language, Matrix, Medium, Per, Recipient, Row};
 use crate::plan::{Plan, Window, WindowKind};
 
@@ -33,7 +34,7 @@ pub struct MatrixSet {
 
 pub(super) const LANGUAGES: [(&str, Language); 3] = [("es", Language::Es), ("en", Language::En), ("pt", Language::Pt)];
 
-pub(super) const KEYS: [&str; 12] = [
+pub(super) const KEYS: [&str; 13] = [
     "version",
     "name",
     "language",
@@ -44,6 +45,7 @@ pub(super) const KEYS: [&str; 12] = [
     "hours",
     "ack_for",
     "flapping",
+    "mails_per_hour",
     "rows",
     "reports",
 ];
@@ -148,7 +150,9 @@ fn matrix(
 
     let webhooks: Option<BTreeSet<&str>> =
         config.filter(|_| written).map(|config| config.webhooks.keys().map(String::as_str).collect());
-    let mut contacts = Contacts::read(fields.get("contacts"), webhooks.as_ref(), report);
+    let mails_per_hour = contacts::mails_per_hour(&fields, report).unwrap_or(MAILS_PER_HOUR);
+    let known = Known { webhooks: webhooks.as_ref(), zone: &zone, mails_per_hour };
+    let mut contacts = Contacts::read(fields.get("contacts"), known, report);
     let own_owner = fields.get("owner").and_then(|node| contacts.recipient(node, "owner", report));
     contacts.owner = own_owner.or_else(|| configured_owner(config, &mut contacts));
     if written && fields.get("owner").is_none() && contacts.owner.is_none() {

@@ -327,7 +327,7 @@ impl Around<'_> {
                 Some((name, medium)) => (name, Some(medium)),
                 None => (&**written, None),
             };
-            let Some((contact, media)) = self.matrix.contacts.get_key_value(name) else {
+            let Some((contact, _)) = self.matrix.contacts.get_key_value(name) else {
                 let names = self.matrix.contacts.keys().map(|name| &**name);
                 report.error(
                     item.at,
@@ -338,7 +338,9 @@ impl Around<'_> {
             };
             let medium = match medium {
                 None => None,
-                Some(word) => match super::contacts::medium_of(media, word) {
+                Some(word) => match super::contacts::medium_of(&self.matrix.contacts, name, word, |one| {
+                    one.iter().any(|has| *has)
+                }) {
                     Some(medium) => Some(medium),
                     None => {
                         let what = format!("`{written}`: the contact `{name}` has no medium `{word}`");

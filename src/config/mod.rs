@@ -24,6 +24,7 @@ mod node;
 mod outside;
 mod ranges;
 mod reader;
+mod rota;
 mod row;
 mod same_case;
 pub mod schema;

@@ -60,7 +60,8 @@ fn hours() -> Value {
     })
 }
 
-fn contact() -> Value {
+/// What an owner or a contact is told by.
+fn media() -> Value {
     json!({
         "type": "object",
         "minProperties": 1,
@@ -101,6 +102,8 @@ mod tests {
         assert_eq!(keys(&matrix(), "/properties"), set(&super::super::matrices::KEYS));
         assert_eq!(keys(&matrix(), "/definitions/row/properties"), set(&super::super::row::KEYS));
         assert_eq!(keys(&matrix(), "/definitions/range/properties"), set(&super::super::ranges::KEYS));
+        let contact = "/properties/contacts/additionalProperties/properties";
+        assert_eq!(keys(&matrix(), contact), set(&super::super::contacts::KEYS));
         assert_eq!(keys(&config(), "/properties"), set(&super::super::settings::KEYS));
         assert_eq!(keys(&matrix_test(), "/properties"), set(&super::super::matrix_test::KEYS));
         assert_eq!(keys(&matrix_test(), "/definitions/test/properties"), set(&super::super::matrix_test::TEST_KEYS));

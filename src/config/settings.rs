@@ -45,7 +45,7 @@ pub(super) fn read(root: &Node, mut files: Option<ReadFile<'_>>, report: &mut Re
     let language = fields.get("language").and_then(|node| word(node, "language", &LANGUAGES, report));
     let webhooks = fields.get("webhooks").map(|node| webhooks::webhooks(node, &mut files, report)).unwrap_or_default();
     let names: BTreeSet<&str> = webhooks.keys().map(String::as_str).collect();
-    let owner = fields.get("owner").and_then(|node| contacts::contact(node, Some(&names), report));
+    let owner = fields.get("owner").and_then(|node| contacts::contact(node, &names, report));
     let holidays = fields.get("holidays").map(|node| hours::holidays(node, report)).unwrap_or_default();
     let agent_states = fields.get("agent_states").map(|node| agent_states(node, report)).unwrap_or_default();
     let own = agent_states.keys().filter(|name| AgentClass::parse(name).is_none());

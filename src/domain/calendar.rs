@@ -22,7 +22,7 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 
 use super::{Millis, Timestamp};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Calendar {
     pub zone: TimeZone,
     /// `None`: always open, and holidays close nothing.

@@ -13,9 +13,11 @@ use crate::domain::{Calendar, Key, Millis, Scope};
 use crate::indicators::{Clock, Indicator, Stage, State, Treatment};
 use crate::plan::WindowKind;
 
+pub mod contacts;
 pub mod engine;
 mod geometry;
 
+pub use contacts::{Contact, Duty, Medium, Recipient};
 pub use geometry::Sides;
 
 /// One file of `escalation-matrices/`.
@@ -40,28 +42,6 @@ pub enum Language {
     Es,
     En,
     Pt,
-}
-
-/// How a contact can be told. At least one medium is set.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Contact {
-    pub email: Option<Arc<str>>,
-    /// The name of a webhook of the configuration.
-    pub webhook: Option<Arc<str>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Medium {
-    Email,
-    Webhook,
-}
-
-/// An entry of `tell`: `lead` is every medium of that contact, `lead.webhook` one.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Recipient {
-    pub contact: Arc<str>,
-    pub medium: Option<Medium>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]

@@ -89,18 +89,28 @@ pub fn facts(notification: &Notification, missed: Option<&Missed>, context: &Con
 }
 
 pub fn email(notification: &Notification, facts: &Facts, missed: bool, context: &Context<'_>) -> Email {
-    let list = clean(&notification.transition.matrix.name, 60, false).to_ascii_lowercase();
-    let label: String = list.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     Email {
         to: notification.address.clone(),
         thread: thread(notification, context.domain, missed),
-        list_id: format!("{label}.atalaya.{}", context.domain),
+        list_id: list_id(&notification.transition.matrix, context),
         subject: facts.subject.clone(),
         text: text(facts, false),
         html: html::page(facts, false),
         late_text: text(facts, true),
         late_html: html::page(facts, true),
     }
+}
+
+/// The list of a matrix, by which mail programs can sort.
+pub fn list_id(matrix: &Matrix, context: &Context<'_>) -> String {
+    let list = clean(&matrix.name, 60, false).to_ascii_lowercase();
+    let label: String = list.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    format!("{label}.atalaya.{}", context.domain)
+}
+
+/// Local time of a matrix, with the name of its zone.
+pub fn when(matrix: &Matrix, at: Timestamp) -> String {
+    Zone::of(matrix, at).with_name(at)
 }
 
 /// Level, place, indicator, value at entry, goal. Made of the transition alone, so it is the same while the level lasts.
@@ -173,9 +183,12 @@ fn lines(
     } else if facts.now != facts.entry {
         lines.push((words::value_now(language), facts.now.clone()));
     }
+    if let Some(held) = notification.held_since {
+        lines.push((words::held_since(language), zone.with_name(held)));
+    }
     lines.push((words::since(language), zone.with_name(notification.since)));
     if over {
-        let length = (notification.time - notification.since).as_seconds();
+        let length = (transition.time - notification.since).as_seconds();
         lines.push((words::lasted(language), values::duration(length, language, &[])));
     }
     if let Some(samples) = values::samples(notification.samples, transition.selector.indicator.samples, language) {
@@ -266,7 +279,7 @@ fn name(name: &str) -> String {
     clean(name, NAME_MAX, false)
 }
 
-fn place(key: &Key, language: Language) -> String {
+pub fn place(key: &Key, language: Language) -> String {
     match (&key.queue, &key.channel) {
         (Some(queue), Some(channel)) => format!("{} · {}", name(queue), name(channel)),
         (Some(queue), None) => format!("{} · {}", name(queue), words::all_channels(language)),

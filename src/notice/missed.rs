@@ -19,17 +19,9 @@ const OWNER: &str = "owner";
 pub fn stand_ins(notification: &Notification, owner: Option<&Contact>) -> Vec<(Arc<str>, Medium, Arc<str>)> {
     let matrix = &notification.transition.matrix;
     let mut found = Vec::new();
-    let mut add = |name: &Arc<str>, contact: &Contact, only: Option<Medium>| {
-        for (medium, address) in [(Medium::Email, &contact.email), (Medium::Webhook, &contact.webhook)] {
-            if let Some(address) = address.as_ref().filter(|_| only.is_none_or(|only| only == medium)) {
-                found.push((name.clone(), medium, address.clone()));
-            }
-        }
-    };
     let mut named = |recipient: &Recipient| {
-        if let Some(contact) = matrix.contacts.get(&recipient.contact) {
-            add(&recipient.contact, contact, recipient.medium);
-        }
+        let reached = matrix.reach(recipient, notification.time).into_iter();
+        found.extend(reached.map(|(medium, address)| (recipient.contact.clone(), medium, address)));
     };
     let steps =
         range_of(notification).and_then(|(_, range)| range).map(|range| range.escalate.as_slice()).unwrap_or(&[]);
@@ -39,7 +31,10 @@ pub fn stand_ins(notification: &Notification, owner: Option<&Contact>) -> Vec<(A
     }
     match (&matrix.owner, owner) {
         (Some(recipient), _) if matrix.contacts.contains_key(&recipient.contact) => named(recipient),
-        (_, Some(contact)) => add(&OWNER.into(), contact, None),
+        (_, Some(owner)) => {
+            let media = Medium::ALL.into_iter().filter_map(|medium| Some((medium, owner.address(medium)?.clone())));
+            found.extend(media.map(|(medium, address)| (OWNER.into(), medium, address)));
+        }
         (_, None) => {}
     }
     let mut seen = BTreeSet::from([(notification.medium, notification.address.clone())]);

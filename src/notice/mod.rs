@@ -10,6 +10,7 @@ use crate::matrix::engine::{Notification, OpenCase};
 use crate::matrix::{Level, Medium, NoData, Range, Row};
 use crate::plan::Plan;
 
+mod held_back;
 pub mod hooks;
 mod html;
 mod mail;
@@ -140,14 +141,18 @@ fn notification_of_case(case: &OpenCase) -> Notification {
         acknowledged: case.acknowledged.clone(),
         silenced: case.silenced.clone(),
         flaps: case.flaps,
+        held_since: None,
+        held_back: None,
     }
 }
 
 fn compose(notification: &Notification, missed: Option<Missed>, context: &Context<'_>) -> Message {
     let facts = mail::facts(notification, missed.as_ref(), context);
-    let body = match notification.medium {
-        Medium::Email => Body::Email(Box::new(mail::email(notification, &facts, missed.is_some(), context))),
-        Medium::Webhook => Body::Webhook(hooks::hook(notification, &facts, missed.as_ref(), context)),
+    let held = notification.held_back.as_ref();
+    let body = match (notification.medium, held) {
+        (Medium::Email, Some(held)) => Body::Email(Box::new(held_back::email(notification, held, context))),
+        (Medium::Email, None) => Body::Email(Box::new(mail::email(notification, &facts, missed.is_some(), context))),
+        (Medium::Webhook, _) => Body::Webhook(hooks::hook(notification, &facts, missed.as_ref(), context)),
     };
     Message {
         id: notice_id(notification, missed.is_some()).into(),

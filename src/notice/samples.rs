@@ -37,6 +37,7 @@ pub fn matrix(language: Language, action: &str) -> Arc<Matrix> {
     let contact = |email: Option<&str>, webhook: Option<&str>| Contact {
         email: email.map(Arc::from),
         webhook: webhook.map(Arc::from),
+        ..Contact::default()
     };
     let asa = row(
         "asa",
@@ -109,6 +110,8 @@ pub fn critical(matrix: Arc<Matrix>) -> Notification {
         acknowledged: None,
         silenced: Vec::new(),
         flaps: None,
+        held_since: None,
+        held_back: None,
         transition: Arc::new(transition),
     }
 }

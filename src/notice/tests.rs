@@ -213,7 +213,7 @@ fn a_missed_critical_goes_to_the_next_step_and_the_owner() {
     let mut bare = Arc::try_unwrap(matrix(Language::Es, ACTION)).unwrap();
     bare.owner = None;
     let first = critical(Arc::new(bare));
-    let owner = crate::matrix::Contact { email: Some("ops@acme.example".into()), webhook: None };
+    let owner = crate::matrix::Contact { email: Some("ops@acme.example".into()), webhook: None, ..Default::default() };
     let who: Vec<Arc<str>> = stand_ins(&first, Some(&owner)).into_iter().map(|(_, _, address)| address).collect();
     assert_eq!(who, ["manager@acme.example".into(), Arc::from("ops@acme.example")]);
 }
@@ -290,4 +290,46 @@ fn after_a_restart_a_notice_says_that_it_may_be_a_repetition() {
     let hook = Notification { medium: Medium::Webhook, ..first };
     let Body::Webhook(hook) = render(&hook, &restarted).body else { panic!("not a webhook") };
     assert!(hook.json.contains("\"restarted\":true"));
+}
+
+#[test]
+fn a_mail_about_notices_held_back_counts_and_lists_them() {
+    let first = critical(matrix(Language::Es, ACTION));
+    let mut other = resolved(&first);
+    other.transition = Arc::new(Transition { key: Key::pair("<ventas>", "facebook"), ..(*other.transition).clone() });
+    let held =
+        crate::matrix::engine::HeldBack { notices: 19, incidents: vec![(first.clone(), 3), (other, 2)], beyond: 14 };
+    let reason = Reason::HeldBack;
+    let notice = Notification { incident: "more-1".into(), reason, held_back: Some(Arc::new(held)), ..first.clone() };
+    let email = mail(&notice);
+    assert_eq!(email.subject, "CRÍTICO · 19 avisos más retenidos");
+    for line in [
+        "\nCRÍTICO · reclamos · facebook · ",
+        "47 min · ×3\n",
+        "\nRESUELTO · <ventas> · facebook · ",
+        " · ×2\n",
+        "\notros incidentes · ×14\n",
+    ] {
+        assert!(email.text.contains(line), "{line} in {}", email.text);
+    }
+    assert!(email.html.contains("&lt;ventas&gt;") && !email.html.contains("<ventas>"), "{}", email.html);
+    assert!(email.late_text.starts_with("Este aviso llega tarde"), "{}", email.late_text);
+    assert_ne!(email.thread.references, mail(&first).thread.references);
+    assert_eq!((&email.to, &email.list_id), (&first.address, &mail(&first).list_id));
+}
+
+#[test]
+fn a_notice_that_has_waited_says_of_what_time_it_is() {
+    let first = critical(matrix(Language::En, ACTION));
+    let waited = Notification { time: START + Millis::HOUR, held_since: Some(START), ..first.clone() };
+    let line =
+        mail(&waited).text.lines().find(|line| line.starts_with("Held in quiet hours, as of: ")).map(str::to_owned);
+    assert!(line.is_some_and(|line| line.contains("(America/Bogota)")), "{}", mail(&waited).text);
+    assert!(!mail(&first).text.contains("Held in quiet hours"));
+    // How long it lasted is of its end, not of the end of the quiet hours.
+    let over = resolved(&first);
+    let late = Notification { time: over.time + Millis::HOUR, held_since: Some(over.time), ..over.clone() };
+    let lasted = |notice| mail(notice).text.lines().find(|line| line.starts_with("Lasted: ")).map(str::to_owned);
+    assert!(lasted(&over).is_some());
+    assert_eq!(lasted(&late), lasted(&over));
 }

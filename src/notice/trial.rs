@@ -51,6 +51,8 @@ pub fn notices(recipient: &Recipient, language: Language, now: Timestamp) -> Opt
         acknowledged: None,
         silenced: Vec::new(),
         flaps: None,
+        held_since: None,
+        held_back: None,
         transition: Arc::new(transition),
     };
     Some([notice(1, begins), notice(2, ends)])

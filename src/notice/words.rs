@@ -31,6 +31,7 @@ words! {
     value_now = "Ahora", "Now", "Agora";
     value_last = "Último valor", "Last value", "Último valor";
     since = "Desde", "Since", "Desde";
+    held_since = "Retenido en horas de silencio, de las", "Held in quiet hours, as of", "Retido em horas de silêncio, das";
     lasted = "Duró", "Lasted", "Durou";
     samples = "Muestras", "Samples", "Amostras";
     window = "Ventana", "Window", "Janela";
@@ -114,6 +115,12 @@ pub fn why(language: Language, reason: Reason) -> &'static str {
             "la matriz ya no tiene esta regla: nadie vigila este indicador",
             "the matrix no longer has this rule: nobody watches this indicator",
             "a matriz já não tem esta regra: ninguém vigia este indicador",
+        ),
+        Reason::HeldBack => pick(
+            language,
+            "eran más avisos de los que se envían en una hora",
+            "there were more notices than are sent in an hour",
+            "havia mais avisos do que se enviam em uma hora",
         ),
     }
 }

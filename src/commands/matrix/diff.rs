@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::table::{hours, names, place};
+use super::table::{hours, names, place, reached};
 use crate::domain::Millis;
 use crate::matrix::{Bounds, Contact, Language, Level, Matrix, NoData, Range, Row};
 use crate::notice::values;
@@ -70,10 +70,7 @@ fn matrices(old: &Matrix, new: &Matrix) -> String {
 }
 
 fn contacts(old: &Matrix, new: &Matrix, lines: &mut Vec<String>) {
-    let media = |contact: &Contact| {
-        let hook = contact.webhook.as_ref().map(|hook| format!("webhook {hook}"));
-        contact.email.iter().map(ToString::to_string).chain(hook).collect::<Vec<_>>().join(", ")
-    };
+    let media = |contact: &Contact| reached(contact, Language::En);
     for (name, before) in &old.contacts {
         match new.contacts.get(name) {
             Some(after) => change(lines, &format!("contact {name}"), &media(before), &media(after)),

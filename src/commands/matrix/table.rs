@@ -3,7 +3,7 @@
 
 use crate::domain::{Globs, Millis, Shift};
 use crate::indicators::Labels;
-use crate::matrix::{Bounds, Language, Level, Matrix, Medium, NoData, Per, Range, Recipient, Row};
+use crate::matrix::{Bounds, Contact, Duty, Language, Level, Matrix, Medium, NoData, Per, Range, Recipient, Row};
 use crate::notice::{values, words};
 use crate::plan::{Plan, Window};
 
@@ -54,11 +54,7 @@ impl Table {
         if let Some(owner) = &matrix.owner {
             about.push((word("Responsable", "Owner", "Responsável"), recipient(owner)));
         }
-        let contacts = matrix.contacts.iter().map(|(name, contact)| {
-            let hook = contact.webhook.as_ref().map(|hook| format!("webhook {hook}"));
-            let media: Vec<String> = contact.email.iter().map(ToString::to_string).chain(hook).collect();
-            format!("{name} ({})", media.join(", "))
-        });
+        let contacts = matrix.contacts.iter().map(|(name, contact)| format!("{name} ({})", reached(contact, language)));
         about.push((word("Contactos", "Contacts", "Contatos"), contacts.collect::<Vec<_>>().join(", ")));
         let head = [
             word("Indicador", "Indicator", "Indicador"),
@@ -158,6 +154,20 @@ pub(super) fn place(row: &Row, language: Language) -> String {
         Per::Channel => format!("{} / {channels}", words::all_queues(language)),
         Per::All => words::everything(language).to_owned(),
     }
+}
+
+/// How a contact is reached: its media, or who is on duty when.
+pub(super) fn reached(contact: &Contact, language: Language) -> String {
+    let hook = contact.webhook.as_ref().map(|hook| format!("webhook {hook}"));
+    let duty = |duty: &Duty| {
+        let shifts = duty.calendar.shifts.as_deref().unwrap_or_default();
+        format!("{}: {}", duty.contact, hours(shifts, language))
+    };
+    let rota = contact.rota.iter().map(duty);
+    let shifts = contact.quiet.as_ref().and_then(|quiet| quiet.shifts.as_deref());
+    let quiet =
+        shifts.map(|shifts| format!("{} {}", pick(language, "silencio", "quiet", "silêncio"), hours(shifts, language)));
+    contact.email.iter().map(ToString::to_string).chain(hook).chain(rota).chain(quiet).collect::<Vec<_>>().join(", ")
 }
 
 /// `mon-fri 07:00-13:00, 14:00-22:00; sat 08:00-02:00`, days of equal hours together.

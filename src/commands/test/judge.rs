@@ -7,6 +7,7 @@ use super::play::Course;
 use crate::config::MatrixSet;
 use crate::config::matrix_test::{Expect, MatrixTest};
 use crate::domain::{Millis, Timestamp};
+use crate::matrix::contacts::people;
 use crate::matrix::engine::{Notification, Transition};
 use crate::matrix::{Level, Matrix, Medium, Recipient};
 use crate::notice::{self, Body, Context, values};
@@ -130,8 +131,9 @@ impl Judge<'_> {
     fn names(&self, notices: &[&Notification]) -> String {
         let mut names: Vec<String> = Vec::new();
         for notice in notices {
-            let contact = self.matrix().and_then(|matrix| matrix.contacts.get(&notice.to));
-            let both = contact.is_some_and(|contact| contact.email.is_some() && contact.webhook.is_some());
+            let people = self.matrix().map(|matrix| people(&matrix.contacts, &notice.to)).unwrap_or_default();
+            let has = |medium| people.iter().any(|contact| contact.address(medium).is_some());
+            let both = Medium::ALL.into_iter().all(has);
             let name = if both { format!("{}.{}", notice.to, word(notice.medium)) } else { notice.to.to_string() };
             if !names.contains(&name) {
                 names.push(name);

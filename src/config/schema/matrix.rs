@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{closed, contact, described, document, duration, hours, language, one_or_more, words};
+use super::{closed, described, document, duration, hours, language, media, one_or_more, words};
 use crate::indicators::{self, Clock, Indicator, Label, Samples, Stage, State, Treatment};
 
 pub fn matrix() -> Value {
@@ -17,11 +17,12 @@ pub fn matrix() -> Value {
             "type": "object",
             "description": "Name -> media",
             "propertyNames": { "pattern": "^[^.]+$" },
-            "additionalProperties": contact(),
+            "additionalProperties": member(),
         },
         "hours": hours(),
         "ack_for": ack_for(),
         "flapping": flapping(),
+        "mails_per_hour": mails_per_hour(),
         "rows": { "type": "array", "minItems": 1, "items": { "$ref": "#/definitions/row" } },
         "reports": { "type": "array", "items": { "$ref": "#/definitions/report" } },
     });
@@ -138,6 +139,29 @@ fn rules() -> Vec<Value> {
         rules.push(Value::Object(rule));
     }
     rules
+}
+
+/// A contact: media, or a rota of others.
+fn member() -> Value {
+    let line =
+        closed(json!({ "hours": hours(), "contact": { "type": "string", "minLength": 1 } }), &["hours", "contact"]);
+    let mut contact = media();
+    if let Some(Value::Object(properties)) = contact.get_mut("properties") {
+        let rota = json!({ "type": "array", "minItems": 1, "items": line });
+        let text = "Who is on duty when, by the names of other contacts: each hour of the week has one";
+        properties.insert("rota".to_owned(), described(rota, text));
+        let text = "When notices below critical wait: hours as of `hours`";
+        properties.insert("mails_per_hour".to_owned(), mails_per_hour());
+        properties.insert("quiet".to_owned(), described(hours(), text));
+    }
+    contact
+}
+
+fn mails_per_hour() -> Value {
+    described(
+        json!({ "type": "integer", "minimum": 1 }),
+        "More mails to a contact are held back, and told of in one; default 30",
+    )
 }
 
 fn ack_for() -> Value {

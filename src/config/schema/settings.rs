@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{closed, contact, described, document, duration, hours, language, one_or_more, words};
+use super::{closed, described, document, duration, hours, language, media, one_or_more, words};
 use crate::domain::AgentClass;
 use crate::indicators::Clock;
 
@@ -69,7 +69,7 @@ pub fn config() -> Value {
             ),
             "sources": { "type": "array", "minItems": 1, "items": source },
             "matrices": texts(),
-            "owner": contact(),
+            "owner": media(),
             "smtp": closed(
                 json!({
                     "url": { "type": "string", "pattern": "^smtps?://" },

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::evidence::Evidence;
 use super::flapping::{Flap, Said};
+use super::hold::Stands;
 use super::incident::{Address, Change, Incident, addresses};
 use super::operations::{Acknowledged, Silences};
 use super::track::Track;
@@ -285,7 +286,7 @@ impl Case {
         let mut incident = open.unwrap_or_else(|| Box::new(Incident::new(transition.clone())));
         incident.flaps = self.flap.as_ref().and_then(|flap| flap.flaps());
         let names = moment.track.names(&self.key);
-        let change = Change { transition, tell: self.tell(moment.track), said, silences: moment.silences, names };
+        let change = Change { transition, tell: self.tell(moment.track, now), said, silences: moment.silences, names };
         incident.take_level(change, News { now, value_time: now, reading: self.reading }, moment.tick);
         self.incident = (self.level != Level::Ok).then_some(incident);
     }
@@ -298,21 +299,21 @@ impl Case {
         self.flap.get_or_insert_default().change(moment.now, change.to, moment.row().flapping)
     }
 
-    /// Whom the level's range tells.
-    fn tell(&self, track: &Track) -> Vec<Address> {
+    /// Whom the level's range tells at `now`.
+    fn tell(&self, track: &Track, now: Timestamp) -> Vec<Address> {
         let row = track.row();
         let tell: &[Recipient] = match (self.range.and_then(|range| row.ranges.get(range)), &row.no_data) {
             (Some(range), _) => &range.tell,
             (None, NoData::Raise { tell, .. }) if self.level > Level::Ok => tell,
             (None, _) => &[],
         };
-        addresses(&track.matrix, tell)
+        addresses(&track.matrix, tell, now)
     }
 
     fn tell_opened(&mut self, moment: &mut Moment<'_>) {
         let news = self.news(moment.now);
         if let Some(mut incident) = self.incident.take_if(|incident| incident.is_carried()) {
-            incident.open_again(|| self.tell(moment.track), news, moment.tick);
+            incident.open_again(|| self.tell(moment.track, news.now), news, moment.tick);
             self.incident = Some(incident);
         }
     }
@@ -320,7 +321,7 @@ impl Case {
     fn run_timers(&mut self, moment: &mut Moment<'_>) {
         let Some(mut incident) = self.incident.take() else { return };
         let (news, track) = (self.news(moment.now), moment.track);
-        incident.catch_up(|| self.tell(track), news, moment.tick);
+        incident.catch_up(|| self.tell(track, news.now), news, moment.tick);
         let range = self.range.and_then(|range| track.row().ranges.get(range));
         let judged = matches!(self.seen(track.row()), Seen::Value(_));
         let (key, readings) = (&self.key, &mut *moment.readings);
@@ -342,6 +343,12 @@ impl Case {
         let incident = self.incident.as_ref()?;
         let Reading { value, samples } = self.reading;
         Some(OpenCase { value, samples, closed_hours: self.closed, frozen: self.frozen, ..incident.open() })
+    }
+
+    /// How its incident stands, if it has this id.
+    pub(super) fn stands(&self, id: &str) -> Option<Stands> {
+        let stands = self.incident.as_ref()?.stands(id)?;
+        Some(Stands { held: stands.held || self.closed, ..stands })
     }
 
     /// Somebody has taken up the incident with this id.

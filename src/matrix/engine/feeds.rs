@@ -163,7 +163,7 @@ impl FeedCase {
         let transition = Transition { time, from, to: level, value: self.value, reason, ..(**last).clone() };
         let transition = Arc::new(transition);
         tick.transitions.push(transition.clone());
-        let owners = self.owners(around.tracks);
+        let owners = self.owners(around);
         let tell = owners.iter().map(|(address, _)| address.clone()).collect();
         let (news, names) = (self.news(around.now), names(&transition));
         let change =
@@ -178,7 +178,7 @@ impl FeedCase {
         self.value = Some((around.now - since).as_seconds());
         let (news, last) = (self.news(around.now), self.incident.last.clone());
         self.incident.look_around(around.silences, names(&last), around.now);
-        let (owners, told) = (self.owners(around.tracks), tick.notifications.len());
+        let (owners, told) = (self.owners(around), tick.notifications.len());
         let tell = || owners.iter().map(|(address, _)| address.clone()).collect();
         self.incident.catch_up(tell, news, tick);
         translate(tick, told, &owners);
@@ -188,10 +188,10 @@ impl FeedCase {
         News { now, value_time: now, reading: Reading { value: self.value, samples: 0.0 } }
     }
 
-    fn owners(&self, tracks: &[Track]) -> Vec<Owner> {
+    fn owners(&self, around: &Around<'_>) -> Vec<Owner> {
         let mut owners: Vec<Owner> = Vec::new();
-        for track in tracks.iter().filter(|track| track.topics.meet(self.carries)) {
-            for address in addresses(&track.matrix, &track.matrix.owner) {
+        for track in around.tracks.iter().filter(|track| track.topics.meet(self.carries)) {
+            for address in addresses(&track.matrix, &track.matrix.owner, around.now) {
                 if !owners.iter().any(|(other, _)| other.same_place(&address)) {
                     owners.push((address, track.matrix.clone()));
                 }

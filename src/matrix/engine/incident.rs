@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::case::News;
 use super::flapping::{Flaps, Said};
+use super::hold::Stands;
 use super::operations::{Acknowledged, Names, Silences};
 use super::{Notification, OpenCase, Reason, Tick, Transition};
 use crate::domain::{Millis, Timestamp};
@@ -139,6 +140,12 @@ impl Incident {
             flaps: self.flaps,
             webhooks: self.webhooks(),
         }
+    }
+
+    /// How it stands, if it has this id.
+    pub fn stands(&self, id: &str) -> Option<Stands> {
+        let held = !self.silenced.is_empty() || self.carried.is_some();
+        (*self.id == *id).then(|| Stands { held, acknowledged: self.acknowledged.clone() })
     }
 
     /// Somebody has taken it up: its timers stand until that is over, or void.
@@ -290,7 +297,7 @@ impl Incident {
         let due = |step: &&Step| step.after <= elapsed && !self.steps.contains(&step.after);
         let due: Vec<&Step> = range.escalate.iter().filter(due).collect();
         if !due.is_empty() && waits() {
-            let tell = addresses(matrix, due.iter().flat_map(|step| &step.tell));
+            let tell = addresses(matrix, due.iter().flat_map(|step| &step.tell), news.now);
             self.steps.extend(due.iter().map(|step| step.after));
             let known = self.reached.len();
             for address in &tell {
@@ -308,7 +315,8 @@ impl Incident {
         let passed = (elapsed - self.muted).0 / length.0;
         if passed > self.repeats {
             self.repeats = passed;
-            let all = [addresses(matrix, &range.tell), self.reached.clone()].concat();
+            let reached = on_duty(matrix, &self.reached, news.now);
+            let all = [addresses(matrix, &range.tell, news.now), reached].concat();
             let tell = all.into_iter().filter(|address| !self.is_told_now(address, tick)).collect();
             self.post(tell, Reason::Repeat, news, tick);
         }
@@ -340,7 +348,7 @@ impl Incident {
 
     fn is_told_now(&self, address: &Address, tick: &Tick) -> bool {
         let mut now = tick.notifications.iter().rev().take_while(|notice| notice.incident == self.id);
-        now.any(|notice| notice.to == address.to && notice.medium == address.medium)
+        now.any(|notice| notice.to == address.to && address.is_of(notice))
     }
 
     /// One notification to each of `recipients`, each once. Everything that an incident tells goes through here: a
@@ -379,25 +387,42 @@ impl Incident {
                 acknowledged: self.acknowledged.clone(),
                 silenced: self.silenced.clone(),
                 flaps: self.flaps,
+                held_since: None,
+                held_back: None,
             });
         }
     }
 }
 
-/// Each medium of each contact that `recipients` means, once, in their order. Contacts that the matrix does not have
-/// are `config`'s to refuse.
-pub(super) fn addresses<'r>(matrix: &Matrix, recipients: impl IntoIterator<Item = &'r Recipient>) -> Vec<Address> {
+/// Each medium of each contact that `recipients` means at `now`, once, in their order. Contacts that the matrix does not
+/// have are `config`'s to refuse.
+pub(super) fn addresses<'r>(
+    matrix: &Matrix,
+    recipients: impl IntoIterator<Item = &'r Recipient>,
+    now: Timestamp,
+) -> Vec<Address> {
     let mut all = Vec::new();
     for recipient in recipients {
-        let Some(contact) = matrix.contacts.get(&recipient.contact) else { continue };
-        let media = [(Medium::Email, &contact.email), (Medium::Webhook, &contact.webhook)];
-        let wanted = media.into_iter().filter(|(medium, _)| recipient.medium.is_none_or(|only| only == *medium));
         let to = &recipient.contact;
-        all.extend(
-            wanted.filter_map(|(medium, address)| Some(Address { to: to.clone(), medium, address: address.clone()? })),
-        );
+        let reached = matrix.reach(recipient, now).into_iter();
+        all.extend(reached.map(|(medium, address)| Address { to: to.clone(), medium, address }));
     }
     keep_first(&mut all);
+    all
+}
+
+/// The same addresses where the matrix has them as they are; of a contact with a rota, those of whoever is on duty now.
+fn on_duty(matrix: &Matrix, reached: &[Address], now: Timestamp) -> Vec<Address> {
+    let mut all = Vec::new();
+    for address in reached {
+        match matrix.contacts.get(&address.to).filter(|contact| !contact.rota.is_empty()) {
+            Some(_) => {
+                let recipient = Recipient { contact: address.to.clone(), medium: Some(address.medium) };
+                all.extend(addresses(matrix, [&recipient], now));
+            }
+            None => all.push(address.clone()),
+        }
+    }
     all
 }
 

@@ -11,6 +11,7 @@
 //! | `case` | which transition does that mean now |
 //! | `incident` | who is told, by what, and when again |
 //! | `flapping` | does its level change too often to be told |
+//! | `hold` | who is left in peace at this hour, and who has had enough |
 //! | `operations` | what people want: acknowledgements and silences |
 //! | `feeds` | what nobody can judge, because its feed lags or is dead |
 //! | `reload`, `shape`, `snapshot` | how cases go on under other matrices, and after a restart |
@@ -109,6 +110,7 @@ mod case;
 mod evidence;
 mod feeds;
 mod flapping;
+mod hold;
 mod incident;
 mod operations;
 mod reload;
@@ -122,6 +124,7 @@ pub use operations::{Acknowledged, Matcher, Operated, Operation, Refusal, SILENC
 
 use case::Case;
 use feeds::FeedCase;
+use hold::{Hold, Stands};
 use operations::Silences;
 use reload::Gone;
 use track::Track;
@@ -166,6 +169,7 @@ pub enum Reason {
     Removed,
     /// Changed matrices were not taken. Of no case: told by the service.
     Refused,
+    HeldBack,
 }
 
 /// One change of a case's level (or of its range within a level).
@@ -232,6 +236,20 @@ pub struct Notification {
     pub silenced: Vec<Arc<str>>,
     /// How often its case has changed its level, while it flaps.
     pub flaps: Option<Flaps>,
+    /// Of what time it is, where it has waited for the end of quiet hours.
+    pub held_since: Option<Timestamp>,
+    /// Set where it is about notices that were held back, and not about one incident.
+    pub held_back: Option<Arc<HeldBack>>,
+}
+
+/// Notices that were more than a contact gets in an hour.
+#[derive(Clone, Debug)]
+pub struct HeldBack {
+    pub notices: u32,
+    /// Of each incident the newest notice and how many were held back, the worst first.
+    pub incidents: Vec<(Notification, u32)>,
+    /// How many notices are of incidents that are not among them.
+    pub beyond: u32,
 }
 
 /// What one tick means.
@@ -285,6 +303,7 @@ struct State {
     feeds: Vec<FeedCase>,
     /// Open incidents of rows that are no longer there: the next tick ends them.
     gone: Vec<Gone>,
+    hold: Hold,
 }
 
 impl Engine {
@@ -325,7 +344,16 @@ impl Engine {
             }
         }
         self.state.ticked = Some(now);
+        let mut hold = std::mem::take(&mut self.state.hold);
+        hold.pass(&mut tick, now, &|incident| self.stands(incident));
+        self.state.hold = hold;
         tick
+    }
+
+    /// How an incident stands; `None` if it is over.
+    fn stands(&self, id: &str) -> Option<Stands> {
+        let feed = || self.state.feeds.iter().find_map(|feed| feed.incident.stands(id));
+        self.cases().find_map(|(_, case)| case.stands(id)).or_else(feed)
     }
 
     /// Makes the cases of keys seen for the first time, and finds out where the numbers of each case are.
@@ -426,7 +454,7 @@ impl Engine {
 }
 
 impl Reason {
-    pub const ALL: [Reason; 12] = [
+    pub const ALL: [Reason; 13] = [
         Reason::Range,
         Reason::NoData,
         Reason::Recovered,
@@ -439,6 +467,7 @@ impl Reason {
         Reason::Flapping,
         Reason::Removed,
         Reason::Refused,
+        Reason::HeldBack,
     ];
 
     pub fn name(self) -> &'static str {
@@ -455,6 +484,7 @@ impl Reason {
             Reason::Flapping => "flapping",
             Reason::Removed => "removed",
             Reason::Refused => "refused",
+            Reason::HeldBack => "held_back",
         }
     }
 }

@@ -51,6 +51,7 @@ impl Engine {
         self.state.known = state.known;
         self.state.ticked = state.ticked;
         self.state.silences = state.silences;
+        self.state.hold = state.hold;
         self.adopt(left, state.feeds);
     }
 

@@ -4,7 +4,7 @@
 //! matrices are changed in place does; `engine::reload` says what that means for whom. So a restart under changed files is
 //! a reload, and one under the same files changes nothing.
 //!
-//! # Body of [`Kind::ENGINE`], version 2
+//! # Body of [`Kind::ENGINE`], version 3
 //!
 //! | values | what |
 //! |---|---|
@@ -13,6 +13,7 @@
 //! | silences | those that are on or will be, by their ids |
 //! | feeds | those that are frozen: source, what it carries (interactions, agents), for how many seconds, matrix, incident |
 //! | rows | how many; then of each its matrix (name, language, zone), its shape, how many cases, and the cases, sorted by key: `case::snapshot`. Rows that are gone, and whose end is not told yet, come last |
+//! | hold | the notices that wait for the end of quiet hours, where something of an open incident has been told, and the running hours of addresses: `hold::snapshot` |
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::case::{Case, WrittenCase};
 use super::feeds::FeedCase;
+use super::hold::WrittenHold;
 use super::incident::{Incident, WrittenIncident};
 use super::reload::Left;
 use super::shape::Shape;
@@ -37,7 +39,7 @@ const ANY_SETTINGS: u64 = 0;
 
 /// What a notice needs of a matrix that may no longer be there.
 #[derive(Serialize, Deserialize)]
-struct WrittenMatrix {
+pub(super) struct WrittenMatrix {
     name: Arc<str>,
     language: Language,
     zone: Option<String>,
@@ -54,9 +56,14 @@ struct WrittenFeed {
 }
 
 impl WrittenMatrix {
-    fn of(matrix: &Matrix) -> Self {
+    pub fn of(matrix: &Matrix) -> Self {
         let zone = matrix.zone.iana_name().map(str::to_owned);
         WrittenMatrix { name: matrix.name.clone(), language: matrix.language, zone }
+    }
+
+    /// The matrix of its name, if there is one still.
+    pub fn of_name(self, matrices: &[Arc<Matrix>]) -> Arc<Matrix> {
+        matrices.iter().find(|matrix| matrix.name == self.name).cloned().unwrap_or_else(|| self.again())
     }
 
     /// Without rows and contacts.
@@ -92,7 +99,7 @@ impl WrittenFeed {
 impl Engine {
     /// All that a later engine needs in order to go on.
     pub fn snapshot(&self) -> Vec<u8> {
-        let State { cases, known, ticked, silences, feeds, gone, generation: _ } = &self.state;
+        let State { cases, known, ticked, silences, feeds, gone, hold, generation: _ } = &self.state;
         let mut to = Writer::new(Kind::ENGINE, ANY_SETTINGS);
         let silences: Vec<&Silence> = silences.iter().collect();
         let feeds: Vec<WrittenFeed> = feeds.iter().map(|case| WrittenFeed::of(case, &self.plan)).collect();
@@ -107,12 +114,13 @@ impl Engine {
                 to.put(&case.written(&self.plan));
             }
         }
+        to.put(&WrittenHold::of(hold, &self.plan));
         to.finish()
     }
 
     /// An engine that goes on as the one did of which `bytes` are the snapshot, as far as these matrices let it.
     pub fn restore(matrices: Vec<Arc<Matrix>>, plan: Arc<Plan>, bytes: &[u8]) -> Result<Engine, SnapshotError> {
-        let mut engine = Engine::new(matrices, plan);
+        let mut engine = Engine::new(matrices.clone(), plan);
         let mut from = Reader::open(Kind::ENGINE, ANY_SETTINGS, bytes)?;
         let (ticked, known): (Option<i64>, Vec<Key>) = from.take("keys")?;
         ensure(known.is_sorted_by(|a, b| a < b), "order of keys")?;
@@ -135,7 +143,9 @@ impl Engine {
             }
             left.push(row);
         }
+        let hold: WrittenHold = from.take("hold")?;
         from.finish()?;
+        engine.state.hold = hold.again(&matrices, &engine.plan)?;
         engine.state.known = known;
         engine.state.ticked = at(ticked)?;
         engine.adopt(left, feeds);

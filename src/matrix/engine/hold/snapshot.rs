@@ -1,0 +1,213 @@
+//! The notices that wait, in bytes; `engine::snapshot` has the layout.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::cap::{Cap, Hour, More};
+use super::{Hold, Place, Waiting};
+use crate::domain::Key;
+use crate::matrix::engine::flapping::Flaps;
+use crate::matrix::engine::reload::Named;
+use crate::matrix::engine::snapshot::{WrittenMatrix, at, at_last};
+use crate::matrix::engine::{Acknowledged, Notification, Reason, Transition, feeds};
+use crate::matrix::{Level, Matrix};
+use crate::plan::Plan;
+use crate::snapshot::{SnapshotError, ensure};
+
+#[derive(Serialize, Deserialize)]
+pub(in crate::matrix::engine) struct WrittenHold {
+    waiting: Vec<WrittenWaiting>,
+    told: Vec<(Place, bool)>,
+    hours: Vec<WrittenHour>,
+}
+
+/// Of an address: since when its hour runs, how many mails it had, what is held back.
+#[derive(Serialize, Deserialize)]
+struct WrittenHour {
+    address: Arc<str>,
+    since: i64,
+    sent: u32,
+    more: Vec<(WrittenNotice, u32)>,
+    beyond: u32,
+}
+
+/// Times are epoch milliseconds.
+#[derive(Serialize, Deserialize)]
+struct WrittenWaiting {
+    until: i64,
+    notice: WrittenNotice,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct WrittenNotice {
+    place: Place,
+    time: i64,
+    sequence: u32,
+    level: Level,
+    reason: Reason,
+    value: Option<f64>,
+    samples: f64,
+    value_time: i64,
+    told: Vec<Arc<str>>,
+    since: i64,
+    acknowledged: Option<Acknowledged>,
+    silenced: Vec<Arc<str>>,
+    flaps: Option<(u32, i64)>,
+    held_since: Option<i64>,
+    transition: WrittenTransition,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct WrittenTransition {
+    time: i64,
+    matrix: WrittenMatrix,
+    /// The row's place in its matrix, and its words: another row at the same place is not it.
+    row: Option<(u64, String)>,
+    range: Option<u64>,
+    key: Key,
+    number: Named,
+    source: Option<Arc<str>>,
+    from: Level,
+    to: Level,
+    value: Option<f64>,
+    samples: f64,
+    reason: Reason,
+    incident: Arc<str>,
+}
+
+impl WrittenHold {
+    pub fn of(hold: &Hold, plan: &Plan) -> Self {
+        let written = |one: &Waiting| WrittenWaiting {
+            until: one.until.0,
+            notice: WrittenNotice::of(&one.place, &one.notice, plan),
+        };
+        WrittenHold {
+            waiting: hold.waiting.iter().map(written).collect(),
+            told: hold.told.iter().map(|(place, critical)| (place.clone(), *critical)).collect(),
+            hours: hold.cap.hours.iter().map(|(address, hour)| WrittenHour::of(address, hour, plan)).collect(),
+        }
+    }
+
+    pub fn again(self, matrices: &[Arc<Matrix>], plan: &Plan) -> Result<Hold, SnapshotError> {
+        ensure(self.told.is_sorted_by(|a, b| a.0 < b.0), "order of who was told")?;
+        ensure(self.hours.is_sorted_by(|a, b| a.address < b.address), "order of addresses")?;
+        let hours = self.hours.into_iter().map(|hour| Ok((hour.address.clone(), hour.again(matrices, plan)?)));
+        let cap = Cap { hours: hours.collect::<Result<_, SnapshotError>>()? };
+        let waiting = self.waiting.into_iter().map(|one| {
+            let (place, notice) = one.notice.again(matrices, plan)?;
+            Ok(Waiting { place, notice, until: at_last(one.until)? })
+        });
+        Ok(Hold { waiting: waiting.collect::<Result<_, SnapshotError>>()?, told: self.told.into_iter().collect(), cap })
+    }
+}
+
+impl WrittenHour {
+    fn of(address: &Arc<str>, hour: &Hour, plan: &Plan) -> Self {
+        let more = hour.more.iter().map(|more| (WrittenNotice::of(&more.place, &more.newest, plan), more.count));
+        let (since, sent, beyond) = (hour.since.0, hour.sent, hour.beyond);
+        WrittenHour { address: address.clone(), since, sent, more: more.collect(), beyond }
+    }
+
+    fn again(self, matrices: &[Arc<Matrix>], plan: &Plan) -> Result<Hour, SnapshotError> {
+        let more = self.more.into_iter().map(|(written, count)| {
+            let (place, newest) = written.again(matrices, plan)?;
+            Ok(More { place, newest, count })
+        });
+        let more = more.collect::<Result<_, SnapshotError>>()?;
+        Ok(Hour { since: at_last(self.since)?, sent: self.sent, more, beyond: self.beyond })
+    }
+}
+
+impl WrittenNotice {
+    pub fn of(place: &Place, notice: &Notification, plan: &Plan) -> Self {
+        WrittenNotice {
+            place: place.clone(),
+            time: notice.time.0,
+            sequence: notice.sequence,
+            level: notice.level,
+            reason: notice.reason,
+            value: notice.value,
+            samples: notice.samples,
+            value_time: notice.value_time.0,
+            told: notice.told.to_vec(),
+            since: notice.since.0,
+            acknowledged: notice.acknowledged.clone(),
+            silenced: notice.silenced.clone(),
+            flaps: notice.flaps.map(|flaps| (flaps.changes, flaps.since.0)),
+            held_since: notice.held_since.map(|at| at.0),
+            transition: WrittenTransition::of(&notice.transition, plan),
+        }
+    }
+
+    pub fn again(self, matrices: &[Arc<Matrix>], plan: &Plan) -> Result<(Place, Notification), SnapshotError> {
+        let place = self.place;
+        let flaps = self.flaps.map(|(changes, since)| Ok(Flaps { changes, since: at_last(since)? }));
+        let notice = Notification {
+            time: at_last(self.time)?,
+            incident: place.incident.clone(),
+            sequence: self.sequence,
+            to: place.to.clone(),
+            medium: place.medium,
+            address: place.address.clone(),
+            level: self.level,
+            reason: self.reason,
+            transition: Arc::new(self.transition.again(matrices, plan)?),
+            value: self.value,
+            samples: self.samples,
+            value_time: at_last(self.value_time)?,
+            told: self.told.into(),
+            since: at_last(self.since)?,
+            acknowledged: self.acknowledged,
+            silenced: self.silenced,
+            flaps: flaps.transpose()?,
+            held_since: at(self.held_since)?,
+            held_back: None,
+        };
+        Ok((place, notice))
+    }
+}
+
+impl WrittenTransition {
+    pub fn of(transition: &Transition, plan: &Plan) -> Self {
+        let row = transition.matrix.rows.get(transition.row);
+        WrittenTransition {
+            time: transition.time.0,
+            matrix: WrittenMatrix::of(&transition.matrix),
+            row: row.map(|row| (transition.row as u64, row.words())),
+            range: transition.range.map(|range| range as u64),
+            key: transition.key.clone(),
+            number: Named::new(&transition.selector, plan),
+            source: transition.source.clone(),
+            from: transition.from,
+            to: transition.to,
+            value: transition.value,
+            samples: transition.samples,
+            reason: transition.reason,
+            incident: transition.incident.clone(),
+        }
+    }
+
+    pub fn again(self, matrices: &[Arc<Matrix>], plan: &Plan) -> Result<Transition, SnapshotError> {
+        let selector = if self.source.is_some() { Some(feeds::selector()) } else { self.number.selector(plan) };
+        ensure(selector.is_some(), "indicator of a notice")?;
+        let matrix = self.matrix.of_name(matrices);
+        let same =
+            |(index, words): &(u64, String)| matrix.rows.get(*index as usize).is_some_and(|row| row.words() == *words);
+        Ok(Transition {
+            time: at_last(self.time)?,
+            row: self.row.filter(same).map_or(Transition::NO_ROW, |(index, _)| index as usize),
+            matrix,
+            range: self.range.map(|range| range as usize),
+            key: self.key,
+            selector: selector.unwrap_or_else(feeds::selector),
+            source: self.source,
+            from: self.from,
+            to: self.to,
+            value: self.value,
+            samples: self.samples,
+            reason: self.reason,
+            incident: self.incident,
+        })
+    }
+}
