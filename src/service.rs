@@ -124,6 +124,7 @@ pub async fn run(
         telemetry,
         readiness: readiness.clone(),
         language: config.language,
+        public_url: config.http.public_url.clone(),
         render_action: Some(Arc::new(move |case| notice::action_of_case(case, &plan))),
         mailbox: manner.mailbox,
         clock: clock::now,
