@@ -10,8 +10,8 @@ use super::remote::{self, Format, Remote};
 /// Acknowledges an incident of a running service: no repeats and escalations until it is over, or the time is
 #[derive(Debug, Args)]
 pub struct Ack {
-    /// The incident, as mails and `atalaya alerts` name it
-    #[arg(value_name = "INCIDENT")]
+    /// The incident as mails and `atalaya alerts` name it, or the code that a mail gives
+    #[arg(value_name = "INCIDENT|CODE")]
     pub incident: String,
     /// Who has taken it up
     #[arg(long, env = "USER")]

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::api::{Refused, Shared, broken, build, json};
+use super::tickets::ALPHABET;
 use super::{Served, Site};
 use crate::domain::{Millis, Timestamp};
 use crate::matrix::Level;
@@ -38,9 +39,6 @@ const WHY_MAX: usize = 1_000;
 
 /// Most patterns in one list of a matcher.
 const PATTERNS_MAX: usize = 100;
-
-/// The alphabet of ids that people type: no letter that looks like a digit.
-const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// One line of the trail.
 #[derive(Clone, Serialize)]
@@ -187,9 +185,12 @@ fn not_open(incident: &str) -> Refused {
     Refused(StatusCode::NOT_FOUND, text)
 }
 
-/// The incident's own name, however it was asked for.
-fn incident(_served: &Served, asked: &str) -> Arc<str> {
-    asked.into()
+/// The incident's own name, of an open one by its code too.
+fn incident(served: &Served, asked: &str) -> Arc<str> {
+    let open = lock(&served.site.source).open_cases();
+    let by_name = open.iter().find(|case| *case.last.incident == *asked);
+    let found = by_name.or_else(|| open.iter().find(|case| served.site.tickets.is_code(asked, &case.last.incident)));
+    found.map_or_else(|| asked.into(), |case| case.last.incident.clone())
 }
 
 pub fn find(served: &Served, incident: &str) -> Option<OpenCase> {
@@ -344,7 +345,7 @@ fn is_ours(site: &Site, headers: &HeaderMap) -> Result<(), Refused> {
     let origin = origin.to_str().unwrap_or_default();
     let host = headers.get(HOST).and_then(|value| value.to_str().ok());
     let authority = origin.split_once("://").map(|(_, authority)| authority);
-    let public = site.public_url.as_deref().map(|url| {
+    let public = site.tickets.public_url().map(|url| {
         let start = url.find("://").map_or(0, |at| at + 3);
         url.get(start..).and_then(|rest| rest.find('/')).and_then(|end| url.get(..start + end)).unwrap_or(url)
     });

@@ -3,6 +3,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | `api` | one handler per address |
+//! | `ack`, `tickets` | the page behind a mail's link; the link and the short code themselves |
 //! | `desk` | what people ask of it: acknowledgements, silences, and the trail of both |
 //! | `query` | filters, and what is wrong with one |
 //! | `alerts`, `view` | the JSON of open cases and of the page |
@@ -14,6 +15,7 @@
 //! it: a slow reader holds up nobody. Deliberately not here: TLS and log-ins (a reverse proxy's work; by default it
 //! listens on the machine itself only), and anything that changes what is counted.
 
+mod ack;
 mod alerts;
 mod api;
 mod assets;
@@ -21,6 +23,7 @@ mod desk;
 mod openapi;
 mod query;
 mod readiness;
+mod tickets;
 mod view;
 
 use std::collections::BTreeMap;
@@ -46,6 +49,7 @@ use crate::telemetry::source::SharedSource;
 pub use alerts::{RenderAction, written_action};
 use assets::Assets;
 pub use readiness::{ReadinessReport, SharedReadiness};
+pub use tickets::{NoRandomness, Tickets};
 
 /// How long answers that are under way may take once the service stops.
 const GRACE: Duration = Duration::from_secs(5);
@@ -64,8 +68,7 @@ pub struct Site {
     pub readiness: SharedReadiness,
     /// The language of the page, which `?lang=` overrides.
     pub language: Language,
-    /// Where people reach it, if the configuration says so.
-    pub public_url: Option<String>,
+    pub tickets: Arc<Tickets>,
     /// `None` shows actions as their rows write them.
     pub render_action: Option<RenderAction>,
     /// In the demo only.
@@ -182,6 +185,7 @@ fn router(site: Site, stopping: watch::Receiver<bool>) -> Router {
         .route("/api/v1/alerts/{incident}/acknowledge", post(desk::acknowledge))
         .route("/api/v1/silences", get(desk::silences).post(desk::silence))
         .route("/api/v1/silences/{id}", delete(desk::end_silence))
+        .route("/ack", get(ack::show).post(ack::press))
         .route("/api/v1/operations", get(desk::operations))
         .route("/api/v1/board", get(api::board))
         .route("/api/v1/stream", get(api::stream))

@@ -53,6 +53,12 @@ pub fn send(port: u16, method: &str, path: &str, headers: &str, body: &serde_jso
     exchange(port, method, path, &about)
 }
 
+/// Posts a form.
+pub fn form(port: u16, path: &str, fields: &str) -> Answer {
+    let kind = "Content-Type: application/x-www-form-urlencoded";
+    exchange(port, "POST", path, &format!("{kind}\r\nContent-Length: {}\r\n\r\n{fields}", fields.len()))
+}
+
 pub fn get(port: u16, path: &str) -> Answer {
     request(port, "GET", path, "")
 }

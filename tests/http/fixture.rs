@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
+use atalaya::config::Secret;
 use atalaya::domain::{Calendar, Key, Millis, Scope, Timestamp};
-use atalaya::http::{self, SharedReadiness, Site};
+use atalaya::http::{self, SharedReadiness, Site, Tickets};
 use atalaya::indicators::{self, Clock, Label, Labels, Reading, Selector, Stage, State, Treatment, Unit};
 use atalaya::matrix::engine::{OpenCase, Operated, Operation, Reason, Silence, Transition};
 use atalaya::matrix::{Bounds, Language, Level, Matrix, NoData, Per, Range, Recover, Row};
@@ -353,6 +354,12 @@ impl Source for Table {
     }
 }
 
+/// Codes and links of the servers here.
+pub fn tickets() -> Arc<Tickets> {
+    let secret = Secret::new("a secret of these tests");
+    Arc::new(Tickets::new(Some(&secret), Some("https://board.acme.example/wfm".to_owned())).unwrap())
+}
+
 /// A server of a table, or of something that lives, on a free port, in a runtime of its own.
 pub struct Server<S = Table> {
     pub port: u16,
@@ -378,7 +385,7 @@ impl<S: Source + 'static> Server<S> {
             telemetry: telemetry.clone(),
             readiness: readiness.clone(),
             language: Language::Es,
-            public_url: None,
+            tickets: tickets(),
             render_action: None,
             mailbox: options.demo.then(|| Arc::new(super::page::mailbox) as http::Mailbox),
             clock: options.clock,

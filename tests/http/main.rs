@@ -5,6 +5,7 @@ mod client;
 mod commands;
 mod desk;
 mod fixture;
+mod links;
 mod metrics;
 mod page;
 mod tools;
