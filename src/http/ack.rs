@@ -1,7 +1,8 @@
 //! The page behind the link of a mail. Following the link shows the incident and a button and changes nothing, because
 //! mail scanners follow links; the button posts what the link holds, signature and all, and that acknowledges.
 //!
-//! The signature is the permission: it was mailed to one contact, names one incident and ends after a day.
+//! The signature is the permission: it was mailed to one contact, names one incident and ends after a day. `Origin` is
+//! not looked at: of a page that sends no referrer, as this one, browsers say `null`.
 
 use std::sync::Arc;
 
@@ -22,6 +23,12 @@ use crate::telemetry::source::lock;
 
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// Why there is no button: the status, and a sentence in the reader's language.
+type Why = (StatusCode, fn(Language) -> &'static str);
+
+const BROKEN: Why = (StatusCode::BAD_REQUEST, words::link_broken);
+const OVER: Why = (StatusCode::NOT_FOUND, words::incident_over);
 
 /// What the link holds.
 #[derive(Deserialize)]
@@ -47,14 +54,13 @@ pub struct Pressed {
 /// `GET /ack`
 pub async fn show(State(served): Shared, link: Result<Query<Link>, QueryRejection>) -> Result<Response, Response> {
     let work = move |served: &Served| {
-        let opened = link.ok().map(|Query(link)| open(served, link));
+        let opened = link.map_err(|_| BROKEN).and_then(|Query(link)| open(served, link));
         Ok(match opened {
-            Some(Ok((link, case))) => {
+            Ok((link, case)) => {
                 let language = case.last.matrix.language;
                 page(StatusCode::OK, language, &about(served, &case), &form(&link, language))
             }
-            Some(Err(refused)) => refused,
-            None => told(served, StatusCode::BAD_REQUEST, words::link_broken),
+            Err(why) => told(served, why),
         })
     };
     build(served, work).await.map_err(IntoResponse::into_response)
@@ -64,11 +70,11 @@ pub async fn show(State(served): Shared, link: Result<Query<Link>, QueryRejectio
 pub async fn press(State(served): Shared, form: Result<Form<Pressed>, FormRejection>) -> Result<Response, Response> {
     let work = move |served: &Served| {
         let Ok(Form(Pressed { incident, by, until, sig, who })) = form else {
-            return Ok(told(served, StatusCode::BAD_REQUEST, words::link_broken));
+            return Ok(told(served, BROKEN));
         };
         let (link, case) = match open(served, Link { incident, by, until, sig }) {
             Ok(opened) => opened,
-            Err(refused) => return Ok(refused),
+            Err(why) => return Ok(told(served, why)),
         };
         // A field left empty means the contact to whom the link went.
         let who = desk::who(&who).or_else(|_| desk::who(&link.by))?;
@@ -79,24 +85,24 @@ pub async fn press(State(served): Shared, form: Result<Form<Pressed>, FormReject
             (Operated::Acknowledged { .. }, Some(case)) => {
                 page(StatusCode::OK, case.last.matrix.language, &about(served, &case), "")
             }
-            _ => told(served, StatusCode::NOT_FOUND, words::incident_over),
+            _ => told(served, OVER),
         })
     };
     build(served, work).await.map_err(IntoResponse::into_response)
 }
 
-/// The open case of a link that was made here and has not ended, or the page that says why not.
-fn open(served: &Served, link: Link) -> Result<(Link, OpenCase), Response> {
+/// The open case of a link that was made here and has not ended, or why not.
+fn open(served: &Served, link: Link) -> Result<(Link, OpenCase), Why> {
     let Link { incident, by, until, sig } = &link;
     if !served.site.tickets.is_signed(incident, by, *until, sig) {
-        return Err(told(served, StatusCode::FORBIDDEN, words::link_broken));
+        return Err((StatusCode::FORBIDDEN, words::link_broken));
     }
     if (served.site.clock)().0.div_euclid(1000) >= *until {
-        return Err(told(served, StatusCode::GONE, words::link_ended));
+        return Err((StatusCode::GONE, words::link_ended));
     }
     match desk::find(served, incident) {
         Some(case) => Ok((link, case)),
-        None => Err(told(served, StatusCode::NOT_FOUND, words::incident_over)),
+        None => Err(OVER),
     }
 }
 
@@ -129,7 +135,7 @@ fn form(link: &Link, language: Language) -> String {
 }
 
 /// A page of one sentence, in the site's language.
-fn told(served: &Served, status: StatusCode, text: fn(Language) -> &'static str) -> Response {
+fn told(served: &Served, (status, text): Why) -> Response {
     let language = served.site.language;
     page(status, language, &format!("<p>{}</p>\n", escape(text(language))), "")
 }

@@ -173,7 +173,7 @@ fn a_browser_shows_the_floor_and_its_incidents() {
         "meta &lt; 30m",
         "CRÍTICO: reclamos · facebook · ASA 47 min",
         "sandbox=\"\"",
-        "<span title=\"en camino\">Reconocido por ana &lt;b&gt; hasta las 16:30:00</span><button type=\"button\" hidden=\"\">",
+        "<button type=\"button\" hidden=\"\">Reconocer</button><span title=\"en camino\">Reconocido por ana &lt;b&gt; hasta las 16:30:00</span>",
         "<button type=\"button\">Reconocer</button>",
         "advertencia (silenciado)",
     ] {

@@ -242,8 +242,8 @@ function showIncidents() {
       card.dataset.id = alert.incident;
       const parts = {};
       for (const part of ['where', 'level', 'what', 'since', 'figure', 'action', 'seen']) parts[part] = card.appendChild(element('div', part));
-      parts.by = parts.seen.appendChild(element('span'));
       parts.press = parts.seen.appendChild(element('button'));
+      parts.by = parts.seen.appendChild(element('span'));
       parts.press.type = 'button';
       parts.press.addEventListener('click', () => acknowledge(alert.incident, parts));
       for (const part of ['value', 'goal', 'entry']) parts[part] = parts.figure.appendChild(element('span', part));
