@@ -79,6 +79,12 @@ impl Evaluator {
         self.engine.tick(now, &mut BoardReadings { board: &mut self.board }, feeds)
     }
 
+    /// Puts other matrices in force, of a plan with the same figures.
+    pub fn reload(&mut self, matrices: Vec<Arc<Matrix>>) {
+        pin(&mut self.board, &matrices);
+        self.engine.reload(matrices, self.plan.clone());
+    }
+
     /// Takes an acknowledgement or a silence.
     pub fn operate(&mut self, operation: &Operation, now: Timestamp) -> Operated {
         self.engine.operate(operation, now)

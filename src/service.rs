@@ -10,17 +10,20 @@
 //! caught up. Nothing here knows what a number or a rule means.
 
 mod evaluate;
+mod feeds;
 mod outcomes;
 mod read;
+mod reload;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock;
 use crate::commands::Failure;
-use crate::config::{Config, MatrixSet};
-use crate::domain::{Millis, Timestamp};
+use crate::config::{Config, MatrixSet, Source};
+use crate::domain::{Calendar, Millis, Timestamp};
 use crate::http::{self, SharedReadiness, Site, Tickets};
 use crate::journal::memory;
 use crate::kafka::{Consumer, DeadLetters, Options, Problems, Start};
@@ -36,6 +39,8 @@ pub struct Manner {
     pub start: Start,
     /// What the page shows of the demo's mailbox.
     pub mailbox: Option<http::Mailbox>,
+    /// Where the matrices lie, to be looked at while it runs; none: they stay.
+    pub matrices: Vec<PathBuf>,
     /// Nothing was told before: no notice is marked as told again.
     pub new: bool,
     /// Called once the page answers, with its address.
@@ -44,7 +49,13 @@ pub struct Manner {
 
 impl Default for Manner {
     fn default() -> Self {
-        Manner { start: Start::DAY_AND_AN_HOUR, mailbox: None, new: false, serving: Box::new(|_| {}) }
+        Manner {
+            start: Start::DAY_AND_AN_HOUR,
+            mailbox: None,
+            matrices: Vec::new(),
+            new: false,
+            serving: Box::new(|_| {}),
+        }
     }
 }
 
@@ -95,6 +106,20 @@ pub async fn run(
         counting,
     ));
 
+    let reloading = (!manner.matrices.is_empty()).then(|| {
+        tokio::spawn(reload::follow(reload::Reloader {
+            paths: manner.matrices,
+            config: config.clone(),
+            evaluator: evaluator.clone(),
+            telemetry: telemetry.clone(),
+            readiness: readiness.clone(),
+            notifier: notifier.clone(),
+            speech: speech.clone(),
+            judged: set.hash.clone(),
+            set: set.clone(),
+        }))
+    });
+
     let problems = Problems::default();
     let letters = Arc::new(
         DeadLetters::start(&config.kafka, problems.clone()).map_err(|error| Failure::User(error.to_string()))?,
@@ -116,8 +141,7 @@ pub async fn run(
         telemetry: telemetry.clone(),
         readiness: readiness.clone(),
         speech,
-        max_lag: config.max_lag,
-        sources: config.sources.clone(),
+        sources: config.sources.iter().map(|source| expected(source, &config, &set)).collect(),
         runtime: tokio::runtime::Handle::current(),
     })?;
 
@@ -146,6 +170,7 @@ pub async fn run(
         why = &mut ended => why.ok().flatten(),
     };
     readiness.set_reason("stop", Some("the service is stopping"));
+    reloading.inspect(|reloading| reloading.abort());
     tracing::info!("stopping: the sources are left, what was read is applied and committed");
     let stopping = tokio::task::spawn_blocking(move || {
         let stopped = consumer.stop(READER_STOPS_WITHIN);
@@ -179,6 +204,12 @@ pub async fn run(
         }
         None => Ok(()),
     }
+}
+
+fn expected(source: &Source, config: &Config, set: &MatrixSet) -> feeds::Expected {
+    let hours = Calendar { zone: set.plan.zone.clone(), shifts: source.hours.clone(), ..Calendar::always() };
+    let (max_lag, silent_after) = (config.max_lag, source.silent_after);
+    feeds::Expected { source: source.topic.as_str().into(), max_lag, silent_after, hours }
 }
 
 /// What notices need besides themselves.

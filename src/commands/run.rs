@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Failure, setup};
-use crate::commands::files::Secrets;
+use crate::commands::files::{Secrets, matrix_paths};
 use crate::service;
 use crate::telemetry::logging;
 
@@ -24,7 +24,9 @@ pub async fn run(args: Run) -> Result<(), Failure> {
     let setup = setup::load(Some(&args.config), None, Secrets::Read)?;
     logging::start(if args.log_json { logging::Shape::Json } else { logging::Shape::Text });
     let shutdown = stop_signal()?;
-    service::run(setup.config, setup.set, service::Manner::default(), shutdown).await
+    let matrices = matrix_paths(Some(&args.config), &setup.config);
+    let manner = service::Manner { matrices, ..service::Manner::default() };
+    service::run(setup.config, setup.set, manner, shutdown).await
 }
 
 /// Done on SIGTERM or Ctrl-C.

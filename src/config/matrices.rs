@@ -98,7 +98,8 @@ fn compile(files: &[(String, String)], config: Option<&Config>, written: bool) -
     Ok(MatrixSet { matrices, plan: Arc::new(plan), warnings: said, hash: hash(files) })
 }
 
-fn hash(files: &[(String, String)]) -> String {
+/// Of names and texts: says which files they are.
+pub fn hash(files: &[(String, String)]) -> String {
     let mut hasher = xxhash_rust::xxh3::Xxh3::new();
     for (name, text) in files {
         for part in [name, text] {

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::domain::{AgentClass, Millis};
+use crate::domain::{AgentClass, Millis, Shift};
 use crate::plan::Plan;
 
 mod bounds;
@@ -35,7 +35,7 @@ mod webhooks;
 pub use crate::notice::hooks::Format as WebhookFormat;
 pub use diagnostics::{Diagnostic, Severity};
 pub use load::{DEFAULTS, PREFIX, ReadFile, load};
-pub use matrices::{MatrixSet, matrices, matrices_alone};
+pub use matrices::{MatrixSet, hash, matrices, matrices_alone};
 pub use reader::did_you_mean;
 pub use webhooks::{Webhook, is_forbidden};
 
@@ -82,6 +82,8 @@ pub struct Source {
     pub topic: String,
     pub format: crate::wire::Format,
     pub silent_after: Option<Millis>,
+    /// When silence is death, in the site's zone; without hours, always.
+    pub hours: Option<Vec<Shift>>,
 }
 
 #[derive(Clone, Debug)]

@@ -231,9 +231,7 @@ fn sources(node: &Node, report: &mut Report) -> Vec<Source> {
         let topic = topic.and_then(|node| Some((node, text(node, "topic", report)?)));
         let format = fields.get("format").map_or(Some(Format::Canonical), |node| format(node, report));
         let silent_after = length(&fields, "silent_after", Millis::SECOND, report);
-        if let Some(node) = fields.get("hours") {
-            hours::read(node, report);
-        }
+        let hours = fields.get("hours").map(|node| hours::read(node, report));
         let (Some((node, topic)), Some(format)) = (topic, format) else { continue };
         if sources.iter().any(|source| *source.topic == **topic) {
             report.error(node.at, format!("duplicate source: the topic `{topic}` is named twice"), "");
@@ -246,7 +244,7 @@ fn sources(node: &Node, report: &mut Report) -> Vec<Source> {
             let what = format!("nobody notices when the topic `{topic}` falls silent");
             report.warning(item.at, what, "write silent_after: how long without a record means that it is dead");
         }
-        sources.push(Source { topic: topic.to_string(), format, silent_after });
+        sources.push(Source { topic: topic.to_string(), format, silent_after, hours });
     }
     if items.is_empty() {
         report.error(node.at, "`sources` names no topic", "- { topic: atalaya.interactions, format: canonical }");

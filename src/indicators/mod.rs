@@ -244,6 +244,11 @@ pub struct Topics {
 }
 
 impl Topics {
+    /// What both are about.
+    pub fn and(self, other: Topics) -> Topics {
+        Topics { interactions: self.interactions || other.interactions, agents: self.agents || other.agents }
+    }
+
     pub fn meet(self, other: Topics) -> bool {
         (self.interactions && other.interactions) || (self.agents && other.agents)
     }

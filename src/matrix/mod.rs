@@ -197,6 +197,31 @@ impl Bounds {
 }
 
 impl Row {
+    /// A row that says nothing but this; all else is as where a file leaves it out.
+    pub fn new(indicator: &'static Indicator, goal: Bounds, ranges: Vec<Range>) -> Row {
+        Row {
+            line: 1,
+            indicator,
+            window: None,
+            threshold: None,
+            treatment: None,
+            state: None,
+            stage: None,
+            clock: Clock::Elapsed,
+            per: Per::Pair,
+            scope: Scope::default(),
+            goal,
+            ranges,
+            min_samples: 0.0,
+            recover: Recover::default(),
+            no_data: NoData::Keep,
+            calendar: Calendar::always(),
+            settle: Millis::ZERO,
+            ack_for: ACK_FOR,
+            flapping: Flapping::default(),
+        }
+    }
+
     /// What it watches, in the words by which commands and tests name it: `service_level 1h threshold=30m`. Rows of one
     /// matrix whose words are equal are of one figure, and differ in their scopes or hours.
     pub fn words(&self) -> String {

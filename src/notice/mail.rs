@@ -224,10 +224,10 @@ fn lines(
     lines
 }
 
-/// Nothing once it is over or while somebody has it.
+/// Nothing once it is over or while somebody has it, and nothing of what is no case of the engine.
 fn acknowledge(notification: &Notification, context: &Context<'_>) -> Option<Acknowledge> {
     let by = context.acknowledging?;
-    if notification.level == Level::Ok || notification.acknowledged.is_some() {
+    if notification.level == Level::Ok || notification.acknowledged.is_some() || context.says.is_some() {
         return None;
     }
     let link = by.link(&notification.incident, &notification.to, notification.time);
@@ -284,6 +284,9 @@ fn action(
     zone: &Zone,
     context: &Context<'_>,
 ) -> (Option<String>, Option<TemplateError>) {
+    if let Some(says) = context.says {
+        return (Some(clean(says, template::LENGTH_MAX, true)), None);
+    }
     let Some(action) = action_of(notification) else { return (None, None) };
     let transition = &notification.transition;
     let language = transition.matrix.language;

@@ -15,6 +15,7 @@ pub mod hooks;
 pub mod html;
 mod mail;
 mod missed;
+mod refused;
 #[cfg(test)]
 pub mod samples;
 pub mod template;
@@ -26,6 +27,7 @@ pub mod values;
 pub mod words;
 
 pub use missed::{render_missed, stand_ins};
+pub use refused::{Refused, render_refused};
 pub use thread::{Thread, notice_id, thread};
 
 /// Longest name of a queue, channel, contact or matrix that is shown, in bytes.
@@ -43,6 +45,8 @@ pub struct Context<'a> {
     pub restarted: bool,
     /// It tells of nothing real: somebody tries whether notices arrive.
     pub test: bool,
+    /// What stands in the place of the action, where no row says it.
+    pub says: Option<&'a str>,
     pub formats: &'a hooks::Formats,
     /// `None` where nobody can acknowledge.
     pub acknowledging: Option<&'a dyn Acknowledging>,
@@ -68,6 +72,7 @@ impl<'a> Context<'a> {
             board: None,
             restarted: false,
             test: false,
+            says: None,
             formats: &ALL_GENERIC,
             acknowledging: None,
             silences: &[],

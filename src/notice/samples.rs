@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::domain::{Calendar, Key, Millis, Scope, Timestamp};
-use crate::indicators::{Clock, Labels, Selector, find};
+use crate::domain::{Key, Millis, Timestamp};
+use crate::indicators::{Labels, Selector, find};
 use crate::matrix::engine::{Notification, Reason, Transition};
-use crate::matrix::{
-    Bounds, Contact, Edge, Language, Level, Matrix, Medium, NoData, Per, Range, Recipient, Recover, Row, Step,
-};
+use crate::matrix::{Bounds, Contact, Edge, Language, Level, Matrix, Medium, Range, Recipient, Row, Step};
 use crate::plan::{Plan, WindowKind};
 
 fn bounds(text: &str, low: Option<f64>, high: Option<f64>) -> Bounds {
@@ -32,27 +30,7 @@ fn row(indicator: &str, unit: &[(&str, Option<f64>, Option<f64>, Level)], action
     });
     let ranges: Vec<Range> = ranges.collect();
     let goal = ranges.iter().find(|range| range.level == Level::Ok).map(|range| range.bounds.clone()).unwrap();
-    Row {
-        line: 10,
-        indicator: find(indicator).unwrap(),
-        window: Some(WindowKind::Sliding(Millis(900_000))),
-        threshold: None,
-        treatment: None,
-        state: None,
-        stage: None,
-        clock: Clock::Elapsed,
-        per: Per::Pair,
-        scope: Scope::default(),
-        goal,
-        ranges,
-        min_samples: 0.0,
-        recover: Recover::default(),
-        no_data: NoData::Keep,
-        calendar: Calendar::always(),
-        settle: Millis::ZERO,
-        ack_for: Millis::HOUR,
-        flapping: Default::default(),
-    }
+    Row { window: Some(WindowKind::Sliding(Millis(900_000))), ..Row::new(find(indicator).unwrap(), goal, ranges) }
 }
 
 pub fn matrix(language: Language, action: &str) -> Arc<Matrix> {

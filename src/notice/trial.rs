@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::domain::{Calendar, Key, Millis, Scope, Timestamp};
-use crate::indicators::{Clock, Labels, Selector, find};
+use crate::domain::{Key, Millis, Timestamp};
+use crate::indicators::{Labels, Selector, find};
 use crate::matrix::engine::{Notification, Reason, Transition};
-use crate::matrix::{Bounds, Edge, Flapping, Language, Level, Matrix, Medium, NoData, Per, Range, Recover, Row};
+use crate::matrix::{Bounds, Edge, Language, Level, Matrix, Medium, Range, Row};
 
 /// The name of its matrix, and the beginning of its incident's id.
 pub const NAME: &str = "atalaya-test";
@@ -96,27 +96,8 @@ fn row() -> Option<Row> {
         escalate: Vec::new(),
         repeat: None,
     };
-    Some(Row {
-        line: 1,
-        indicator: find("waiting")?,
-        window: None,
-        threshold: None,
-        treatment: None,
-        state: None,
-        stage: None,
-        clock: Clock::Elapsed,
-        per: Per::Pair,
-        scope: Scope::default(),
-        goal: bounds("< 1", None, Some(1.0)),
-        ranges: vec![range("< 1", None, Some(1.0), Level::Ok), range(">= 1", Some(1.0), None, Level::Info)],
-        min_samples: 0.0,
-        recover: Recover::default(),
-        no_data: NoData::Keep,
-        calendar: Calendar::always(),
-        settle: Millis::ZERO,
-        ack_for: Millis::ZERO,
-        flapping: Flapping::default(),
-    })
+    let ranges = vec![range("< 1", None, Some(1.0), Level::Ok), range(">= 1", Some(1.0), None, Level::Info)];
+    Some(Row::new(find("waiting")?, bounds("< 1", None, Some(1.0)), ranges))
 }
 
 fn bounds(text: &str, low: Option<f64>, high: Option<f64>) -> Bounds {

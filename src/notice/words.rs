@@ -113,6 +113,12 @@ pub fn why(language: Language, reason: Reason) -> &'static str {
             "it changes its level again and again: until it settles, only a worse level is told",
             "muda de nível repetidamente: até estabilizar, só se avisa se piorar",
         ),
+        Reason::Refused => pick(
+            language,
+            "el archivo cambió y tiene errores: sigue en vigor la matriz anterior",
+            "the file changed and has defects: the matrix before it stays in force",
+            "o arquivo mudou e tem erros: continua em vigor a matriz anterior",
+        ),
         Reason::Removed => pick(
             language,
             "la matriz ya no tiene esta regla: nadie vigila este indicador",
@@ -317,6 +323,7 @@ const INDICATORS: &[Named] = &[
     ("state_entries", "Entradas de agentes", "Agents' entries", "Entradas de agentes"),
     ("stage_time", "Tiempo de etapa", "Stage time", "Tempo de etapa"),
     ("stage_time_p90", "Tiempo de etapa del 90 %", "90th percentile of stage time", "Tempo de etapa de 90 %"),
+    ("matrix", "Matriz de escalado rechazada", "Escalation matrix refused", "Matriz de escalonamento recusada"),
     ("feed", "Fuente de datos detenida", "Data feed stopped", "Fonte de dados parada"),
     ("stage_share", "Parte de la etapa", "Stage share", "Parte da etapa"),
 ];

@@ -7,19 +7,20 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::Speech;
+use super::feeds::{Expected, Standing};
 use super::read::{Share, Upto};
 use crate::clock;
 use crate::commands::Failure;
-use crate::config::Source;
 use crate::domain::{Millis, Timestamp};
 use crate::http::SharedReadiness;
+use crate::indicators::Topics;
 use crate::journal::memory::{MemoryDecisions, MemoryReader};
 use crate::journal::{Batch, Decision, Decisions, DeltaReader, Found, SourcePartition};
 use crate::kafka::DeadLetters;
 use crate::kafka::consumer::Watch;
 use crate::kafka::dead_letters::LetterCounters;
 use crate::kafka::status::{Ended, Status};
-use crate::matrix::engine::Tick;
+use crate::matrix::engine::{FeedState, Feeds, Tick};
 use crate::notice::hooks::Format;
 use crate::notice::hooks::alertmanager::{self, Firing};
 use crate::notify::Notifier;
@@ -38,8 +39,7 @@ pub struct Setup {
     pub telemetry: Arc<Telemetry>,
     pub readiness: SharedReadiness,
     pub speech: Arc<Speech>,
-    pub max_lag: Millis,
-    pub sources: Vec<Source>,
+    pub sources: Vec<Expected>,
     pub runtime: tokio::runtime::Handle,
 }
 
@@ -73,6 +73,7 @@ struct Place {
     wall: Timestamp,
     upto: Upto,
     heard: Timestamp,
+    carries: Topics,
 }
 
 struct Loop {
@@ -110,7 +111,7 @@ impl Loop {
             let shown = shown.floor_to(Millis::SECOND);
             if shown > self.ticked {
                 self.ticked = shown;
-                if self.ready && self.is_fresh(&self.setup.watch.status()) {
+                if self.ready {
                     self.tick();
                 }
             }
@@ -136,11 +137,10 @@ impl Loop {
     }
 
     fn apply(&mut self, batch: Batch<Share>) {
-        let Share { batch: contributions, wall, upto, heard } = batch.payload;
+        let Share { batch: contributions, wall, upto, heard, carries } = batch.payload;
         let next = self.places.len() as u32;
-        let place = self.places.entry(batch.place).or_insert(Place { number: next, wall, upto, heard });
-        (place.wall, place.upto, place.heard) = (wall, upto, heard);
-        let number = place.number;
+        let number = self.places.get(&batch.place).map_or(next, |place| place.number);
+        self.places.insert(batch.place, Place { number, wall, upto, heard, carries });
         let instant = self.instant();
         let mut evaluator = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner);
         evaluator.apply(number, &contributions);
@@ -198,34 +198,53 @@ impl Loop {
         reasons
     }
 
-    /// Decisions rest on numbers: none while a partition is too far behind.
-    fn is_fresh(&self, status: &Status) -> bool {
+    /// How each source stands. What the board shows counts, not what has been read: batches may still wait in the journal.
+    fn feeds(&self, status: &Status) -> Feeds {
         let now = clock::now();
-        // What the board shows counts, not what has been read: batches may still wait in the journal.
-        let recent = |instant: Timestamp| now - instant <= self.setup.max_lag;
-        let shown = self.attended().all(|place| {
-            recent(place.wall)
-                && match place.upto {
-                    Upto::Record(time) => time.is_some_and(recent),
-                    Upto::Now | Upto::Left => true,
-                }
+        let feeds = self.setup.sources.iter().enumerate().map(|(index, source)| {
+            let feed = source.feed(&self.standing(index, status), now);
+            let topic = &feed.source;
+            let (lags, silent) = match feed.state {
+                FeedState::Live => (None, None),
+                FeedState::Lagging { since } => (
+                    Some(format!("topic `{topic}` is read up to {since} only: what depends on it is not judged")),
+                    None,
+                ),
+                FeedState::Silent { since } => (
+                    None,
+                    Some(format!("topic `{topic}` has been silent since {since}: what depends on it is not judged")),
+                ),
+            };
+            self.setup.readiness.set_degraded(&format!("lag {topic}"), lags.as_deref());
+            self.setup.readiness.set_degraded(&format!("silent {topic}"), silent.as_deref());
+            feed
         });
-        let fresh = shown
-            && !status.partitions.is_empty()
-            && status.fresh_until().is_some_and(|until| now - until <= self.setup.max_lag);
-        let behind = format!(
-            "the sources are read more than {} behind: nothing is decided until they are caught up",
-            self.setup.max_lag
-        );
-        self.setup.readiness.set_degraded("lag", (!fresh).then_some(behind.as_str()));
-        fresh
+        Feeds(feeds.collect())
+    }
+
+    fn standing(&self, source: usize, status: &Status) -> Standing {
+        let places = || self.places.iter().filter(|(place, _)| place.source == source).map(|(_, place)| place);
+        let read = status.partitions.iter().filter(|partition| partition.tp.source == source);
+        let read = read.map(|partition| partition.caught_up.unwrap_or(self.started));
+        let attended = places().filter(|place| place.upto != Upto::Left).map(|place| match place.upto {
+            Upto::Record(time) => time.unwrap_or(self.started).min(place.wall),
+            Upto::Now | Upto::Left => place.wall,
+        });
+        // Of partitions that were taken away, what they showed last.
+        let left = places().map(|place| place.wall).max();
+        Standing {
+            carries: places().fold(Topics::default(), |carries, place| carries.and(place.carries)),
+            shown: read.chain(attended).min().or(left),
+            heard: places().map(|place| place.heard).max().unwrap_or(self.started),
+        }
     }
 
     fn tick(&mut self) {
         let begun = clock::instant();
+        let feeds = self.feeds(&self.setup.watch.status());
         let (tick, watermark) = {
             let mut evaluator = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner);
-            (evaluator.tick(), evaluator.now())
+            (evaluator.tick_with(&feeds), evaluator.now())
         };
         let first = &self.setup.speech.decides_since;
         if first.load(Ordering::Relaxed) == 0 {
@@ -325,17 +344,5 @@ impl Loop {
         let torn =
             format!("{dropped} batches did not go on where the journal stood and were left out; restart to read anew");
         readiness.set_degraded("journal", (dropped > 0).then_some(torn.as_str()));
-        let now = clock::now();
-        for (index, source) in self.setup.sources.iter().enumerate() {
-            let of_source = self.places.iter().filter(|(place, _)| place.source == index);
-            let heard = of_source.map(|(_, place)| place.heard).max().unwrap_or(self.started);
-            let silent = source.silent_after.filter(|after| self.ready && now - heard > *after).map(|after| {
-                format!(
-                    "topic `{}` has been silent since {heard}, longer than its silent_after of {after}",
-                    source.topic
-                )
-            });
-            readiness.set_degraded(&format!("silent {}", source.topic), silent.as_deref());
-        }
     }
 }

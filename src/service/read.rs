@@ -10,6 +10,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::domain::{Millis, Timestamp};
 use crate::floor::{self, Counters, Floor, Taken};
+use crate::indicators::Topics;
 use crate::journal::memory::MemoryDeltas;
 use crate::journal::{Batch, Claim, Deltas, JournalError, Progress, SourcePartition};
 use crate::kafka::{DeadLetters, Handler, Letter, Record, TopicPartition};
@@ -51,6 +52,8 @@ pub struct Share {
     pub upto: Upto,
     /// When the partition last gave a record, by the wall clock; counted from the start where it gave none.
     pub heard: Timestamp,
+    /// What its records were about.
+    pub carries: Topics,
 }
 
 /// The instant up to which a floor's contributions are complete.
@@ -173,7 +176,13 @@ impl Reader {
                 from: place.written,
                 to: next,
                 progress: Progress { caught_up: place.live.then_some(now), stream_time: place.floor.stream_time() },
-                payload: Share { batch: place.floor.flush(), wall: now, upto: place.upto(), heard: place.heard },
+                payload: Share {
+                    batch: place.floor.flush(),
+                    wall: now,
+                    upto: place.upto(),
+                    heard: place.heard,
+                    carries: Topics { interactions: place.seen.interactions > 0, agents: place.seen.agents > 0 },
+                },
             };
             place.written = next;
             append(&mut self.journal, batch);

@@ -19,7 +19,7 @@ pub mod source;
 mod text;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::domain::Timestamp;
 use collector::SourceCollector;
@@ -72,6 +72,8 @@ pub struct Telemetry {
     metrics: Metrics,
     source: SourceCollector,
     shows_indicators: AtomicBool,
+    /// Of the last text, in bytes.
+    length: AtomicUsize,
 }
 
 impl Telemetry {
@@ -81,6 +83,7 @@ impl Telemetry {
             metrics: Metrics::new()?,
             source: SourceCollector::new(source),
             shows_indicators: AtomicBool::new(true),
+            length: AtomicUsize::new(0),
         }))
     }
 
@@ -102,13 +105,16 @@ impl Telemetry {
             families.extend(self.source.collect(&mut pieces));
         }
         families.sort_by(|a, b| a.name.cmp(&b.name));
-        let mut text = String::new();
+        // Tens of megabytes are not copied again and again while they grow: they are about as long as the last time.
+        let length = self.length.load(Ordering::Relaxed);
+        let mut text = String::with_capacity(length + length / 16);
         for family in families {
             family.write(&pieces, format, &mut text);
         }
         if format == Format::OpenMetrics {
             text.push_str("# EOF\n");
         }
+        self.length.store(text.len(), Ordering::Relaxed);
         text
     }
 }

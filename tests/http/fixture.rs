@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use atalaya::config::Secret;
-use atalaya::domain::{Calendar, Key, Millis, Scope, Timestamp};
+use atalaya::domain::{Key, Millis, Timestamp};
 use atalaya::http::{self, SharedReadiness, Site, Tickets};
-use atalaya::indicators::{self, Clock, Label, Labels, Reading, Selector, Stage, State, Treatment, Unit};
+use atalaya::indicators::{self, Label, Labels, Reading, Selector, Stage, State, Treatment, Unit};
 use atalaya::matrix::engine::{OpenCase, Operated, Operation, Reason, Silence, Transition};
-use atalaya::matrix::{Bounds, Language, Level, Matrix, NoData, Per, Range, Recover, Row};
+use atalaya::matrix::{Bounds, Language, Level, Matrix, Range, Row};
 use atalaya::pipeline::{SumName, WaitHistogram};
 use atalaya::plan::Plan;
 use atalaya::telemetry::Telemetry;
@@ -213,27 +213,8 @@ fn matrix(selector: Selector, goal: &str, beyond: &str, level: Level, action: &s
         escalate: Vec::new(),
         repeat: None,
     };
-    let row = Row {
-        line: 9,
-        indicator: selector.indicator,
-        window: None,
-        threshold: None,
-        treatment: None,
-        state: None,
-        stage: None,
-        clock: Clock::Elapsed,
-        per: Per::Pair,
-        scope: Scope::default(),
-        goal: bounds(goal),
-        ranges: vec![range(goal, Level::Ok, ""), range(beyond, level, action)],
-        min_samples: 0.0,
-        recover: Recover::default(),
-        no_data: NoData::Keep,
-        calendar: Calendar::always(),
-        settle: Millis::ZERO,
-        ack_for: Millis::HOUR,
-        flapping: Default::default(),
-    };
+    let row =
+        Row::new(selector.indicator, bounds(goal), vec![range(goal, Level::Ok, ""), range(beyond, level, action)]);
     Arc::new(Matrix {
         file: "redes.yaml".into(),
         name: "redes".into(),

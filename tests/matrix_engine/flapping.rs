@@ -113,6 +113,29 @@ fn a_level_that_was_held_is_told_when_the_stretch_ends_and_escalates_meanwhile()
 }
 
 #[test]
+fn a_level_that_was_held_is_told_at_the_opening() {
+    check(
+        "asa; ok ..10; warning 10.. tell lead; recover 0 0s; flapping 2 10m; hours 00:00-00:05 00:06-01:00",
+        "0:00:00 15
+         0:01:00 5
+         0:02:00 15
+         0:03:00 5
+         0:04:00 15
+         0:15:00 end",
+        "0:00:00 i1 ok -> warning 10.. range
+         0:00:00 i1 #1 lead.email warning range
+         0:01:00 i1 warning -> ok ..10 recovered
+         0:01:00 i1 #2 lead.email ok recovered
+         0:02:00 i2 ok -> warning 10.. range
+         0:02:00 i2 #1 lead.email warning flapping 3 changes since 0:00:00
+         0:03:00 i2 warning -> ok ..10 recovered
+         0:03:00 i2 #2 lead.email ok recovered 4 changes since 0:00:00
+         0:04:00 i3 ok -> warning 10.. range
+         0:06:00 i3 #1 lead.email warning opened 5 changes since 0:00:00",
+    );
+}
+
+#[test]
 fn a_silence_that_ends_tells_what_the_damping_held() {
     check(
         ROW,

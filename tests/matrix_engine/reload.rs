@@ -205,6 +205,35 @@ fn a_level_raised_for_want_of_data_goes_on_if_the_row_still_says_so() {
 }
 
 #[test]
+fn a_level_that_a_value_took_is_not_taken_for_one_raised_for_want_of_data() {
+    check(
+        "asa; ok ..10; warning 10..20 tell lead; critical 20..",
+        "0:00:00 15
+         0:05:00 row asa; ok ..12; warning 12..20 tell both.email repeat 4m; critical 20..; no_data warning 1m desk
+         0:06:00 end",
+        "0:00:00 i1 ok -> warning 10..20 range
+         0:00:00 i1 #1 lead.email warning range
+         0:05:00 i1 #2 both.email warning repeat",
+    );
+}
+
+#[test]
+fn an_end_by_reload_does_not_count_for_flapping() {
+    check(
+        "asa; ok ..10; warning 10..20 tell lead; critical 20..; recover 0 0s; flapping 2 10m",
+        "0:00:00 15
+         0:01:00 row asa; ok ..10; critical 10.. tell desk; recover 0 0s; flapping 2 10m
+         0:02:00 end",
+        "0:00:00 i1 ok -> warning 10..20 range
+         0:00:00 i1 #1 lead.email warning range
+         0:01:00 i1 warning -> ok - removed
+         0:01:00 i1 #2 lead.email ok removed
+         0:01:01 i2 ok -> critical 10.. range
+         0:01:01 i2 #1 desk.webhook critical range",
+    );
+}
+
+#[test]
 fn other_hours_are_an_opening_only_where_it_was_closed() {
     let with = |hours: &str| format!("{ROW}; hours {hours}");
     // Open before and after: nothing has opened.

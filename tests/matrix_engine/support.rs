@@ -13,8 +13,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use atalaya::domain::{Calendar, Globs, Key, Millis, Scope, Shift, Timestamp};
-use atalaya::indicators::{Clock, Reading, Selector, Topics, find};
+use atalaya::domain::{Globs, Key, Millis, Shift, Timestamp};
+use atalaya::indicators::{Reading, Selector, Topics, find};
 use atalaya::matrix::engine::{Engine, Feed, FeedState, Feeds, Matcher, Operated, Operation, Readings, Tick, What};
 use atalaya::matrix::{
     Bounds, Contact, Edge, Flapping, Language, Level, Matrix, Medium, NoData, Per, Range, Recipient, Recover, Row, Step,
@@ -107,24 +107,9 @@ pub fn row(line: usize, text: &str) -> Row {
     });
     let mut row = Row {
         line,
-        indicator,
         window: window.or((!indicator.instant).then_some(WindowKind::Sliding(duration("15m")))),
-        threshold: None,
-        treatment: None,
-        state: None,
-        stage: None,
-        clock: Clock::Elapsed,
-        per: Per::Pair,
-        scope: Scope::default(),
-        goal: Bounds { text: "".into(), low: None, high: None },
-        ranges: Vec::new(),
-        min_samples: 0.0,
-        recover: Recover::default(),
-        no_data: NoData::Keep,
-        calendar: Calendar::always(),
-        settle: Millis::ZERO,
-        ack_for: duration("4h"),
         flapping: NEVER_FLAPPING,
+        ..Row::new(indicator, Bounds { text: "".into(), low: None, high: None }, Vec::new())
     };
     for part in parts {
         let words: Vec<&str> = part.split_whitespace().collect();

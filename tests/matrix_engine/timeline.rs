@@ -236,6 +236,14 @@ fn two_ranges_of_a_level_on_one_side() {
          0:06:00 i1 #2 desk.webhook info range
          0:06:00 i1 #3 lead.email info range",
     );
+    // On the way to a worse one, both are due: told is the nearer to the value.
+    check(
+        "asa; ok ..10; info 10..20 tell lead; info 20..30 tell desk; critical 30.. for 1h",
+        "0:00:00 35
+         0:01:00 end",
+        "0:00:00 i1 ok -> info 20..30 range
+         0:00:00 i1 #1 desk.webhook info range",
+    );
 }
 
 #[test]

@@ -119,6 +119,7 @@ pub fn figures(plan: &Plan, board: &mut Board) -> Vec<String> {
             lines.push(format!("{} {key:?} {selector:?} {reading:?}", view.now()));
         }
     }
+    assert!(lines.len() >= board.len() * indicators::all().count(), "every key has every indicator");
     lines
 }
 

@@ -152,11 +152,15 @@ impl Program {
         }
     }
 
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().is_ok_and(|status| status.success()));
+    }
+
     /// SIGTERM; how it ended and how long that took.
     pub fn terminate(&mut self) -> (ExitStatus, Duration) {
         let began = Instant::now();
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().is_ok_and(|status| status.success()));
+        self.signal("TERM");
         (self.ended(Duration::from_secs(30)), began.elapsed())
     }
 }

@@ -164,6 +164,8 @@ pub enum Reason {
     Feed,
     Flapping,
     Removed,
+    /// Changed matrices were not taken. Of no case: told by the service.
+    Refused,
 }
 
 /// One change of a case's level (or of its range within a level).
@@ -424,7 +426,7 @@ impl Engine {
 }
 
 impl Reason {
-    pub const ALL: [Reason; 11] = [
+    pub const ALL: [Reason; 12] = [
         Reason::Range,
         Reason::NoData,
         Reason::Recovered,
@@ -436,6 +438,7 @@ impl Reason {
         Reason::Feed,
         Reason::Flapping,
         Reason::Removed,
+        Reason::Refused,
     ];
 
     pub fn name(self) -> &'static str {
@@ -451,6 +454,7 @@ impl Reason {
             Reason::Feed => "feed",
             Reason::Flapping => "flapping",
             Reason::Removed => "removed",
+            Reason::Refused => "refused",
         }
     }
 }
