@@ -25,7 +25,7 @@ use crate::clock;
 use crate::commands::Failure;
 use crate::config::{Config, MatrixSet, Source};
 use crate::domain::{Calendar, Millis, Timestamp};
-use crate::http::{self, SharedReadiness, Site};
+use crate::http::{self, SharedReadiness, Site, Tickets};
 use crate::journal::memory;
 use crate::kafka::{Consumer, DeadLetters, Handler, Options, Problems, Start};
 use crate::matrix::engine::Notification;
@@ -85,11 +85,14 @@ pub async fn run(
 
     let settings = Settings { smtp: config.smtp.clone(), webhooks: config.webhooks.clone(), ..Settings::default() };
     let notifier = Notifier::new(settings).map_err(|error| Failure::User(error.to_string()))?;
+    let tickets = Tickets::new(config.http.secret.as_ref(), config.http.public_url.clone());
+    let tickets = Arc::new(tickets.map_err(|error| Failure::Run(error.to_string()))?);
     let speech = Arc::new(Speech {
         plan: set.plan.clone(),
         domain: config.smtp.as_ref().map_or("atalaya.localhost", |smtp| notice::domain_of(&smtp.from)).to_owned(),
         board: config.http.public_url.clone(),
         formats: config.formats(),
+        tickets: tickets.clone(),
         decides_since: Default::default(),
         ran_before: Default::default(),
         new: manner.new,
@@ -159,6 +162,7 @@ pub async fn run(
         telemetry,
         readiness: readiness.clone(),
         language: config.language,
+        tickets,
         render_action: Some(Arc::new(move |case| notice::action_of_case(case, &plan))),
         mailbox: manner.mailbox,
         clock: clock::now,
@@ -225,6 +229,7 @@ struct Speech {
     domain: String,
     board: Option<String>,
     formats: notice::hooks::Formats,
+    tickets: Arc<Tickets>,
     /// The first second that was evaluated since the start; 0 before.
     decides_since: std::sync::atomic::AtomicI64,
     /// The group has read the sources before: an earlier run may have told what this one finds.
@@ -247,6 +252,12 @@ impl Speech {
 
     fn words(&self) -> notice::Context<'_> {
         let board = self.board.as_deref();
-        notice::Context { board, formats: &self.formats, ..notice::Context::new(&self.plan, &self.domain) }
+        let acknowledging: Option<&dyn notice::Acknowledging> = Some(&*self.tickets);
+        notice::Context {
+            board,
+            acknowledging,
+            formats: &self.formats,
+            ..notice::Context::new(&self.plan, &self.domain)
+        }
     }
 }

@@ -66,8 +66,9 @@ fn the_configuration_is_checked_with_the_matrices() {
 
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/config/valid-contract.yaml");
     let matrix = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/matrix/valid-contract.yaml");
-    let (_, result) = examine(&args(Some(&example), &[&matrix]));
-    assert_eq!(result.unwrap(), "ok: the configuration, 1 matrix, 2 rows, 1 warning");
+    let (said, result) = examine(&args(Some(&example), &[&matrix]));
+    assert_eq!(result.unwrap(), "ok: the configuration, 1 matrix, 2 rows, 2 warnings");
+    assert!(said.iter().any(|text| text.contains("the links in mails end when the service restarts")), "{said:?}");
     let (said, result) = examine(&args(None, &[&example]));
     assert!(result.is_err() && said[0].contains("this is a configuration, not a matrix"), "{said:?}");
 }

@@ -17,6 +17,7 @@ fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 fn load(text: &str, pairs: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     let mut read = |path: &str| match path {
         "/run/secrets/desk" => Ok("whsec_MDEyMzQ1Njc4OWFiY2RlZg==\n".to_owned()),
+        "/run/secrets/links" => Ok("0123456789abcdef\n".to_owned()),
         "/run/secrets/pass" => Ok("s3creta\n".to_owned()),
         "/run/secrets/slack" => Ok("https://hooks.slack.example/services/T0K3N\n".to_owned()),
         "/run/secrets/proxy" => Ok("http://u:p455@proxy.acme.example:3128".to_owned()),
@@ -386,4 +387,25 @@ fn a_matrix_is_checked_against_the_configuration() {
     let matrix = &set.matrices[0];
     let owner = matrix.owner.as_ref().unwrap();
     assert_eq!(matrix.contacts[&owner.contact].email.as_deref(), Some("ops@acme.example"));
+}
+
+#[test]
+fn the_secret_of_links_stands_outside_and_is_long_enough() {
+    let public = "http: { public_url: \"https://atalaya.acme.example\"";
+    let warned = |config: &Config| config.warnings.iter().any(|warning| warning.what.contains("links in mails end"));
+    let config = load(&format!("{public} }}"), &[]).unwrap();
+    assert!(config.http.secret.is_none() && warned(&config));
+    let config = load(&format!("{public}, secret_file: /run/secrets/links }}"), &[]).unwrap();
+    assert_eq!(config.http.secret.as_ref().map(|secret| secret.expose()), Some("0123456789abcdef"));
+    assert!(!warned(&config) && !format!("{:?}", config.http).contains("0123"));
+    let config = load("", &[("ATALAYA_HTTP__SECRET", "another secret of links")]).unwrap();
+    assert!(config.http.secret.is_some() && !warned(&config), "of codes, without links");
+    for (http, expected) in [
+        ("http: { secret: 0123456789abcdef }", "a `secret` must not stand in the configuration"),
+        ("http: { secret_file: /run/secrets/pass }", "the secret of http is shorter than 16 characters"),
+        ("http: { secret_file: /run/secrets/none }", "the file /run/secrets/none cannot be read"),
+    ] {
+        let defects = load(http, &[]).unwrap_err();
+        assert!(defects.len() == 1 && defects[0].contains(expected), "{defects:?}");
+    }
 }

@@ -27,10 +27,19 @@ fn demo(arguments: &[&str]) -> Command {
 
 /// Status and body of an address; `None` while nobody answers.
 fn get(at: SocketAddr, path: &str) -> Option<(u16, String)> {
+    ask(at, &format!("GET {path} HTTP/1.0\r\nHost: {at}\r\n\r\n"))
+}
+
+fn post(at: SocketAddr, path: &str, form: &str) -> Option<(u16, String)> {
+    let about = format!("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}", form.len());
+    ask(at, &format!("POST {path} HTTP/1.0\r\nHost: {at}\r\n{about}\r\n\r\n{form}"))
+}
+
+/// HTTP/1.0: the answer ends with the connection and is not cut into chunks.
+fn ask(at: SocketAddr, request: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(at).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
-    // HTTP/1.0: the answer ends with the connection and is not cut into chunks.
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {at}\r\n\r\n").ok()?;
+    stream.write_all(request.as_bytes()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     let status = answer.split(' ').nth(1)?.parse().ok()?;
@@ -117,6 +126,16 @@ fn an_incident_is_seen_told_and_left() {
     assert_eq!(hook["signature"], "valid", "{hook}");
     assert_eq!(hook["body"]["type"], "alert", "{hook}");
     assert_eq!(hook["body"]["data"]["level"], "critical", "{hook}");
+
+    // The link of the mail, whole after its journey, leads to the button, and the button acknowledges.
+    let text = mail["text"].as_str().expect("a text");
+    let link = text.lines().find_map(|line| line.strip_prefix(&format!("http://{at}/ack?"))).expect("a link");
+    let (status, page) = get(at, &format!("/ack?{link}")).expect("the link's page");
+    assert!(status == 200 && page.contains("<form") && page.contains("reclamos"), "{page}");
+    let (status, page) = post(at, "/ack", &format!("{link}&who=ana")).expect("the button's page");
+    assert!(status == 200 && page.contains("Reconocido por: ana"), "{page}");
+    let trail = json(at, "/api/v1/operations");
+    assert_eq!(list(&trail, "operations")[0]["who"], "ana", "{trail}");
 
     let (_, page) = get(at, "/").expect("the page");
     assert!(page.contains("Atalaya"), "{page}");

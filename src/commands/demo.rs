@@ -201,6 +201,7 @@ fn settings(language: Language, places: &Places<'_>, secret: &str) -> Result<(Co
         ("WEBHOOKS__GUARD__SECRET", secret.to_owned()),
         ("HTTP__LISTEN", places.listen.to_string()),
         ("HTTP__PUBLIC_URL", format!("http://{open_at}")),
+        ("HTTP__SECRET", secret.to_owned()),
     ]
     .into_iter()
     .map(|(name, value)| (format!("{}{name}", config::PREFIX), value))

@@ -4,16 +4,21 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod ack;
+mod alerts;
 mod backtest;
 pub mod check;
 mod demo;
 mod explain;
 pub mod files;
+mod indicators;
 pub mod matrix;
 mod notify;
+mod remote;
 mod run;
 mod schema;
 mod setup;
+mod silence;
 pub mod simulate;
 pub mod test;
 
@@ -37,6 +42,11 @@ enum Command {
     Schema(schema::Schema),
     Simulate(simulate::Simulate),
     Notify(notify::Notify),
+    Alerts(alerts::Alerts),
+    Indicators(indicators::Indicators),
+    Ack(ack::Ack),
+    #[command(subcommand)]
+    Silence(silence::Silence),
 }
 
 impl Cli {
@@ -51,6 +61,10 @@ impl Cli {
             Command::Schema(args) => schema::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Notify(args) => runtime().and_then(|runtime| runtime.block_on(notify::run(args))),
+            Command::Alerts(args) => runtime().and_then(|runtime| runtime.block_on(alerts::run(args))),
+            Command::Indicators(args) => runtime().and_then(|runtime| runtime.block_on(indicators::run(args))),
+            Command::Ack(args) => runtime().and_then(|runtime| runtime.block_on(ack::run(args))),
+            Command::Silence(command) => runtime().and_then(|runtime| runtime.block_on(silence::run(command))),
             Command::Simulate(args) => runtime().and_then(|runtime| runtime.block_on(simulate::run(args))),
         };
         match done {

@@ -114,6 +114,8 @@ pub enum SmtpTls {
 pub struct Http {
     pub listen: String,
     pub public_url: Option<String>,
+    /// Of the links and codes in mails; without it each start makes its own.
+    pub secret: Option<Secret>,
 }
 
 /// Text that prints as `[secret]`.

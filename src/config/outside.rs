@@ -296,9 +296,12 @@ pub(super) fn host_of(written: &str) -> Result<&str, NoAddress> {
     }
 }
 
-pub(super) fn http(node: Option<&Node>, report: &mut Report) -> Http {
-    let mut http = Http { listen: "127.0.0.1:9464".to_owned(), public_url: None };
-    let keys = ["listen", "public_url"];
+/// Shorter ones can be guessed, and whoever has it can make links.
+const HTTP_SECRET_MIN: usize = 16;
+
+pub(super) fn http(node: Option<&Node>, files: &mut Option<ReadFile<'_>>, report: &mut Report) -> Http {
+    let mut http = Http { listen: "127.0.0.1:9464".to_owned(), public_url: None, secret: None };
+    let keys = ["listen", "public_url", "secret", "secret_file"];
     let Some(fields) = node.and_then(|node| Fields::new(node, "`http`", &keys, report)) else { return http };
     if let Some(node) = fields.get("listen")
         && let Some(written) = text(node, "listen", report)
@@ -311,6 +314,17 @@ pub(super) fn http(node: Option<&Node>, report: &mut Report) -> Http {
     if let Some(node) = fields.get("public_url") {
         let url = web_address(node, "public_url", report);
         http.public_url = url.map(|url| url.trim_end_matches('/').to_owned());
+        if fields.get("secret").is_none() && fields.get("secret_file").is_none() {
+            let hint = "name a file with a secret: head -c 32 /dev/urandom | base64 > FILE, `secret_file: FILE`";
+            report.warning(node.at, "the links in mails end when the service restarts", hint);
+        }
+    }
+    if let Some((secret, at)) = secret(&fields, "secret", files, report) {
+        if secret.expose().trim().len() < HTTP_SECRET_MIN {
+            let what = format!("the secret of http is shorter than {HTTP_SECRET_MIN} characters");
+            report.error(at, what, "make one: head -c 32 /dev/urandom | base64");
+        }
+        http.secret = Some(secret);
     }
     http
 }

@@ -62,7 +62,7 @@ pub(super) fn read(root: &Node, mut files: Option<ReadFile<'_>>, report: &mut Re
         owner,
         smtp: fields.get("smtp").and_then(|node| outside::smtp(node, &mut files, report)),
         webhooks,
-        http: outside::http(fields.get("http"), report),
+        http: outside::http(fields.get("http"), &mut files, report),
         warnings: Vec::new(),
     })
 }

@@ -42,9 +42,9 @@ impl Serialize for AlertRecord<'_> {
         map.serialize_entry("kind", "transition")?;
         write_transition(&mut map, &case.last, self.plan)?;
         map.serialize_entry("since", &case.since)?;
-        // Both are operations on a running service, which does not take any yet.
-        map.serialize_entry("acknowledged", &false)?;
-        map.serialize_entry("silenced", &false)?;
+        map.serialize_entry("acknowledged", &case.acknowledged)?;
+        map.serialize_entry("silenced", &case.silenced)?;
+        map.serialize_entry("frozen", &case.frozen)?;
         map.serialize_entry("closed_hours", &case.closed_hours)?;
         map.serialize_entry("goal", &row.map(|row| &*row.goal.text))?;
         map.serialize_entry("action", &self.action)?;

@@ -24,7 +24,7 @@ use crate::telemetry::Format;
 use crate::telemetry::events::LiveStreams;
 use crate::telemetry::source::{Source, lock};
 
-type Shared = State<Arc<Served>>;
+pub type Shared = State<Arc<Served>>;
 type Parameters = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
 /// How many pages may be fed at once.
@@ -37,7 +37,7 @@ const VIEWS: usize = 64;
 const ANSWER_BYTES_MAX: usize = 512 << 20;
 
 /// An error as JSON: `{"error": "..."}`.
-struct Refused(StatusCode, String);
+pub struct Refused(pub StatusCode, pub String);
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
@@ -58,18 +58,18 @@ impl From<QueryRejection> for Refused {
     }
 }
 
-fn broken(error: impl std::fmt::Display) -> Refused {
+pub fn broken(error: impl std::fmt::Display) -> Refused {
     tracing::error!(%error, "answer not built");
     Refused(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be built; the log says why".to_owned())
 }
 
-fn json(body: impl Into<Bytes>) -> Response {
+pub fn json(body: impl Into<Bytes>) -> Response {
     let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
     (headers, body.into()).into_response()
 }
 
 /// Runs what locks the source and builds an answer where it may block.
-async fn build<T: Send + 'static>(
+pub async fn build<T: Send + 'static>(
     served: Arc<Served>,
     work: impl FnOnce(&Served) -> Result<T, Refused> + Send + 'static,
 ) -> Result<T, Refused> {
@@ -99,7 +99,7 @@ pub async fn not_found(uri: Uri) -> Response {
 }
 
 pub async fn method_not_allowed(method: Method, uri: Uri) -> Response {
-    let text = format!("{} does not take {method}: only GET and HEAD", uri.path());
+    let text = format!("{} does not take {method}: see /api/v1/openapi.json", uri.path());
     Refused(StatusCode::METHOD_NOT_ALLOWED, text).into_response()
 }
 

@@ -3,6 +3,8 @@
 //! | file | what it is |
 //! |---|---|
 //! | `api` | one handler per address |
+//! | `ack`, `tickets` | the page behind a mail's link; the link and the short code themselves |
+//! | `desk` | what people ask of it: acknowledgements, silences, and the trail of both |
 //! | `query` | filters, and what is wrong with one |
 //! | `alerts`, `view` | the JSON of open cases and of the page |
 //! | `assets`, `page/` | the page, embedded |
@@ -11,14 +13,17 @@
 //!
 //! Numbers are turned into bytes under the source's lock, off the reactor's threads, and written to the socket after
 //! it: a slow reader holds up nobody. Deliberately not here: TLS and log-ins (a reverse proxy's work; by default it
-//! listens on the machine itself only), and anything that changes the service.
+//! listens on the machine itself only), and anything that changes what is counted.
 
+mod ack;
 mod alerts;
 mod api;
 mod assets;
+mod desk;
 mod openapi;
 mod query;
 mod readiness;
+mod tickets;
 mod view;
 
 use std::collections::BTreeMap;
@@ -30,9 +35,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{delete, get, post};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
@@ -43,6 +49,7 @@ use crate::telemetry::source::SharedSource;
 pub use alerts::{RenderAction, written_action};
 use assets::Assets;
 pub use readiness::{ReadinessReport, SharedReadiness};
+pub use tickets::{NoRandomness, Tickets};
 
 /// How long answers that are under way may take once the service stops.
 const GRACE: Duration = Duration::from_secs(5);
@@ -61,6 +68,7 @@ pub struct Site {
     pub readiness: SharedReadiness,
     /// The language of the page, which `?lang=` overrides.
     pub language: Language,
+    pub tickets: Arc<Tickets>,
     /// `None` shows actions as their rows write them.
     pub render_action: Option<RenderAction>,
     /// In the demo only.
@@ -76,6 +84,7 @@ struct Served {
     assets: Assets,
     builds: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    trail: desk::Trail,
     /// The page's documents by window and filter: when each was made, and its bytes.
     views: Mutex<BTreeMap<(usize, String), (Timestamp, Bytes)>>,
     /// Turns true once the service stops, so that streams, which never end by themselves, do.
@@ -160,6 +169,7 @@ fn router(site: Site, stopping: watch::Receiver<bool>) -> Router {
         assets: Assets::new(demo),
         builds: Arc::new(Semaphore::new(BUILDS_AT_ONCE)),
         streams: api::stream_places(),
+        trail: desk::Trail::default(),
         views: Mutex::default(),
         stopping,
         site,
@@ -172,6 +182,11 @@ fn router(site: Site, stopping: watch::Receiver<bool>) -> Router {
         .route("/readyz", get(api::readyz))
         .route("/api/v1/indicators", get(api::indicators))
         .route("/api/v1/alerts", get(api::alerts))
+        .route("/api/v1/alerts/{incident}/acknowledge", post(desk::acknowledge))
+        .route("/api/v1/silences", get(desk::silences).post(desk::silence))
+        .route("/api/v1/silences/{id}", delete(desk::end_silence))
+        .route("/ack", get(ack::show).post(ack::press))
+        .route("/api/v1/operations", get(desk::operations))
         .route("/api/v1/board", get(api::board))
         .route("/api/v1/stream", get(api::stream))
         .route("/api/v1/openapi.json", get(api::openapi));
@@ -181,6 +196,7 @@ fn router(site: Site, stopping: watch::Receiver<bool>) -> Router {
     router
         .fallback(api::not_found)
         .method_not_allowed_fallback(api::method_not_allowed)
+        .layer(DefaultBodyLimit::max(desk::BODY_MAX))
         .layer(axum::middleware::map_response(guard))
         .with_state(served)
 }

@@ -49,6 +49,50 @@ pub fn document(plan: &Plan) -> Value {
                     "properties": { "time": time(), "alerts": { "type": "array", "items": reference("Alert") } },
                 })) },
             } },
+            "/api/v1/alerts/{incident}/acknowledge": { "post": {
+                "operationId": "acknowledge",
+                "summary": "Somebody has taken the incident up: no repeats and escalations at this level or better until it is over or the time is",
+                "parameters": [in_path("incident")],
+                "requestBody": body("Acknowledge"),
+                "responses": refusals(&["400", "403", "404", "413", "415"], "200", answer("It is acknowledged.", json!({
+                    "type": "object", "required": ["incident", "acknowledged"],
+                    "properties": { "incident": { "type": "string" }, "acknowledged": reference("Acknowledged") },
+                }))),
+            } },
+            "/api/v1/silences": {
+                "get": {
+                    "operationId": "silences",
+                    "summary": "The silences that are on or will be",
+                    "responses": { "200": answer("The silences.", json!({
+                        "type": "object", "required": ["time", "silences"],
+                        "properties": { "time": time(), "silences": { "type": "array", "items": reference("Silence") } },
+                    })) },
+                },
+                "post": {
+                    "operationId": "silence",
+                    "summary": "Holds the notices of the incidents that the matcher meets",
+                    "requestBody": body("NewSilence"),
+                    "responses": refusals(&["400", "403", "409", "413", "415"], "201", answer("The silence.", reference("Silence"))),
+                },
+            },
+            "/api/v1/silences/{id}": { "delete": {
+                "operationId": "endSilence",
+                "summary": "Ends a silence before its time",
+                "parameters": [in_path("id")],
+                "requestBody": body("EndSilence"),
+                "responses": refusals(&["400", "403", "404", "413", "415"], "200", answer("It is over.", json!({
+                    "type": "object", "required": ["id", "ended"],
+                    "properties": { "id": { "type": "string" }, "ended": time() },
+                }))),
+            } },
+            "/api/v1/operations": { "get": {
+                "operationId": "operations",
+                "summary": "Who asked for what, and what came of it, since the start: the newest thousand, newest first",
+                "responses": { "200": answer("The trail.", json!({
+                    "type": "object", "required": ["time", "operations"],
+                    "properties": { "time": time(), "operations": { "type": "array", "items": reference("Operation") } },
+                })) },
+            } },
             "/api/v1/board": { "get": {
                 "operationId": "board",
                 "summary": "What the live page shows; made for that page, it may change with it",
@@ -95,6 +139,28 @@ fn answer(about: &str, schema: Value) -> Value {
     json!({ "description": about, "content": { "application/json": { "schema": schema } } })
 }
 
+fn in_path(name: &str) -> Value {
+    json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } })
+}
+
+fn body(name: &str) -> Value {
+    json!({ "required": true, "content": { "application/json": { "schema": reference(name) } } })
+}
+
+/// What comes of an operation: `answer` where it is taken, and each refusal as an error.
+fn refusals(codes: &[&str], taken: &str, answered: Value) -> Value {
+    let about = |code: &str| match code {
+        "403" => "A page of another site sent it.",
+        "404" => "There is no such incident or silence, or it is over.",
+        "409" => "There are too many silences.",
+        "413" => "The body is too long.",
+        "415" => "The body is not said to be JSON.",
+        _ => "The body asks for what cannot be; the text says what to mend.",
+    };
+    let refused = codes.iter().map(|code| ((*code).to_owned(), answer(about(code), reference("Error"))));
+    Value::Object(refused.chain([(taken.to_owned(), answered)]).collect())
+}
+
 fn reference(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
@@ -106,6 +172,7 @@ fn time() -> Value {
 fn schemas() -> Value {
     let text = json!({ "type": "string" });
     let texts = json!({ "type": "array", "items": { "type": "string" } });
+    let length = json!({ "type": "string", "description": "As 30m, 4h or 1h30m." });
     let value = json!({ "type": ["number", "null"] });
     let level = json!({ "type": "string", "enum": ["ok", "info", "warning", "critical"] });
     let place = json!({
@@ -131,16 +198,62 @@ fn schemas() -> Value {
         },
         "Alert": {
             "type": "object",
-            "required": ["kind", "time", "matrix", "indicator", "from", "to", "value", "reason", "incident", "since", "acknowledged", "silenced"],
+            "required": ["kind", "time", "matrix", "indicator", "from", "to", "value", "reason", "incident", "since", "acknowledged", "silenced", "frozen"],
             "properties": with_place(json!({
                 "kind": { "const": "transition" }, "time": time(), "matrix": text, "from": level, "to": level,
                 "range": { "type": ["string", "null"] }, "value": value, "samples": { "type": "number" },
                 "reason": text, "incident": text, "since": time(),
-                "acknowledged": { "type": "boolean" }, "silenced": { "type": "boolean" },
+                "acknowledged": { "anyOf": [reference("Acknowledged"), { "type": "null" }] },
+                "silenced": { "type": "array", "items": text, "description": "The ids of the silences that hold its notices." },
+                "frozen": { "type": "boolean", "description": "Its feed lags or is dead: the value is an old one." },
                 "closed_hours": { "type": "boolean" }, "goal": { "type": ["string", "null"] },
                 "action": { "type": ["string", "null"] }, "unit": { "enum": ["seconds", "ratio", "count"] },
                 "value_now": value, "samples_now": { "type": "number" },
             })),
+        },
+        "Acknowledged": {
+            "type": "object", "required": ["by", "at", "until", "why", "level"],
+            "properties": { "by": text, "at": time(), "until": time(), "why": text, "level": level },
+        },
+        "Acknowledge": {
+            "type": "object", "required": ["who"], "additionalProperties": false,
+            "properties": { "who": text, "why": text, "for": length, "until": time() },
+            "description": "Without `for` and `until` it holds for the row's `ack_for`.",
+        },
+        "Matcher": {
+            "type": "object", "additionalProperties": false,
+            "properties": {
+                "matrix": texts, "indicator": texts, "queue": texts, "channel": texts, "window": texts,
+                "level": { "anyOf": [level, { "type": "null" }], "description": "Holds this level and better ones." },
+            },
+            "description": "Lists of names: `*` stands for any text, `!` before a name leaves it out. An empty list lets anything through.",
+        },
+        "NewSilence": {
+            "type": "object", "required": ["who", "why", "matcher"], "additionalProperties": false,
+            "properties": { "who": text, "why": text, "matcher": reference("Matcher"), "from": time(), "for": length, "until": time() },
+            "description": "It has an end: `until`, or `for` from its beginning, which is now without `from`.",
+        },
+        "EndSilence": {
+            "type": "object", "required": ["who"], "additionalProperties": false,
+            "properties": { "who": text, "why": text },
+        },
+        "Silence": {
+            "type": "object", "required": ["id", "active", "matcher", "from", "until", "who", "why"],
+            "properties": {
+                "id": text, "active": { "type": "boolean" }, "matcher": reference("Matcher"), "from": time(),
+                "until": time(), "who": text, "why": text,
+            },
+        },
+        "Operation": {
+            "type": "object", "required": ["time", "operation", "outcome", "who", "why"],
+            "properties": {
+                "time": time(), "operation": { "enum": ["acknowledge", "silence", "end_silence"] },
+                "outcome": { "enum": ["acknowledged", "not_open", "silenced", "silence_ended", "no_silence", "refused"] },
+                "refused": { "type": "string", "description": "Why it was refused." },
+                "link_of": { "type": "string", "description": "The contact to whom the link was mailed that was followed." },
+                "who": text, "why": text, "incident": text, "id": text, "matcher": reference("Matcher"), "from": time(),
+                "until": { "anyOf": [time(), { "type": "null" }] },
+            },
         },
         "Readiness": {
             "type": "object", "required": ["ready", "reasons", "degraded"],

@@ -25,7 +25,7 @@ pub struct Contact {
 }
 
 /// Where nobody says how many.
-pub const MAILS_PER_HOUR: u32 = 30;
+pub const MAILS_PER_HOUR: u32 = 100;
 
 impl Default for Contact {
     fn default() -> Self {

@@ -5,7 +5,7 @@
 
 use crate::matrix::Level;
 
-use super::mail::Facts;
+use super::mail::{Acknowledge, Facts};
 use super::words;
 
 /// Ground of the badge; its text is white (dark on amber), with a contrast of 4.5 at least.
@@ -76,6 +76,19 @@ pub fn page(facts: &Facts, late: bool) -> String {
             escape(label),
             escape(text)
         ));
+    }
+    match &facts.acknowledge {
+        Some(Acknowledge::Link(link)) => out.push_str(&format!(
+            "<p style=\"margin:12px 0 0\"><a href=\"{}\" style=\"font-weight:600\">{}</a></p>\n",
+            escape(link),
+            escape(words::acknowledge_link(language))
+        )),
+        Some(Acknowledge::Command(command)) => out.push_str(&format!(
+            "<p style=\"margin:12px 0 0\">{}: <code>{}</code></p>\n",
+            escape(words::acknowledge_by(language)),
+            escape(command)
+        )),
+        None => {}
     }
     if let Some(board) = &facts.board {
         out.push_str(&format!(

@@ -2,7 +2,7 @@
 
 use crate::domain::{Key, Millis, Timestamp};
 use crate::indicators::Unit;
-use crate::matrix::engine::Notification;
+use crate::matrix::engine::{Acknowledged, Notification};
 use crate::matrix::{Language, Level, Matrix, Recipient};
 
 use super::template::{self, Names, TemplateError};
@@ -37,7 +37,15 @@ pub struct Facts {
     pub late: String,
     pub subject: String,
     pub board: Option<String>,
+    /// The link that shows a button, or else what to type.
+    pub acknowledge: Option<Acknowledge>,
     pub foot: String,
+}
+
+/// How the recipient acknowledges.
+pub enum Acknowledge {
+    Link(String),
+    Command(String),
 }
 
 pub fn facts(notification: &Notification, missed: Option<&Missed>, context: &Context<'_>) -> Facts {
@@ -73,6 +81,7 @@ pub fn facts(notification: &Notification, missed: Option<&Missed>, context: &Con
         late: words::late(language, &zone.with_name(notification.time)),
         subject: String::new(),
         board: context.board.map(|url| clean(url, 500, false)),
+        acknowledge: acknowledge(notification, context),
         foot: format!(
             "{}: {} · {}: {} · {} {}",
             words::matrix(language),
@@ -148,6 +157,13 @@ fn text(facts: &Facts, late: bool) -> String {
     paragraph(&format!("{} · {}\n{}", facts.level_word, facts.place, headline(facts)));
     let lines: Vec<String> = facts.lines.iter().map(|(label, text)| format!("{label}: {text}")).collect();
     paragraph(&lines.join("\n"));
+    match &facts.acknowledge {
+        Some(Acknowledge::Link(link)) => paragraph(&format!("{}:\n{link}", words::acknowledge_link(facts.language))),
+        Some(Acknowledge::Command(command)) => {
+            paragraph(&format!("{}: {command}", words::acknowledge_by(facts.language)));
+        }
+        None => {}
+    }
     if let Some(board) = &facts.board {
         paragraph(&format!("{}: {board}", words::board(facts.language)));
     }
@@ -206,6 +222,12 @@ fn lines(
         notification.told.iter().filter(|who| **who != notification.to).map(|who| name(who)).collect();
     let others = if others.is_empty() { words::nobody_else(language).to_owned() } else { others.join(", ") };
     lines.push((words::told(language), others));
+    if let Some(seen) = &notification.acknowledged {
+        lines.push((words::acknowledged_by(language), seen_by(seen, language, zone)));
+    }
+    if !notification.silenced.is_empty() {
+        lines.push((words::silenced(language), silenced(notification, language, zone, context)));
+    }
     let next = if over { Vec::new() } else { next(notification, zone) };
     if !next.is_empty() {
         lines.push((words::next(language), next.join("; ")));
@@ -213,6 +235,36 @@ fn lines(
     let indicator = transition.selector.indicator;
     lines.push((words::measures(language), format!("{}: {}", indicator.name, indicator.about())));
     lines
+}
+
+/// Nothing once it is over or while somebody has it, and nothing of what is no case of the engine.
+fn acknowledge(notification: &Notification, context: &Context<'_>) -> Option<Acknowledge> {
+    let by = context.acknowledging?;
+    if notification.level == Level::Ok || notification.acknowledged.is_some() || context.says.is_some() {
+        return None;
+    }
+    let link = by.link(&notification.incident, &notification.to, notification.time);
+    let command = || Acknowledge::Command(format!("atalaya ack {}", by.code(&notification.incident)));
+    Some(link.map_or_else(command, Acknowledge::Link))
+}
+
+/// `ana, hasta 14:30 (America/Bogota): dos agentes en camino`.
+pub fn seen_by(seen: &Acknowledged, language: Language, zone: &Zone) -> String {
+    wanted_by(&seen.by, seen.until, &seen.why, language, zone)
+}
+
+/// Who wants that there be silence, until when and why; of one that is not known its id.
+fn silenced(notification: &Notification, language: Language, zone: &Zone, context: &Context<'_>) -> String {
+    let told = notification.silenced.iter().map(|id| match context.silences.iter().find(|silence| silence.id == *id) {
+        Some(silence) => wanted_by(&silence.who, silence.until, &silence.why, language, zone),
+        None => name(id),
+    });
+    told.collect::<Vec<_>>().join("; ")
+}
+
+fn wanted_by(who: &str, until: Timestamp, why: &str, language: Language, zone: &Zone) -> String {
+    let why = if why.is_empty() { String::new() } else { format!(": {}", clean(why, 300, false)) };
+    format!("{}, {} {}{why}", name(who), words::until(language), zone.with_name(until))
 }
 
 /// The escalation steps that have not come yet, with their times, and the repeat.
@@ -289,13 +341,13 @@ pub fn place(key: &Key, language: Language) -> String {
 }
 
 /// Local times of a matrix, told from one instant: of another day they carry their date.
-struct Zone {
+pub struct Zone {
     zone: jiff::tz::TimeZone,
     today: jiff::civil::Date,
 }
 
 impl Zone {
-    fn of(matrix: &Matrix, now: Timestamp) -> Self {
+    pub fn of(matrix: &Matrix, now: Timestamp) -> Self {
         Zone { zone: matrix.zone.clone(), today: now.in_zone(&matrix.zone).date() }
     }
 

@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 
-use crate::matrix::engine::{Notification, OpenCase};
-use crate::matrix::{Level, Medium, NoData, Range, Row};
+use crate::domain::Timestamp;
+use crate::matrix::engine::{Acknowledged, Notification, OpenCase, Silence};
+use crate::matrix::{Level, Matrix, Medium, NoData, Range, Row};
 use crate::plan::Plan;
 
 mod held_back;
 pub mod hooks;
-mod html;
+pub mod html;
 mod mail;
 mod missed;
 mod refused;
@@ -48,13 +49,35 @@ pub struct Context<'a> {
     /// What stands in the place of the action, where no row says it.
     pub says: Option<&'a str>,
     pub formats: &'a hooks::Formats,
+    /// `None` where nobody can acknowledge.
+    pub acknowledging: Option<&'a dyn Acknowledging>,
+    /// The silences that there are, to name those that a notice is under.
+    pub silences: &'a [Silence],
+}
+
+/// How somebody acknowledges an incident out of a mail.
+pub trait Acknowledging: std::fmt::Debug + Send + Sync {
+    /// The short code for `atalaya ack CODE`.
+    fn code(&self, incident: &str) -> String;
+    /// A link for that contact; `None` where the service has no public address.
+    fn link(&self, incident: &str, contact: &str, now: Timestamp) -> Option<String>;
 }
 
 impl<'a> Context<'a> {
     /// Without a board or webhooks of another format than the generic one.
     pub fn new(plan: &'a Plan, domain: &'a str) -> Self {
         static ALL_GENERIC: hooks::Formats = hooks::Formats::new();
-        Context { plan, domain, board: None, restarted: false, test: false, says: None, formats: &ALL_GENERIC }
+        Context {
+            plan,
+            domain,
+            board: None,
+            restarted: false,
+            test: false,
+            says: None,
+            formats: &ALL_GENERIC,
+            acknowledging: None,
+            silences: &[],
+        }
     }
 }
 
@@ -118,6 +141,16 @@ pub fn render(notification: &Notification, context: &Context<'_>) -> Message {
 /// What to do about a case that is open, as people read it; `None` where its range says nothing.
 pub fn action_of_case(case: &OpenCase, plan: &Plan) -> Option<String> {
     mail::facts(&notification_of_case(case), None, &Context::new(plan, "")).action
+}
+
+/// A case that is open in one line, as the subjects of its mails have it.
+pub fn subject_of_case(case: &OpenCase, plan: &Plan) -> String {
+    mail::facts(&notification_of_case(case), None, &Context::new(plan, "")).subject
+}
+
+/// Who has taken an incident up, until when and what is being done, told at `now` in the matrix's language and zone.
+pub fn seen_by(seen: &Acknowledged, matrix: &Matrix, now: Timestamp) -> String {
+    mail::seen_by(seen, matrix.language, &mail::Zone::of(matrix, now))
 }
 
 /// What a case that is open would tell now, to nobody in particular.

@@ -75,6 +75,8 @@ pub fn render_refused(refused: &Refused<'_>, owner: Option<&Contact>, context: &
         acknowledged: None,
         silenced: Vec::new(),
         flaps: None,
+        held_since: None,
+        held_back: None,
         transition: transition.clone(),
     };
     let addresses = media.filter_map(|(medium, address)| Some((medium, address.clone()?)));

@@ -7,7 +7,7 @@ use super::*;
 use crate::domain::{Key, Millis};
 use crate::indicators::{Labels, find};
 use crate::matrix::Language;
-use crate::matrix::engine::{Reason, Transition};
+use crate::matrix::engine::{Acknowledged, Reason, Silence, Transition};
 
 const ACTION: &str = "Mover 2 agentes del chat a {{ queue }}: {{ value }} (objetivo {{ goal }})";
 
@@ -332,4 +332,64 @@ fn a_notice_that_has_waited_says_of_what_time_it_is() {
     let lasted = |notice| mail(notice).text.lines().find(|line| line.starts_with("Lasted: ")).map(str::to_owned);
     assert!(lasted(&over).is_some());
     assert_eq!(lasted(&late), lasted(&over));
+}
+
+#[derive(Debug)]
+struct Sample(bool);
+
+impl Acknowledging for Sample {
+    fn code(&self, incident: &str) -> String {
+        format!("CODE-{incident}")
+    }
+    fn link(&self, incident: &str, contact: &str, now: Timestamp) -> Option<String> {
+        self.0.then(|| format!("https://atalaya.acme.example/ack?incident={incident}&by={contact}&now={}", now.0))
+    }
+}
+
+#[test]
+fn a_mail_says_how_to_acknowledge_until_somebody_has() {
+    let plan = Plan::default();
+    let sent = |notification: &Notification, by: &Sample, silences: &[Silence]| {
+        let context = Context { acknowledging: Some(by), silences, ..context(&plan) };
+        let Body::Email(email) = render(notification, &context).body else { panic!("not a mail") };
+        *email
+    };
+    let first = critical(matrix(Language::Es, ACTION));
+    let email = sent(&first, &Sample(true), &[]);
+    let link = format!("https://atalaya.acme.example/ack?incident=facebook-care-1&by=lead&now={}", START.0);
+    let expected = format!("Reconocer el incidente (enlace válido por 24 horas):\n{link}\n");
+    assert!(email.text.contains(&expected), "{}", email.text);
+    assert!(email.html.contains(&format!("<a href=\"{}\"", link.replace('&', "&amp;"))), "{}", email.html);
+    let email = sent(&first, &Sample(false), &[]);
+    assert!(email.text.contains("Para reconocerlo: atalaya ack CODE-facebook-care-1\n"), "{}", email.text);
+    assert!(email.html.contains("<code>atalaya ack CODE-facebook-care-1</code>"));
+    assert!(!mail(&first).text.contains("Reconocer"), "where nobody can, nothing is said");
+
+    let seen = Acknowledged {
+        by: "ana".into(),
+        at: START,
+        until: START + Millis::HOUR,
+        why: "<b>dos agentes</b>".into(),
+        level: Level::Critical,
+    };
+    let later = Notification { acknowledged: Some(seen), ..repeat(&first) };
+    let email = sent(&later, &Sample(true), &[]);
+    let expected = "Reconocido por: ana, hasta 11:32 (America/Bogota): <b>dos agentes</b>\n";
+    assert!(email.text.contains(expected) && !email.text.contains("/ack?"), "{}", email.text);
+    assert!(email.html.contains("&lt;b&gt;dos agentes") && !email.html.contains("/ack?"));
+
+    // Over, and told though silences hold it: who wanted them is said, of an unknown one its id.
+    let over = Notification { silenced: vec!["s1".into(), "s2".into()], ..resolved(&later) };
+    let silence = Silence {
+        id: "s1".into(),
+        matcher: Default::default(),
+        from: START,
+        until: START + Millis::HOUR,
+        who: "luis".into(),
+        why: "capacitación".into(),
+    };
+    let email = sent(&over, &Sample(true), &[silence]);
+    let expected = "Silenciado por: luis, hasta 11:32 (America/Bogota): capacitación; s2\n";
+    assert!(email.text.contains(expected) && email.text.contains("Reconocido por: ana"), "{}", email.text);
+    assert!(!email.text.contains("/ack?"), "there is nothing left to acknowledge");
 }

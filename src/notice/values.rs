@@ -76,7 +76,7 @@ fn round(value: f64, steps: &[f64], edges: &[f64]) -> (f64, f64) {
     chosen
 }
 
-pub(super) fn duration(seconds: f64, language: Language, edges: &[f64]) -> String {
+pub fn duration(seconds: f64, language: Language, edges: &[f64]) -> String {
     let (sign, edges): (&str, Vec<f64>) =
         if seconds < 0.0 { ("-", edges.iter().map(|e| -e).collect()) } else { ("", edges.to_vec()) };
     let length = seconds.abs();

@@ -50,6 +50,16 @@ words! {
     everything = "todas las colas y canales", "all queues and channels", "todas as filas e canais";
     test = "PRUEBA", "TEST", "TESTE";
     in_hours = "en horario de atención", "in opening hours", "em horário de atendimento";
+    acknowledge = "Reconocer", "Acknowledge", "Reconhecer";
+    acknowledge_link = "Reconocer el incidente (enlace válido por 24 horas)", "Acknowledge the incident (link valid for 24 hours)", "Reconhecer o incidente (link válido por 24 horas)";
+    acknowledge_by = "Para reconocerlo", "To acknowledge it", "Para reconhecê-lo";
+    acknowledged_by = "Reconocido por", "Acknowledged by", "Reconhecido por";
+    silenced = "Silenciado por", "Silenced by", "Silenciado por";
+    until = "hasta", "until", "até";
+    who = "Quién lo toma", "Who takes it", "Quem assume";
+    link_broken = "Este enlace no es válido. Use el del correo, entero.", "This link is not valid. Use the one in the mail, whole.", "Este link não é válido. Use o do e-mail, inteiro.";
+    link_ended = "Este enlace venció. Use el de un correo más reciente, o el tablero.", "This link has ended. Use that of a newer mail, or the board.", "Este link expirou. Use o de um e-mail mais recente, ou o painel.";
+    incident_over = "Este incidente ya terminó: no hay nada que reconocer.", "This incident is over: there is nothing to acknowledge.", "Este incidente já terminou: não há nada a reconhecer.";
     page_language = "es", "en", "pt";
 }
 

@@ -291,8 +291,13 @@ impl Loop {
                 "level changed"
             );
         }
+        let silences = match tick.notifications.iter().any(|notification| !notification.silenced.is_empty()) {
+            true => self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner).engine().silences(),
+            false => Vec::new(),
+        };
         for notification in &tick.notifications {
-            self.setup.notifier.enqueue(crate::notice::render(notification, &self.setup.speech.context(notification)));
+            let context = crate::notice::Context { silences: &silences, ..self.setup.speech.context(notification) };
+            self.setup.notifier.enqueue(crate::notice::render(notification, &context));
         }
     }
 

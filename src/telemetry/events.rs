@@ -276,6 +276,23 @@ impl Event for ReadinessChanged<'_> {
     }
 }
 
+/// Somebody acknowledged or silenced, or tried to. Counted by what came of it.
+pub struct Operated<'a> {
+    pub operation: &'static str,
+    pub outcome: &'static str,
+    pub who: &'a str,
+    /// The incident or the silence.
+    pub of: &'a str,
+}
+
+impl Event for Operated<'_> {
+    fn emit(self, metrics: &Metrics) {
+        let Operated { operation, outcome, who, of } = self;
+        metrics.operations.with_label_values(&[operation, outcome]).inc();
+        tracing::info!(operation, outcome, who, of, "operation");
+    }
+}
+
 /// A page began (+1) or ceased (-1) to be fed.
 pub struct LiveStreams(pub i64);
 

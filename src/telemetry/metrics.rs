@@ -33,6 +33,7 @@ pub struct Metrics {
     pub(super) ready: IntGauge,
     pub(super) degraded: IntGauge,
     pub(super) streams: IntGauge,
+    pub(super) operations: IntCounterVec,
     watermark_age: Gauge,
     evaluation_age: Gauge,
     source_lateness: GaugeVec,
@@ -103,6 +104,11 @@ impl Metrics {
             ready: add.gauge("atalaya_ready", "1 if /readyz answers 200.")?,
             degraded: add.gauge("atalaya_degraded", "How many things are degraded in /readyz.")?,
             streams: add.gauge("atalaya_live_streams", "Pages that are being fed.")?,
+            operations: add.counters(
+                "atalaya_operations_total",
+                "Acknowledgements and silences that people asked for, by operation and outcome.",
+                &["operation", "outcome"],
+            )?,
             watermark_age: add.real(
                 "atalaya_watermark_age_seconds",
                 "Wall clock minus the instant that the numbers are of; absent until there is one.",

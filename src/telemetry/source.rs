@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::{Key, Timestamp};
 use crate::indicators::{Reading, Selector};
-use crate::matrix::engine::OpenCase;
+use crate::matrix::engine::{OpenCase, Operated, Operation, Silence};
 use crate::matrix::{Level, Matrix};
 use crate::pipeline::{Evaluator, SumName, WaitHistogram};
 use crate::plan::Plan;
@@ -37,6 +37,12 @@ pub trait Source: Send {
 
     /// Every case that exists, `ok` ones too.
     fn levels(&self) -> Vec<(Arc<Matrix>, Selector, Key, Level)>;
+
+    /// Takes an acknowledgement or a silence, of the wall clock's `now`.
+    fn operate(&mut self, operation: &Operation, now: Timestamp) -> Operated;
+
+    /// The silences that are on or will be, by their ids.
+    fn silences(&self) -> Vec<Silence>;
 }
 
 /// A source that the evaluation and the servers share.
@@ -74,5 +80,11 @@ impl Source for Evaluator {
     }
     fn levels(&self) -> Vec<(Arc<Matrix>, Selector, Key, Level)> {
         self.engine().levels()
+    }
+    fn operate(&mut self, operation: &Operation, now: Timestamp) -> Operated {
+        Evaluator::operate(self, operation, now)
+    }
+    fn silences(&self) -> Vec<Silence> {
+        self.engine().silences()
     }
 }

@@ -28,8 +28,13 @@ pub fn connect(port: u16) -> TcpStream {
 
 /// Sends a request and reads the answer to its end.
 pub fn request(port: u16, method: &str, path: &str, headers: &str) -> Answer {
+    exchange(port, method, path, &format!("{headers}\r\n"))
+}
+
+/// The same with all that follows the first headers, an empty line and a body too.
+fn exchange(port: u16, method: &str, path: &str, rest: &str) -> Answer {
     let mut stream = connect(port);
-    write!(stream, "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n").unwrap();
+    write!(stream, "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{rest}").unwrap();
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).unwrap();
     let text = String::from_utf8(bytes).unwrap();
@@ -39,6 +44,19 @@ pub fn request(port: u16, method: &str, path: &str, headers: &str) -> Answer {
     let headers =
         lines.filter_map(|line| line.split_once(": ")).map(|(n, v)| (n.to_lowercase(), v.to_owned())).collect();
     Answer { status, headers, body: body.to_owned() }
+}
+
+/// Sends JSON with some headers more.
+pub fn send(port: u16, method: &str, path: &str, headers: &str, body: &serde_json::Value) -> Answer {
+    let body = body.to_string();
+    let about = format!("Content-Type: application/json\r\nContent-Length: {}\r\n{headers}\r\n{body}", body.len());
+    exchange(port, method, path, &about)
+}
+
+/// Posts a form.
+pub fn form(port: u16, path: &str, fields: &str) -> Answer {
+    let kind = "Content-Type: application/x-www-form-urlencoded";
+    exchange(port, "POST", path, &format!("{kind}\r\nContent-Length: {}\r\n\r\n{fields}", fields.len()))
 }
 
 pub fn get(port: u16, path: &str) -> Answer {

@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
+use atalaya::config::Secret;
 use atalaya::domain::{Key, Millis, Timestamp};
-use atalaya::http::{self, SharedReadiness, Site};
+use atalaya::http::{self, SharedReadiness, Site, Tickets};
 use atalaya::indicators::{self, Label, Labels, Reading, Selector, Stage, State, Treatment, Unit};
-use atalaya::matrix::engine::{OpenCase, Reason, Transition};
+use atalaya::matrix::engine::{OpenCase, Operated, Operation, Reason, Silence, Transition};
 use atalaya::matrix::{Bounds, Language, Level, Matrix, Range, Row};
 use atalaya::pipeline::{SumName, WaitHistogram};
 use atalaya::plan::Plan;
@@ -323,14 +324,29 @@ impl Source for Table {
     fn levels(&self) -> Vec<CaseLevel> {
         self.levels.clone()
     }
+
+    /// It has no life of its own: what operations do is tested on an engine.
+    fn operate(&mut self, _operation: &Operation, _now: Timestamp) -> Operated {
+        Operated::NotOpen
+    }
+
+    fn silences(&self) -> Vec<Silence> {
+        Vec::new()
+    }
 }
 
-/// A server of a table on a free port, in a runtime of its own.
-pub struct Server {
+/// Codes and links of the servers here.
+pub fn tickets() -> Arc<Tickets> {
+    let secret = Secret::new("a secret of these tests");
+    Arc::new(Tickets::new(Some(&secret), Some("https://board.acme.example/wfm".to_owned())).unwrap())
+}
+
+/// A server of a table, or of something that lives, on a free port, in a runtime of its own.
+pub struct Server<S = Table> {
     pub port: u16,
     pub telemetry: Arc<Telemetry>,
     pub readiness: SharedReadiness,
-    pub table: Arc<Mutex<Table>>,
+    pub table: Arc<Mutex<S>>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<std::io::Result<()>>>,
 }
@@ -340,8 +356,8 @@ pub struct Options {
     pub clock: fn() -> Timestamp,
 }
 
-impl Server {
-    pub fn start(table: Table, options: Options) -> Self {
+impl<S: Source + 'static> Server<S> {
+    pub fn start(table: S, options: Options) -> Self {
         let table = Arc::new(Mutex::new(table));
         let telemetry = Telemetry::new(table.clone()).unwrap();
         let readiness = SharedReadiness::starting(telemetry.clone());
@@ -350,6 +366,7 @@ impl Server {
             telemetry: telemetry.clone(),
             readiness: readiness.clone(),
             language: Language::Es,
+            tickets: tickets(),
             render_action: None,
             mailbox: options.demo.then(|| Arc::new(super::page::mailbox) as http::Mailbox),
             clock: options.clock,
@@ -365,11 +382,15 @@ impl Server {
         });
         Server { port, telemetry, readiness, table, stop: Some(stop), thread: Some(thread) }
     }
+}
 
+impl Server {
     pub fn floor() -> Self {
         Self::start(Table::floor(), Options { demo: false, clock: wall })
     }
+}
 
+impl<S> Server<S> {
     /// Asks it to stop and waits until it has.
     pub fn stop(&mut self) -> std::io::Result<()> {
         self.stop.take();
@@ -377,7 +398,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl<S> Drop for Server<S> {
     fn drop(&mut self) {
         let _ = self.stop();
     }

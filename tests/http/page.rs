@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use atalaya::matrix::Level;
+use atalaya::matrix::engine::Acknowledged;
 use serde_json::{Value, json};
 
 use super::client::{get, request};
@@ -149,6 +151,18 @@ fn browse(server: &Server, query: &str, name: &str, width: u32, height: u32) -> 
 fn a_browser_shows_the_floor_and_its_incidents() {
     let server = Server::start(Table::floor(), Options { demo: true, clock: wall });
     server.readiness.set_reason("start", None);
+    let seen = Acknowledged {
+        by: "ana <b>".into(),
+        at: NOW,
+        until: NOW + atalaya::domain::Millis::HOUR,
+        why: "en camino".into(),
+        level: Level::Critical,
+    };
+    {
+        let mut table = server.table.lock().unwrap();
+        table.open[0].acknowledged = Some(seen);
+        table.open[1].silenced = vec!["s1".into()];
+    }
     let Some(dom) = browse(&server, "?poll=1", "floor.png", 1400, 900) else { return };
     for expected in [
         "<html lang=\"es\">",
@@ -159,6 +173,9 @@ fn a_browser_shows_the_floor_and_its_incidents() {
         "meta &lt; 30m",
         "CRÍTICO: reclamos · facebook · ASA 47 min",
         "sandbox=\"\"",
+        "<button type=\"button\" hidden=\"\">Reconocer</button><span title=\"en camino\">Reconocido por ana &lt;b&gt; hasta las 16:30:00</span>",
+        "<button type=\"button\">Reconocer</button>",
+        "advertencia (silenciado)",
     ] {
         assert!(dom.contains(expected), "{expected} is not in {dom}");
     }

@@ -160,7 +160,7 @@ fn member() -> Value {
 fn mails_per_hour() -> Value {
     described(
         json!({ "type": "integer", "minimum": 1 }),
-        "More mails to a contact are held back, and told of in one; default 30",
+        "More mails to a contact are held back, and told of in one; default 100",
     )
 }
 

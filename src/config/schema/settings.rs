@@ -82,7 +82,14 @@ pub fn config() -> Value {
                 &["url", "tls", "from"],
             ),
             "webhooks": { "type": ["object", "null"], "additionalProperties": webhook() },
-            "http": closed(json!({ "listen": text(), "public_url": { "type": "string", "pattern": "^https?://" } }), &[]),
+            "http": closed(
+                json!({
+                    "listen": text(),
+                    "public_url": { "type": "string", "pattern": "^https?://" },
+                    "secret_file": described(text(), "Signs the links in mails; without it they end with a restart"),
+                }),
+                &[],
+            ),
         }),
         &[],
     );

@@ -21,6 +21,7 @@ const WORDS = {
     levels: { ok: 'en meta', info: 'aviso', warning: 'advertencia', critical: 'crítico' },
     legend: 'sin marca: nadie lo vigila · –: sin muestras, que no es lo mismo que bien',
     closed: 'fuera de horario', samples: 'muestras', moreIncidents: 'y {n} más', noMail: 'Nada todavía.',
+    acknowledge: 'Reconocer', whoAreYou: '¿Quién lo toma?', seenBy: 'Reconocido por {who} hasta las {time}', silenced: 'silenciado', frozen: 'fuente detenida',
     of: 'el caso mira', definition: 'Definición', newIncident: 'Incidente', ended: 'Incidente cerrado',
     columns: { waiting: 'Esperan', oldest_wait: 'La espera más larga', asa: 'ASA', asa_live: 'ASA en vivo', service_level: 'Nivel de servicio', abandonment: 'Abandono', occupancy: 'Ocupación', agents: 'Agentes', unanswered: 'Sin responder', oldest_unanswered: 'Sin responder, el más viejo', backlog: 'Abiertos' },
     states: { available: 'disp', handling: 'aten', wrapup: 'post', unproductive: 'aux', elsewhere: 'otro' },
@@ -43,6 +44,7 @@ const WORDS = {
     levels: { ok: 'on goal', info: 'info', warning: 'warning', critical: 'critical' },
     legend: 'no mark: nobody watches it · –: no samples, which is not the same as good',
     closed: 'outside its hours', samples: 'samples', moreIncidents: 'and {n} more', noMail: 'Nothing yet.',
+    acknowledge: 'Acknowledge', whoAreYou: 'Who takes it?', seenBy: 'Acknowledged by {who} until {time}', silenced: 'silenced', frozen: 'feed stopped',
     of: 'the case looks at', definition: 'Definition', newIncident: 'Incident', ended: 'Incident over',
     columns: { waiting: 'Waiting', oldest_wait: 'Oldest wait', asa: 'ASA', asa_live: 'ASA live', service_level: 'Service level', abandonment: 'Abandonment', occupancy: 'Occupancy', agents: 'Agents', unanswered: 'Unanswered', oldest_unanswered: 'Oldest unanswered', backlog: 'Open' },
     states: { available: 'avail', handling: 'busy', wrapup: 'wrap', unproductive: 'aux', elsewhere: 'else' },
@@ -65,6 +67,7 @@ const WORDS = {
     levels: { ok: 'na meta', info: 'aviso', warning: 'advertência', critical: 'crítico' },
     legend: 'sem marca: ninguém vigia · –: sem amostras, o que não é o mesmo que bem',
     closed: 'fora do horário', samples: 'amostras', moreIncidents: 'e mais {n}', noMail: 'Nada ainda.',
+    acknowledge: 'Reconhecer', whoAreYou: 'Quem assume?', seenBy: 'Reconhecido por {who} até as {time}', silenced: 'silenciado', frozen: 'fonte parada',
     of: 'o caso olha', definition: 'Definição', newIncident: 'Incidente', ended: 'Incidente encerrado',
     columns: { waiting: 'Esperam', oldest_wait: 'Espera mais longa', asa: 'ASA', asa_live: 'ASA ao vivo', service_level: 'Nível de serviço', abandonment: 'Abandono', occupancy: 'Ocupação', agents: 'Agentes', unanswered: 'Sem resposta', oldest_unanswered: 'Sem resposta, o mais antigo', backlog: 'Abertos' },
     states: { available: 'disp', handling: 'atend', wrapup: 'pós', unproductive: 'aux', elsewhere: 'outro' },
@@ -238,7 +241,11 @@ function showIncidents() {
       card = element('li');
       card.dataset.id = alert.incident;
       const parts = {};
-      for (const part of ['where', 'level', 'what', 'since', 'figure', 'action']) parts[part] = card.appendChild(element('div', part));
+      for (const part of ['where', 'level', 'what', 'since', 'figure', 'action', 'seen']) parts[part] = card.appendChild(element('div', part));
+      parts.press = parts.seen.appendChild(element('button'));
+      parts.by = parts.seen.appendChild(element('span'));
+      parts.press.type = 'button';
+      parts.press.addEventListener('click', () => acknowledge(alert.incident, parts));
       for (const part of ['value', 'goal', 'entry']) parts[part] = parts.figure.appendChild(element('span', part));
       cardParts.set(card, parts);
     }
@@ -252,7 +259,8 @@ function showIncidents() {
 function fillIncident(card, parts, alert) {
   card.className = `incident ${alert.to}${alert.closed_hours ? ' closed' : ''}`;
   parts.level.className = `level ${alert.to}`;
-  setText(parts.level, words.levels[alert.to] + (alert.closed_hours ? ` (${words.closed})` : ''));
+  const beside = [alert.closed_hours && words.closed, alert.frozen && words.frozen, alert.silenced.length && words.silenced].filter(Boolean);
+  setText(parts.level, words.levels[alert.to] + (beside.length ? ` (${beside.join(', ')})` : ''));
   setText(parts.where, place(alert));
   setText(parts.what, `${columnName(alert.indicator)}${labels(alert) ? ` (${labels(alert)})` : ''} · ${alert.matrix}`);
   setText(parts.since, `${words.since} ${duration((Date.parse(view.time) - Date.parse(alert.since)) / 1000)}`);
@@ -260,11 +268,47 @@ function fillIncident(card, parts, alert) {
   setText(parts.value, alert.value_now === null ? words.noValue : figure(alert.value_now, alert.unit));
   setText(parts.goal, alert.goal ? `${words.goal} ${bounds(alert.goal)}` : '');
   setText(parts.entry, `${words.atEntry} ${figure(alert.value, alert.unit)}`);
+  showSeen(parts, alert.acknowledged);
   const action = alert.action || words.noAction;
   if (parts.action.dataset.signature !== language + action) {
     parts.action.dataset.signature = language + action;
     parts.action.replaceChildren(element('span', 'hint', words.todo), document.createTextNode(action));
   }
+}
+
+function showSeen(parts, seen) {
+  parts.press.hidden = seen !== null;
+  setText(parts.press, words.acknowledge);
+  if (seen) setText(parts.by, fill(words.seenBy, { who: seen.by, time: clock(seen.until) }));
+  else if (!parts.failed) setText(parts.by, '');
+  parts.by.title = seen ? seen.why : '';
+}
+
+async function acknowledge(incident, parts) {
+  const who = window.prompt(words.whoAreYou, recall());
+  if (!who || !who.trim()) return;
+  remember(who.trim());
+  parts.press.disabled = true;
+  parts.failed = true; // what went wrong stays until it went well
+  try {
+    const answer = await fetch(`/api/v1/alerts/${encodeURIComponent(incident)}/acknowledge`, {
+      method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ who: who.trim() }),
+    });
+    const said = await answer.json();
+    parts.failed = !answer.ok;
+    if (answer.ok) showSeen(parts, said.acknowledged);
+    else setText(parts.by, said.error);
+  } catch (error) {
+    setText(parts.by, String(error));
+  }
+  parts.press.disabled = false;
+}
+// A browser may keep nothing; then the name is asked for with an empty field.
+function recall() {
+  try { return localStorage.getItem('who') || ''; } catch { return ''; }
+}
+function remember(who) {
+  try { localStorage.setItem('who', who); } catch { /* as above */ }
 }
 
 function sayChanges() {

@@ -1,0 +1,213 @@
+//! Acknowledgements, silences and their trail, on an engine that runs.
+
+use std::sync::PoisonError;
+
+use atalaya::domain::Millis;
+use atalaya::pipeline::Evaluator;
+use serde_json::{Value, json};
+
+use super::client::{Answer, get, request, send};
+use super::fixture::{NOW, Options, Server, wall};
+
+/// Nobody works in the two queues, which is critical.
+const MATRIX: &str = r#"
+version: 1
+name: care
+language: en
+owner: lead
+contacts: { lead: { email: lead@acme.example } }
+ack_for: 2h
+rows:
+  - indicator: agents
+    state: available
+    goal: ">= 1"
+    scope: { queue: [ventas, soporte], channel: voice }
+    ranges:
+      - { when: ">= 1", level: ok }
+      - { when: "< 1", level: critical, tell: [lead], action: "Call somebody" }
+"#;
+
+pub fn server() -> Server<Evaluator> {
+    let set = atalaya::config::matrices(&[("care.yaml".to_owned(), MATRIX.to_owned())], None).unwrap();
+    let mut evaluator = Evaluator::new(set.plan, set.matrices);
+    evaluator.advance(NOW);
+    evaluator.tick();
+    Server::start(evaluator, Options { demo: false, clock: wall })
+}
+
+/// The open case of a queue, as the API has it.
+pub fn alert(server: &Server<Evaluator>, queue: &str) -> Value {
+    let all = get(server.port, "/api/v1/alerts").json();
+    let found = all["alerts"].as_array().unwrap().iter().find(|alert| alert["queue"] == queue).cloned();
+    found.unwrap_or_else(|| panic!("no alert of {queue}: {all}"))
+}
+
+fn tick(server: &Server<Evaluator>, seconds: i64) {
+    let mut evaluator = server.table.lock().unwrap_or_else(PoisonError::into_inner);
+    evaluator.advance(NOW + Millis::seconds(seconds));
+    evaluator.tick();
+}
+
+fn acknowledge(server: &Server<Evaluator>, incident: &str, body: &Value) -> Answer {
+    send(server.port, "POST", &format!("/api/v1/alerts/{incident}/acknowledge"), "", body)
+}
+
+pub fn trail(server: &Server<Evaluator>) -> Vec<Value> {
+    get(server.port, "/api/v1/operations").json()["operations"].as_array().unwrap().clone()
+}
+
+fn error(answer: &Answer) -> String {
+    answer.json()["error"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_incident_is_acknowledged_and_the_trail_says_by_whom() {
+    let server = server();
+    let before = alert(&server, "ventas");
+    assert_eq!((&before["acknowledged"], &before["frozen"]), (&Value::Null, &json!(false)));
+    let incident = before["incident"].as_str().unwrap();
+    let answer =
+        acknowledge(&server, incident, &json!({"who": "ana\u{202e}", "why": "two are on their way", "for": "30m"}));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let expected = json!({
+        "by": "ana", "at": wall(), "until": wall() + Millis::seconds(1800), "why": "two are on their way", "level": "critical",
+    });
+    assert_eq!(answer.json(), json!({"incident": incident, "acknowledged": expected}));
+    assert_eq!(alert(&server, "ventas")["acknowledged"], expected);
+    assert_eq!(alert(&server, "soporte")["acknowledged"], Value::Null);
+
+    // Without a length it holds for the row's `ack_for`; what did not come to be is on the trail too.
+    let answer = acknowledge(&server, incident, &json!({"who": "luis"}));
+    assert_eq!(answer.json()["acknowledged"]["until"], json!(wall() + Millis::seconds(7200)));
+    let answer = acknowledge(&server, "nothing", &json!({"who": "luis"}));
+    assert_eq!(answer.status, 404);
+    assert!(error(&answer).contains("no open incident is called `nothing`"));
+    let trail = trail(&server);
+    assert_eq!(trail.len(), 3);
+    assert_eq!(
+        trail[0],
+        json!({"time": wall(), "outcome": "not_open", "who": "luis", "why": "", "operation": "acknowledge",
+               "incident": "nothing", "until": null})
+    );
+    assert_eq!((&trail[2]["who"], &trail[2]["outcome"]), (&json!("ana"), &json!("acknowledged")));
+    let metrics = get(server.port, "/metrics").body;
+    assert!(metrics.contains("atalaya_operations_total{operation=\"acknowledge\",outcome=\"acknowledged\"} 2\n"));
+}
+
+#[test]
+fn a_silence_holds_what_its_matcher_meets_until_it_is_ended() {
+    let server = server();
+    let body =
+        json!({"who": "ana", "why": "training", "for": "1h", "matcher": {"queue": ["ven*"], "level": "critical"}});
+    let answer = send(server.port, "POST", "/api/v1/silences", "", &body);
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    let silence = answer.json();
+    assert_eq!((&silence["from"], &silence["until"]), (&json!(wall()), &json!(wall() + Millis::HOUR)));
+    assert_eq!(silence["active"], true);
+    let again = send(server.port, "POST", "/api/v1/silences", "", &body).json();
+    assert_ne!(again["id"], silence["id"], "of one instant, and still two");
+    assert_eq!(get(server.port, "/api/v1/silences").json()["silences"], json!([silence, again]));
+
+    tick(&server, 2);
+    assert_eq!(alert(&server, "ventas")["silenced"], json!([silence["id"], again["id"]]));
+    assert_eq!(alert(&server, "soporte")["silenced"], json!([]));
+
+    let path = format!("/api/v1/silences/{}", silence["id"].as_str().unwrap());
+    assert_eq!(send(server.port, "DELETE", &path, "", &json!({})).status, 400, "who is asked for");
+    assert_eq!(send(server.port, "DELETE", &path, "", &json!({"who": "luis"})).status, 200);
+    assert_eq!(send(server.port, "DELETE", &path, "", &json!({"who": "luis"})).status, 404);
+    tick(&server, 3);
+    assert_eq!(alert(&server, "ventas")["silenced"], json!([again["id"]]));
+    let outcomes: Vec<String> =
+        trail(&server).iter().map(|done| done["outcome"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(outcomes, ["no_silence", "silence_ended", "silenced", "silenced"]);
+}
+
+#[test]
+fn what_cannot_be_is_refused_and_says_what_to_mend() {
+    let server = server();
+    let incident = alert(&server, "ventas")["incident"].as_str().unwrap().to_owned();
+    for (body, expected) in [
+        (json!({}), "missing field `who`"),
+        (json!({"who": " "}), "`who` is empty"),
+        (json!({"who": "a", "whom": "b"}), "unknown field `whom`"),
+        (json!({"who": "a", "for": "soon"}), "`for` cannot be `soon`"),
+        (json!({"who": "a", "for": "0s"}), "would be over already"),
+        (json!({"who": "a", "until": "today"}), "`until` cannot be `today`"),
+        (json!({"who": "a", "for": "1h", "until": "2030-01-01T00:00:00Z"}), "not both"),
+        (json!({"who": "a", "why": "x".repeat(1001)}), "`why` is longer than 1000 bytes"),
+        (json!(7), "the body is not what is expected"),
+    ] {
+        let answer = acknowledge(&server, &incident, &body);
+        assert_eq!(answer.status, 400, "{body}");
+        assert!(error(&answer).contains(expected), "{body}: {}", answer.body);
+    }
+    let day = |matcher: Value| json!({"who": "a", "why": "b", "for": "1d", "matcher": matcher});
+    for (body, expected) in [
+        (day(json!({})), "names nothing and would hold everything"),
+        (day(json!({"queues": ["a"]})), "unknown field `queues`"),
+        (day(json!({"queue": ["[a"]})), "`[a` is no pattern"),
+        (day(json!({"queue": vec!["a"; 101]})), "more than 100 names"),
+        (json!({"who": "a", "why": "b", "matcher": {"queue": ["a"]}}), "has no end"),
+        (json!({"who": "a", "why": "", "for": "1h", "matcher": {"queue": ["a"]}}), "`why` is empty"),
+        (json!({"who": "a", "why": "b", "until": "2020-01-01T00:00:00Z", "matcher": {"queue": ["a"]}}), "over before"),
+    ] {
+        let answer = send(server.port, "POST", "/api/v1/silences", "", &body);
+        assert_eq!(answer.status, 400, "{body}");
+        assert!(error(&answer).contains(expected), "{body}: {}", answer.body);
+    }
+    let long = json!({"who": "a", "why": "x".repeat(70_000)});
+    assert_eq!(acknowledge(&server, &incident, &long).status, 413);
+    assert_eq!(alert(&server, "ventas")["acknowledged"], Value::Null);
+}
+
+#[test]
+fn pages_of_other_sites_cannot_operate() {
+    let server = server();
+    let incident = alert(&server, "ventas")["incident"].as_str().unwrap().to_owned();
+    let path = format!("/api/v1/alerts/{incident}/acknowledge");
+    let who = json!({"who": "ana"});
+    for origin in [
+        "https://evil.example",
+        "null",
+        "http://localhost.evil.example",
+        "http://localhost:1",
+        "https://board.acme.example.evil.example",
+    ] {
+        let answer = send(server.port, "POST", &path, &format!("Origin: {origin}\r\n"), &who);
+        assert_eq!(answer.status, 403, "{origin}");
+        assert!(error(&answer).contains("a page of another site"), "{origin}");
+    }
+    let forms = ["", "Content-Type: text/plain\r\n", "Content-Type: application/x-www-form-urlencoded\r\n"];
+    for kind in forms {
+        let answer = request(server.port, "POST", &path, &format!("{kind}Content-Length: 0\r\n"));
+        assert_eq!(answer.status, 415, "{kind}");
+    }
+    assert_eq!(alert(&server, "ventas")["acknowledged"], Value::Null);
+    assert!(trail(&server).is_empty());
+    for method in ["GET", "HEAD", "PUT", "DELETE"] {
+        assert_eq!(request(server.port, method, &path, "").status, 405, "{method}");
+    }
+    // The host that was asked; the address that people know, which has a path.
+    for origin in ["http://localhost", "https://board.acme.example"] {
+        assert_eq!(send(server.port, "POST", &path, &format!("Origin: {origin}\r\n"), &who).status, 200, "{origin}");
+    }
+}
+
+#[test]
+fn the_trail_holds_the_newest_and_its_fields_are_described() {
+    let server = server();
+    for n in 0..1_005 {
+        assert_eq!(acknowledge(&server, &format!("none-{n}"), &json!({"who": "a"})).status, 404);
+    }
+    let silence = json!({"who": "a", "why": "b", "for": "1d", "matcher": {"queue": ["[a"]}});
+    assert_eq!(send(server.port, "POST", "/api/v1/silences", "", &silence).status, 400);
+    let trail = trail(&server);
+    assert_eq!((trail.len(), &trail[1]["incident"]), (1_000, &json!("none-1004")));
+    assert!(trail[0]["refused"].as_str().unwrap().contains("is no pattern"));
+    let document = get(server.port, "/api/v1/openapi.json").json();
+    let described = &document["components"]["schemas"]["Operation"]["properties"];
+    for name in trail.iter().flat_map(|done| done.as_object().unwrap().keys()) {
+        assert!(!described[name].is_null(), "{name} is not described");
+    }
+}
