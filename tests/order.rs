@@ -7,8 +7,9 @@ mod random;
 use std::sync::Arc;
 
 use atalaya::board::Board;
-use atalaya::domain::{Body, Event, Timestamp};
+use atalaya::domain::{Body, Event, InteractionEvent, Key, Outcome, Timestamp};
 use atalaya::floor::Floor;
+use atalaya::floor::cells::{Cell, Sum};
 use proptest::prelude::*;
 
 use random::{events, instants, plan};
@@ -112,4 +113,34 @@ proptest! {
             prop_assert_eq!(one.len(), other.len());
         }
     }
+}
+
+/// What a late event takes back stays in the counters of `/metrics`, which may never fall, until the truth has passed it.
+#[test]
+fn a_counter_shows_the_largest_value_that_it_ever_had() {
+    let plan = Arc::new(plan());
+    let (mut floor, mut board) = (Floor::new(plan.clone()), Board::new(plan));
+    let mut id = 0;
+    let mut take = |interaction: &'static str, after: i64, event: InteractionEvent<'static>| {
+        id += 1;
+        let body = Body::Interaction { interaction: interaction.into(), event };
+        let event = Event { id: format!("{id}").into(), time: Timestamp(random::START + after), body };
+        floor.take(&event, Timestamp::MAX);
+        board.apply(0, &floor.flush());
+        board.advance(Timestamp(random::START + 60_000));
+        let abandoned = Cell::sum(Sum::Abandoned);
+        let view = board.view(&Key::ALL, None).unwrap();
+        let day = view.counter(abandoned);
+        (board.view(&Key::ALL, Some(4)).unwrap().cell(abandoned), day)
+    };
+    let queued = || InteractionEvent::Queued { queue: "q".into(), channel: "voice".into() };
+    for interaction in ["a", "b", "c"] {
+        take(interaction, 0, queued());
+    }
+    assert_eq!(take("a", 10_000, InteractionEvent::Abandoned), (1, 1));
+    let closed = InteractionEvent::Closed { outcome: Outcome::Resolved };
+    assert_eq!(take("a", 5_000, closed.clone()), (0, 1), "it was closed before");
+    assert_eq!(take("b", 20_000, InteractionEvent::Abandoned), (1, 1), "the truth catches up");
+    assert_eq!(take("c", 30_000, InteractionEvent::Abandoned), (2, 2), "and passes it");
+    assert_eq!(take("c", 15_000, closed), (1, 2));
 }
