@@ -242,6 +242,7 @@ fn scrapes(label: &str, evaluator: Evaluator, whole: bool) -> Result<(), Box<dyn
         language: Language::En,
         render_action: None,
         mailbox: None,
+        reload: None,
         tickets: Arc::new(http::Tickets::new(None, None)?),
         // Moves, so that no answer is given out a second time.
         clock: atalaya::clock::now,

@@ -107,8 +107,10 @@ pub async fn run(
         counting,
     ));
 
-    let reloading = (!manner.matrices.is_empty()).then(|| {
-        tokio::spawn(reload::follow(reload::Reloader {
+    let (reload, asks) = reload::asking();
+    let reload = (!manner.matrices.is_empty()).then_some(reload);
+    let reloading = reload.is_some().then(|| {
+        let reloader = reload::Reloader {
             paths: manner.matrices,
             config: config.clone(),
             evaluator: evaluator.clone(),
@@ -117,8 +119,10 @@ pub async fn run(
             notifier: notifier.clone(),
             speech: speech.clone(),
             judged: set.hash.clone(),
+            outcome: Ok(set.hash.clone()),
             set: set.clone(),
-        }))
+        };
+        tokio::spawn(reload::follow(reloader, asks))
     });
 
     let problems = Problems::default();
@@ -165,6 +169,7 @@ pub async fn run(
         tickets,
         render_action: Some(Arc::new(move |case| notice::action_of_case(case, &plan))),
         mailbox: manner.mailbox,
+        reload,
         clock: clock::now,
     };
     let (stop_http, stopped) = tokio::sync::oneshot::channel::<()>();

@@ -118,6 +118,8 @@ fn changed_matrices_are_taken_or_refused_whole() {
     eventually("it is judged again", || {
         program.metrics().sum("atalaya_reloads_total", &[("result", "failure")]) >= 2.0
     });
+    let (status, answer) = program.post("/api/v1/reload", "{}");
+    assert!(status == 409 && answer["error"].as_str().unwrap().contains("gap"), "{status} {answer}");
     assert_eq!(open(&program), std::slice::from_ref(&incident));
 
     // The folder is exchanged by its link, and the row is gone: whoever was told hears that nobody watches it.
@@ -126,6 +128,8 @@ fn changed_matrices_are_taken_or_refused_whole() {
     std::fs::rename(files.path("new"), files.path("current")).unwrap();
     eventually("the new folder is taken", || last_reload_went_well(&program) == Some(1.0));
     assert_ne!(hash(&program), before);
+    let (status, answer) = program.post("/api/v1/reload", "{}");
+    assert!(status == 200 && hash(&program).contains(answer["hash"].as_str().unwrap()), "{status} {answer}");
     eventually("the end is told", || told(&receiver).iter().any(|(reason, ..)| reason == "removed"));
     eventually("the new row is judged", || told(&receiver).len() == 4);
     let notices = told(&receiver);

@@ -179,6 +179,27 @@ pub async fn acknowledge(
     build(served, work).await.map(json).map_err(IntoResponse::into_response)
 }
 
+/// Nothing need be said: `{}`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// `POST /api/v1/reload`
+pub async fn reload(
+    State(served): Shared,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Response> {
+    let work = move |served: &Served| {
+        let Nothing {} = read(&served.site, &headers, body)?;
+        let none = || Refused(StatusCode::CONFLICT, "the matrices of this program are not read again".to_owned());
+        let reload = served.site.reload.as_ref().ok_or_else(none)?;
+        let hash = reload().map_err(|why| Refused(StatusCode::CONFLICT, why))?;
+        Ok(json!({ "hash": hash }).to_string())
+    };
+    build(served, work).await.map(json).map_err(IntoResponse::into_response)
+}
+
 fn not_open(incident: &str) -> Refused {
     let incident = clean(incident, WHO_MAX, false);
     let text = format!("no open incident is called `{incident}`: it is over or never was; see /api/v1/alerts");

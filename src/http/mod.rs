@@ -61,6 +61,9 @@ const BUILDS_AT_ONCE: usize = 4;
 /// "webhooks": [{"time", "name", "body"}]}`.
 pub type Mailbox = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
 
+/// Has the matrices read again, and waits for what comes of it: the hash of what is in force now, or why it was refused.
+pub type Reload = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
+
 /// What is needed to serve.
 pub struct Site {
     pub source: SharedSource,
@@ -73,6 +76,8 @@ pub struct Site {
     pub render_action: Option<RenderAction>,
     /// In the demo only.
     pub mailbox: Option<Mailbox>,
+    /// `None` where matrices are not read again.
+    pub reload: Option<Reload>,
     /// The wall clock.
     pub clock: fn() -> Timestamp,
 }
@@ -187,6 +192,7 @@ fn router(site: Site, stopping: watch::Receiver<bool>) -> Router {
         .route("/api/v1/silences/{id}", delete(desk::end_silence))
         .route("/ack", get(ack::show).post(ack::press))
         .route("/api/v1/operations", get(desk::operations))
+        .route("/api/v1/reload", post(desk::reload))
         .route("/api/v1/board", get(api::board))
         .route("/api/v1/stream", get(api::stream))
         .route("/api/v1/openapi.json", get(api::openapi));

@@ -93,6 +93,14 @@ pub fn document(plan: &Plan) -> Value {
                     "properties": { "time": time(), "operations": { "type": "array", "items": reference("Operation") } },
                 })) },
             } },
+            "/api/v1/reload": { "post": {
+                "operationId": "reload",
+                "summary": "Reads the matrices again, at once; 409 says why they were refused, and the old ones stay",
+                "requestBody": body("Reload"),
+                "responses": refusals(&["400", "403", "409", "413", "415"], "200", answer("They are in force.", json!({
+                    "type": "object", "required": ["hash"], "properties": { "hash": { "type": "string" } },
+                }))),
+            } },
             "/api/v1/board": { "get": {
                 "operationId": "board",
                 "summary": "What the live page shows; made for that page, it may change with it",
@@ -233,6 +241,7 @@ fn schemas() -> Value {
             "properties": { "who": text, "why": text, "matcher": reference("Matcher"), "from": time(), "for": length, "until": time() },
             "description": "It has an end: `until`, or `for` from its beginning, which is now without `from`.",
         },
+        "Reload": { "type": "object", "additionalProperties": false },
         "EndSilence": {
             "type": "object", "required": ["who"], "additionalProperties": false,
             "properties": { "who": text, "why": text },

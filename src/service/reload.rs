@@ -1,4 +1,5 @@
-//! Matrices that change while the service runs: looked at on SIGHUP and every few seconds, put in force whole or refused whole.
+//! Matrices that change while the service runs: looked at on SIGHUP, when the API asks, and every few seconds; put in force
+//! whole or refused whole.
 //!
 //! Files are read and compared by their texts, so that it does not matter how they are replaced (an editor, a link of a
 //! ConfigMap). What is refused leaves the old set in force, and is told once for each state of the files: by log, metric,
@@ -33,9 +34,28 @@ pub struct Reloader {
     pub readiness: SharedReadiness,
     pub notifier: Notifier,
     pub speech: Arc<Speech>,
-    /// What is in force, and the state of the files that was judged last.
+    /// What is in force, and the state of the files that was judged last, with what came of it.
     pub set: MatrixSet,
     pub judged: String,
+    pub outcome: Result<String, String>,
+}
+
+/// Somebody who waits for what comes of another look: the hash of what is in force, or why it was refused.
+type Ask = std::sync::mpsc::SyncSender<Result<String, String>>;
+
+/// How long somebody waits.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// How to ask for another look, and where [`follow`] hears of it.
+pub fn asking() -> (crate::http::Reload, tokio::sync::mpsc::Receiver<Ask>) {
+    let (asks, asked) = tokio::sync::mpsc::channel(8);
+    let ask = move || {
+        let (answer, answers) = std::sync::mpsc::sync_channel(1);
+        let busy = || "the matrices are being read already, or the service is stopping: ask again".to_owned();
+        asks.try_send(answer).map_err(|_| busy())?;
+        answers.recv_timeout(ANSWER_WITHIN).map_err(|_| busy())?
+    };
+    (Arc::new(ask), asked)
 }
 
 /// Why a state of the files was not taken.
@@ -52,20 +72,25 @@ impl Refusal {
 }
 
 /// Looks at the files until it is dropped.
-pub async fn follow(mut reloader: Reloader) {
+pub async fn follow(mut reloader: Reloader, mut asks: tokio::sync::mpsc::Receiver<Ask>) {
     use tokio::signal::unix::{SignalKind, signal};
     let mut hangup = match signal(SignalKind::hangup()) {
         Ok(hangup) => hangup,
         Err(error) => return tracing::error!(%error, "SIGHUP cannot be listened to: matrices are not looked at again"),
     };
     loop {
-        let asked = tokio::select! {
-            asked = hangup.recv() => asked.is_some(),
-            () = tokio::time::sleep(LOOK_EVERY) => false,
+        let (asked, ask) = tokio::select! {
+            asked = hangup.recv() => (asked.is_some(), None),
+            ask = asks.recv() => (true, ask),
+            () = tokio::time::sleep(LOOK_EVERY) => (false, None),
         };
         // Files are read and a thousand rows compiled: not on a thread that others wait for.
         let looked = tokio::task::spawn_blocking(move || {
             reloader.look(asked);
+            if let Some(ask) = ask {
+                // Who asked may have stopped waiting.
+                let _ = ask.send(reloader.outcome.clone());
+            }
             reloader
         });
         match looked.await {
@@ -89,8 +114,14 @@ impl Reloader {
         let new = state != self.judged;
         self.judged.clone_from(&state);
         match files.map_err(|failure| Refusal::of_all(said(&failure))).and_then(|files| self.read(&files)) {
-            Ok(set) => self.take(set),
-            Err(refusal) => self.refuse(&refusal, &state, new),
+            Ok(set) => {
+                self.outcome = Ok(set.hash.clone());
+                self.take(set);
+            }
+            Err(refusal) => {
+                self.refuse(&refusal, &state, new);
+                self.outcome = Err(refusal.why);
+            }
         }
     }
 

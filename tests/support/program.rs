@@ -120,6 +120,14 @@ impl Program {
         serde_json::from_str(&body).expect("JSON")
     }
 
+    /// Status and body of a JSON object sent there.
+    pub fn post(&self, path: &str, body: &str) -> (u16, Value) {
+        let about = format!("Host: localhost\r\nContent-Type: application/json\r\nContent-Length: {}", body.len());
+        let answer = ask(self.port, &format!("POST {path} HTTP/1.0\r\n{about}\r\n\r\n{body}"));
+        let (status, body) = answer.expect("an answer");
+        (status, serde_json::from_str(&body).expect("JSON"))
+    }
+
     pub fn metrics(&self) -> Metrics {
         let (status, body) = self.get("/metrics").expect("an answer");
         assert_eq!(status, 200, "{body}");
@@ -171,10 +179,14 @@ fn texts(list: &Value) -> Vec<String> {
 
 /// One request over a connection of its own.
 pub fn get(port: u16, path: &str, accept: &str) -> Option<(u16, String)> {
+    ask(port, &format!("GET {path} HTTP/1.0\r\nHost: localhost\r\nAccept: {accept}\r\n\r\n"))
+}
+
+/// HTTP/1.0, so that the answer comes in one piece.
+fn ask(port: u16, request: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
-    // HTTP/1.0, so that the answer comes in one piece.
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\nAccept: {accept}\r\n\r\n").ok()?;
+    stream.write_all(request.as_bytes()).ok()?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8(bytes).ok()?;
