@@ -241,7 +241,7 @@ impl Drop for RealKafka {
     }
 }
 
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 pub fn config(bootstrap: &str, group: &str) -> Kafka {
     Kafka {
