@@ -89,7 +89,9 @@ fn an_incident_is_seen_told_and_left() {
                 .unwrap_or_else(|| panic!("no {indicator} of {channel}"));
             let value = record["value"].as_f64().unwrap_or_else(|| panic!("{record}"));
             let plausible = match indicator {
-                "asa" | "aht" => 1.0..1800.0,
+                // At a quiet hour of the day hardly anybody waits.
+                "asa" => 0.01..1800.0,
+                "aht" => 1.0..1800.0,
                 "arrivals" => 20.0..1200.0,
                 _ => 0.4..1.000_001,
             };
