@@ -157,8 +157,7 @@ impl KeyState {
         if before(&self.fine, frame.fine_from) || before(&self.coarse, frame.kept_from) {
             self.let_windows_follow();
             while let Some(pane) = self.fine.pop_front_if(|pane| pane.start < frame.fine_from) {
-                let minute = Timestamp(pane.start).floor_to(COARSE).0;
-                insert(&mut self.coarse, minute, pane.start - minute, pane.cells.iter());
+                self.keep(pane.start, pane.cells.iter());
             }
             while self.coarse.pop_front_if(|pane| pane.start < frame.kept_from).is_some() {}
         }

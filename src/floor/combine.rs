@@ -250,7 +250,7 @@ impl Combiner {
 
 /// Where the pane begins that an instant lies in.
 fn pane_of(at: i64) -> i64 {
-    at - at.rem_euclid(PANE.0)
+    Timestamp(at).floor_to(PANE).0
 }
 
 fn keys_of(place: &Place, mask: u8) -> impl Iterator<Item = u32> + use<> {

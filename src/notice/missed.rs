@@ -6,8 +6,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::domain::Timestamp;
 use crate::matrix::engine::Notification;
-use crate::matrix::{Contact, Medium, Recipient};
+use crate::matrix::{Contact, Matrix, Medium, Recipient};
 
 use super::{Context, Message, Missed, compose, range_of};
 
@@ -29,17 +30,23 @@ pub fn stand_ins(notification: &Notification, owner: Option<&Contact>) -> Vec<(A
     if let Some(step) = steps.iter().find(|step| step.tell.iter().any(untold)) {
         step.tell.iter().for_each(&mut named);
     }
-    match (&matrix.owner, owner) {
-        (Some(recipient), _) if matrix.contacts.contains_key(&recipient.contact) => named(recipient),
-        (_, Some(owner)) => {
-            let media = Medium::ALL.into_iter().filter_map(|medium| Some((medium, owner.address(medium)?.clone())));
-            found.extend(media.map(|(medium, address)| (OWNER.into(), medium, address)));
-        }
-        (_, None) => {}
-    }
+    found.extend(owners(matrix, owner, notification.time));
     let mut seen = BTreeSet::from([(notification.medium, notification.address.clone())]);
     found.retain(|(_, medium, address)| seen.insert((*medium, address.clone())));
     found
+}
+
+/// Name, medium and address of the matrix's owner, or of `owner` where it has none of its own.
+pub(super) fn owners(matrix: &Matrix, owner: Option<&Contact>, now: Timestamp) -> Vec<(Arc<str>, Medium, Arc<str>)> {
+    let (name, reached) = match (&matrix.owner, owner) {
+        (Some(own), _) if matrix.contacts.contains_key(&own.contact) => (own.contact.clone(), matrix.reach(own, now)),
+        (_, Some(owner)) => {
+            let media = Medium::ALL.into_iter().filter_map(|medium| Some((medium, owner.address(medium)?.clone())));
+            (OWNER.into(), media.collect())
+        }
+        (_, None) => return Vec::new(),
+    };
+    reached.into_iter().map(|(medium, address)| (name.clone(), medium, address)).collect()
 }
 
 /// The message for each of [`stand_ins`], naming whom the notice missed and why.

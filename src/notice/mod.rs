@@ -155,27 +155,16 @@ pub fn seen_by(seen: &Acknowledged, matrix: &Matrix, now: Timestamp) -> String {
 
 /// What a case that is open would tell now, to nobody in particular.
 fn notification_of_case(case: &OpenCase) -> Notification {
-    let last = &case.last;
     Notification {
-        time: last.time,
-        incident: last.incident.clone(),
         sequence: 0,
-        to: "".into(),
-        medium: Medium::Webhook,
-        address: "".into(),
-        level: last.to,
-        reason: last.reason,
-        transition: last.clone(),
-        value_time: last.time,
+        told: [].into(),
         value: case.value,
         samples: case.samples,
-        told: [].into(),
         since: case.since,
         acknowledged: case.acknowledged.clone(),
         silenced: case.silenced.clone(),
         flaps: case.flaps,
-        held_since: None,
-        held_back: None,
+        ..Notification::first(case.last.clone(), "".into(), Medium::Webhook, "".into())
     }
 }
 

@@ -94,25 +94,8 @@ pub fn critical(matrix: Arc<Matrix>) -> Notification {
         incident: "facebook-care-1".into(),
     };
     Notification {
-        time: START,
-        incident: transition.incident.clone(),
-        sequence: 1,
-        to: "lead".into(),
-        medium: Medium::Email,
-        address: "lead@acme.example".into(),
-        level: Level::Critical,
-        reason: Reason::Range,
-        value_time: START,
-        value: transition.value,
-        samples: transition.samples,
         told: ["lead".into(), "desk".into()].into(),
-        since: START,
-        acknowledged: None,
-        silenced: Vec::new(),
-        flaps: None,
-        held_since: None,
-        held_back: None,
-        transition: Arc::new(transition),
+        ..Notification::first(Arc::new(transition), "lead".into(), Medium::Email, "lead@acme.example".into())
     }
 }
 

@@ -34,26 +34,9 @@ pub fn notices(recipient: &Recipient, language: Language, now: Timestamp) -> Opt
         reason: Reason::Recovered,
         ..begins.clone()
     };
-    let notice = |sequence, transition: Transition| Notification {
-        time: now,
-        incident: transition.incident.clone(),
-        sequence,
-        to: recipient.to.clone(),
-        medium: recipient.medium,
-        address: recipient.address.clone(),
-        level: transition.to,
-        reason: transition.reason,
-        value: transition.value,
-        samples: transition.samples,
-        value_time: now,
-        told: [recipient.to.clone()].into(),
-        since: now,
-        acknowledged: None,
-        silenced: Vec::new(),
-        flaps: None,
-        held_since: None,
-        held_back: None,
-        transition: Arc::new(transition),
+    let notice = |sequence, transition: Transition| {
+        let Recipient { to, medium, address } = recipient.clone();
+        Notification { sequence, ..Notification::first(Arc::new(transition), to, medium, address) }
     };
     Some([notice(1, begins), notice(2, ends)])
 }

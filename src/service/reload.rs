@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use super::Speech;
 use crate::clock;
-use crate::commands::Failure;
 use crate::commands::files::{load_files, paragraphs};
 use crate::config::{self, Config, MatrixSet, Severity};
 use crate::http::SharedReadiness;
@@ -106,14 +105,14 @@ impl Reloader {
         let files = load_files(&self.paths);
         let state = match &files {
             Ok(files) => config::hash(files),
-            Err(failure) => said(failure),
+            Err(failure) => failure.to_string(),
         };
         if state == self.judged && !asked {
             return;
         }
         let new = state != self.judged;
         self.judged.clone_from(&state);
-        match files.map_err(|failure| Refusal::of_all(said(&failure))).and_then(|files| self.read(&files)) {
+        match files.map_err(|failure| Refusal::of_all(failure.to_string())).and_then(|files| self.read(&files)) {
             Ok(set) => {
                 self.outcome = Ok(set.hash.clone());
                 self.take(set);
@@ -173,8 +172,4 @@ impl Reloader {
             }
         }
     }
-}
-
-fn said(failure: &Failure) -> String {
-    failure.to_string()
 }

@@ -28,8 +28,8 @@ const SYNC_WITHIN: Duration = Duration::from_millis(500);
 
 enum Command {
     Records(Parcel),
-    Assigned(Vec<TopicPartition>),
-    Revoked(Vec<TopicPartition>),
+    Assigned(TopicPartition),
+    Revoked(TopicPartition),
     CaughtUp(TopicPartition, i64),
     /// Answered once everything before it has been counted.
     Sync(mpsc::Sender<()>),
@@ -90,11 +90,15 @@ struct Worker {
 
 impl Worker {
     fn tell(&mut self, command: Command) {
+        self.send_parcel();
+        self.hand_over(command);
+    }
+
+    fn send_parcel(&mut self) {
         if !self.parcel.records.is_empty() {
             let parcel = std::mem::take(&mut self.parcel);
             self.hand_over(Command::Records(parcel));
         }
-        self.hand_over(command);
     }
 
     fn hand_over(&self, command: Command) {
@@ -128,10 +132,10 @@ impl Spread {
         self.workers.get_mut(number)
     }
 
-    fn tell_owners(&mut self, partitions: &[TopicPartition], command: impl Fn(Vec<TopicPartition>) -> Command) {
+    fn tell_owners(&mut self, partitions: &[TopicPartition], command: impl Fn(TopicPartition) -> Command) {
         for tp in partitions {
             if let Some(worker) = self.owner(*tp) {
-                worker.tell(command(vec![*tp]));
+                worker.tell(command(*tp));
             }
         }
     }
@@ -152,8 +156,8 @@ fn work(mut reader: Reader, commands: &Receiver<Command>) {
     loop {
         match commands.recv_timeout(IDLE_EVERY) {
             Ok(Command::Records(parcel)) => parcel.each().for_each(|record| reader.record(record)),
-            Ok(Command::Assigned(partitions)) => reader.assigned(&partitions),
-            Ok(Command::Revoked(partitions)) => reader.revoked(&partitions),
+            Ok(Command::Assigned(partition)) => reader.assigned(&[partition]),
+            Ok(Command::Revoked(partition)) => reader.revoked(&[partition]),
             Ok(Command::CaughtUp(partition, offset)) => reader.caught_up(partition, offset),
             Ok(Command::Sync(answer)) => {
                 // Who asked may have stopped waiting.
@@ -173,8 +177,7 @@ impl Handler for Spread {
         let Some(worker) = self.owner(tp) else { return };
         worker.parcel.add(&record);
         if worker.parcel.is_full() {
-            let parcel = std::mem::take(&mut worker.parcel);
-            worker.hand_over(Command::Records(parcel));
+            worker.send_parcel();
         }
     }
 
@@ -194,10 +197,7 @@ impl Handler for Spread {
     }
 
     fn idle(&mut self) {
-        for worker in self.workers.iter_mut().filter(|worker| !worker.parcel.records.is_empty()) {
-            let parcel = std::mem::take(&mut worker.parcel);
-            worker.hand_over(Command::Records(parcel));
-        }
+        self.workers.iter_mut().for_each(Worker::send_parcel);
     }
 
     fn resume_from(&mut self, partition: TopicPartition) -> Option<i64> {

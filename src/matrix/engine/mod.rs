@@ -252,6 +252,33 @@ pub struct HeldBack {
     pub beyond: u32,
 }
 
+impl Notification {
+    /// The first notice of a transition, at its instant, with which nobody else was told.
+    pub fn first(transition: Arc<Transition>, to: Arc<str>, medium: Medium, address: Arc<str>) -> Notification {
+        Notification {
+            time: transition.time,
+            incident: transition.incident.clone(),
+            sequence: 1,
+            told: [to.clone()].into(),
+            to,
+            medium,
+            address,
+            level: transition.to,
+            reason: transition.reason,
+            value: transition.value,
+            samples: transition.samples,
+            value_time: transition.time,
+            since: transition.time,
+            acknowledged: None,
+            silenced: Vec::new(),
+            flaps: None,
+            held_since: None,
+            held_back: None,
+            transition,
+        }
+    }
+}
+
 /// What one tick means.
 #[derive(Clone, Debug, Default)]
 pub struct Tick {
