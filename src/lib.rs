@@ -19,7 +19,7 @@
 //! | [`pipeline`] | one step of the whole: records and now in, transitions and notices out |
 //! | [`config`] | configuration and matrix files: text -> compiled, or every defect with line and hint |
 //! | [`sim`] | a seeded synthetic floor, for the demo, the tests and the benches |
-//! | the shell | `clock`, `kafka`, `journal`, `notify`, `http`, `telemetry`, `service`, `commands`: all I/O |
+//! | the shell | `clock`, `kafka`, `journal`, `instance`, `notify`, `http`, `telemetry`, `service`, `commands`: all I/O |
 //!
 //! # Invariants
 //!
@@ -51,6 +51,8 @@ pub mod clock;
 pub mod commands;
 #[cfg(feature = "shell")]
 pub mod http;
+#[cfg(feature = "shell")]
+pub mod instance;
 #[cfg(feature = "shell")]
 pub mod journal;
 #[cfg(feature = "shell")]

@@ -90,8 +90,15 @@ impl<B: Send> DeltaReader<B> for MemoryReader<B> {
                 (Err(reason), _) => self.dropped.count(reason),
                 (Ok(_), Delta::Batch(batch)) => return Ok(Some(Found::Batch(position, batch))),
                 (Ok(owner), Delta::Claimed { place, claim, .. }) => {
-                    return Ok(Some(Found::Claim { position, place, claim, applied: owner.applied }));
+                    return Ok(Some(Found::Claim {
+                        position,
+                        place,
+                        claim,
+                        applied: owner.applied,
+                        batches: owner.batches,
+                    }));
                 }
+                (Ok(_), Delta::Kept { place, mark, .. }) => return Ok(Some(Found::Kept { position, place, mark })),
             }
         }
     }
@@ -142,21 +149,21 @@ mod tests {
 
     const PLACE: SourcePartition = SourcePartition { source: 1, partition: 0 };
 
-    fn batch(from: i64, to: i64) -> Batch<i64> {
-        Batch { place: PLACE, claim: Claim(7), from, to, progress: Progress::default(), payload: to }
+    fn batch(number: u64, from: i64, to: i64) -> Batch<i64> {
+        Batch { place: PLACE, claim: Claim(7), number, from, to, progress: Progress::default(), payload: to }
     }
 
     #[test]
     fn what_was_appended_comes_out_in_order_and_what_does_not_count_is_counted() {
         let (mut writer, mut reader) = deltas(16);
         writer.claim(PLACE, Claim(7), Claim::NOBODY, 40).expect("open");
-        for (from, to) in [(40, 50), (40, 50), (50, 60), (70, 80)] {
-            writer.append(batch(from, to), Duration::ZERO).expect("room");
+        for (number, from, to) in [(1, 40, 50), (1, 40, 50), (2, 50, 60), (4, 70, 80)] {
+            writer.append(batch(number, from, to), Duration::ZERO).expect("room");
         }
-        let claimed = Found::Claim { position: Position(0), place: PLACE, claim: Claim(7), applied: 40 };
+        let claimed = Found::Claim { position: Position(0), place: PLACE, claim: Claim(7), applied: 40, batches: 0 };
         assert_eq!(reader.next(Duration::ZERO), Ok(Some(claimed)));
-        assert_eq!(reader.next(Duration::ZERO), Ok(Some(Found::Batch(Position(1), batch(40, 50)))));
-        assert_eq!(reader.next(Duration::ZERO), Ok(Some(Found::Batch(Position(3), batch(50, 60)))));
+        assert_eq!(reader.next(Duration::ZERO), Ok(Some(Found::Batch(Position(1), batch(1, 40, 50)))));
+        assert_eq!(reader.next(Duration::ZERO), Ok(Some(Found::Batch(Position(3), batch(2, 50, 60)))));
         assert_eq!(reader.next(Duration::ZERO), Ok(None));
         assert_eq!(reader.position(), Position(5));
         let dropped: Vec<_> = reader.dropped().iter().collect();
@@ -169,10 +176,10 @@ mod tests {
     fn a_full_log_holds_its_writers_up_and_loses_nothing() {
         let (mut writer, mut reader) = deltas(2);
         writer.claim(PLACE, Claim(7), Claim::NOBODY, 0).expect("open");
-        writer.append(batch(0, 1), Duration::ZERO).expect("room");
-        assert_eq!(writer.append(batch(1, 2), Duration::from_millis(3)), Err((JournalError::Full, batch(1, 2))));
+        writer.append(batch(1, 0, 1), Duration::ZERO).expect("room");
+        assert_eq!(writer.append(batch(2, 1, 2), Duration::from_millis(3)), Err((JournalError::Full, batch(2, 1, 2))));
         let mut second = writer.clone();
-        let thread = std::thread::spawn(move || second.append(batch(1, 2), Duration::from_secs(20)));
+        let thread = std::thread::spawn(move || second.append(batch(2, 1, 2), Duration::from_secs(20)));
         let mut applied = Vec::new();
         while applied.len() < 2 {
             if let Some(Found::Batch(_, batch)) = reader.next(Duration::from_secs(20)).expect("open") {
@@ -182,7 +189,7 @@ mod tests {
         assert_eq!(applied, [1, 2]);
         assert_eq!(thread.join().expect("no panic"), Ok(()));
         drop(reader);
-        assert_eq!(writer.append(batch(2, 3), Duration::ZERO), Err((JournalError::Closed, batch(2, 3))));
+        assert_eq!(writer.append(batch(3, 2, 3), Duration::ZERO), Err((JournalError::Closed, batch(3, 2, 3))));
     }
 
     #[test]

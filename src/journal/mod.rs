@@ -16,20 +16,22 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::Timestamp;
 
 pub mod memory;
 pub mod rule;
 
 /// A partition of `sources[source]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SourcePartition {
     pub source: usize,
     pub partition: i32,
 }
 
 /// The random name under which an owner writes. 0 is nobody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Claim(pub u64);
 
 impl Claim {
@@ -37,7 +39,7 @@ impl Claim {
 }
 
 /// A place in a log: grows by at least one from entry to entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Position(pub u64);
 
 /// How far a floor is, besides its offsets.
@@ -54,6 +56,9 @@ pub struct Progress {
 pub struct Batch<B> {
     pub place: SourcePartition,
     pub claim: Claim,
+    /// Which of its partition's batches that count it is: one more than the last. Offsets alone would not tell: what falls
+    /// due while nothing comes is told by a batch of no records, and must not be told again.
+    pub number: u64,
     pub from: i64,
     pub to: i64,
     pub progress: Progress,
@@ -71,6 +76,35 @@ pub enum Delta<B> {
         start: i64,
     },
     Batch(Batch<B>),
+    /// A floor is kept for good, and can be taken up from there.
+    Kept {
+        place: SourcePartition,
+        claim: Claim,
+        mark: Mark,
+    },
+}
+
+/// A snapshot of a floor, and what the clock had read when it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The random name under which it is kept.
+    pub snapshot: u64,
+    /// Of how many batches of its partition that counted it knows.
+    pub batches: u64,
+    /// The offset behind the last record that is in it.
+    pub at: i64,
+    pub wall: Timestamp,
+    pub live: bool,
+}
+
+impl<B> Delta<B> {
+    /// The source partition that it is about.
+    pub fn place(&self) -> SourcePartition {
+        match self {
+            Delta::Claimed { place, .. } | Delta::Kept { place, .. } => *place,
+            Delta::Batch(batch) => batch.place,
+        }
+    }
 }
 
 /// What one tick decided. `deltas` is how much of the deltas log it had seen: with it the decision can be reproduced.
@@ -107,8 +141,10 @@ pub trait Deltas<B>: Send {
 pub enum Found<B> {
     /// Accepted: to be applied.
     Batch(Position, Batch<B>),
-    /// Accepted: `claim` owns the partition; its next batch starts at `applied`.
-    Claim { position: Position, place: SourcePartition, claim: Claim, applied: i64 },
+    /// Accepted: `claim` owns the partition; its next batch starts at `applied`, and is the one after `batches`.
+    Claim { position: Position, place: SourcePartition, claim: Claim, applied: i64, batches: u64 },
+    /// Accepted: whoever claims the partition next can begin there.
+    Kept { position: Position, place: SourcePartition, mark: Mark },
 }
 
 /// The reading end of the deltas log: only what is accepted, in the order of the log.

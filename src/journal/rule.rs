@@ -1,9 +1,12 @@
 //! Which entries of the deltas log count: a pure function of the log, the same for every reader.
 //!
-//! A claim counts only if it comes after the current one; a batch only under the current claim, and only if it starts
-//! where the last one ended. So zombies, repeats and torn writes fall out, whoever wrote them and whenever they arrive.
+//! A claim counts only if it comes after the current one; a batch only under the current claim, and only if it is the
+//! next one and starts where the last one ended. So zombies, repeats and torn writes fall out, whoever wrote them and whenever they arrive.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 use super::{Claim, Delta, SourcePartition};
 
@@ -18,7 +21,7 @@ pub enum Drop {
     Repeated,
     /// A batch that starts behind what is applied: one before it is missing.
     Gap,
-    /// A batch that ends before it starts.
+    /// A batch that ends before it starts, or a snapshot of what is not applied yet.
     Torn,
 }
 
@@ -51,14 +54,16 @@ impl Dropped {
 }
 
 /// Who owns a partition, and up to which offset its contributions are applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
     pub claim: Claim,
     pub applied: i64,
+    /// How many batches counted.
+    pub batches: u64,
 }
 
 /// The state of the log, one owner per source partition. Bounded by the number of partitions.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
     owners: BTreeMap<SourcePartition, Owner>,
 }
@@ -77,7 +82,8 @@ impl Rule {
                     return Err(Drop::LateClaim);
                 }
                 // What was applied stays applied, whoever goes on.
-                let owner = Owner { claim: *claim, applied: current.map_or(*start, |owner| owner.applied) };
+                let (applied, batches) = current.map_or((*start, 0), |owner| (owner.applied, owner.batches));
+                let owner = Owner { claim: *claim, applied, batches };
                 self.owners.insert(*place, owner);
                 Ok(owner)
             }
@@ -87,13 +93,18 @@ impl Rule {
                 if batch.to < batch.from {
                     return Err(Drop::Torn);
                 }
-                match batch.from.cmp(&owner.applied) {
-                    std::cmp::Ordering::Less => return Err(Drop::Repeated),
-                    std::cmp::Ordering::Greater => return Err(Drop::Gap),
-                    std::cmp::Ordering::Equal => owner.applied = batch.to,
+                match (batch.number, batch.from).cmp(&(owner.batches + 1, owner.applied)) {
+                    Ordering::Less => return Err(Drop::Repeated),
+                    Ordering::Greater => return Err(Drop::Gap),
+                    Ordering::Equal => (owner.batches, owner.applied) = (batch.number, batch.to),
                 }
                 Ok(*owner)
             }
+            Delta::Kept { place, claim, mark } => match self.owner(*place).filter(|owner| owner.claim == *claim) {
+                None => Err(Drop::NotOwner),
+                Some(owner) if mark.at > owner.applied => Err(Drop::Torn),
+                Some(owner) => Ok(owner),
+            },
         }
     }
 }
@@ -109,34 +120,36 @@ mod tests {
         Delta::Claimed { place: PLACE, claim: Claim(claim), after: Claim(after), start }
     }
 
-    fn batch(claim: u64, from: i64, to: i64) -> Delta<()> {
+    fn batch(claim: u64, number: u64, from: i64, to: i64) -> Delta<()> {
         let progress = Progress::default();
-        Delta::Batch(Batch { place: PLACE, claim: Claim(claim), from, to, progress, payload: () })
+        Delta::Batch(Batch { place: PLACE, claim: Claim(claim), number, from, to, progress, payload: () })
     }
 
     #[test]
     fn the_order_of_the_log_decides() {
         let mut rule = Rule::default();
         let log: Vec<(Delta<()>, Result<i64, Drop>)> = vec![
-            (batch(1, 0, 5), Err(Drop::NotOwner)),
+            (batch(1, 1, 0, 5), Err(Drop::NotOwner)),
             (claim(1, 0, 100), Ok(100)),
-            (batch(1, 100, 105), Ok(105)),
-            (batch(1, 105, 105), Ok(105)), // idle
-            (batch(1, 100, 105), Err(Drop::Repeated)),
-            (batch(1, 110, 120), Err(Drop::Gap)),
-            (batch(1, 105, 90), Err(Drop::Torn)),
+            (batch(1, 1, 100, 105), Ok(105)),
+            (batch(1, 2, 105, 105), Ok(105)), // idle
+            (batch(1, 2, 105, 105), Err(Drop::Repeated)),
+            (batch(1, 1, 100, 105), Err(Drop::Repeated)),
+            (batch(1, 3, 110, 120), Err(Drop::Gap)),
+            (batch(1, 4, 105, 105), Err(Drop::Gap)),
+            (batch(1, 3, 105, 90), Err(Drop::Torn)),
             (claim(2, 1, 0), Ok(105)), // goes on from what is applied, whatever it would have started with
             (claim(3, 1, 0), Err(Drop::LateClaim)),
             (claim(4, 0, 0), Err(Drop::LateClaim)),
             (claim(0, 2, 0), Err(Drop::LateClaim)),
-            (batch(1, 105, 110), Err(Drop::NotOwner)), // the zombie
-            (batch(3, 105, 110), Err(Drop::NotOwner)),
-            (batch(2, 105, 110), Ok(110)),
+            (batch(1, 3, 105, 110), Err(Drop::NotOwner)), // the zombie
+            (batch(3, 3, 105, 110), Err(Drop::NotOwner)),
+            (batch(2, 3, 105, 110), Ok(110)),
         ];
         for (at, (entry, expected)) in log.iter().enumerate() {
             assert_eq!(rule.judge(entry).map(|owner| owner.applied), *expected, "entry {at}: {entry:?}");
         }
-        assert_eq!(rule.owner(PLACE), Some(Owner { claim: Claim(2), applied: 110 }));
+        assert_eq!(rule.owner(PLACE), Some(Owner { claim: Claim(2), applied: 110, batches: 3 }));
     }
 
     #[test]
@@ -146,7 +159,7 @@ mod tests {
         assert!(rule.judge(&claim(1, 0, 0)).is_ok());
         let entry: Delta<()> = Delta::Claimed { place: other, claim: Claim(9), after: Claim::NOBODY, start: 7 };
         assert_eq!(rule.judge(&entry).map(|owner| owner.applied), Ok(7));
-        assert_eq!(rule.judge(&batch(1, 0, 3)).map(|owner| owner.applied), Ok(3));
+        assert_eq!(rule.judge(&batch(1, 1, 0, 3)).map(|owner| owner.applied), Ok(3));
     }
 
     /// Whatever zombies, repeats and losses there are: what counts is one unbroken row of offsets.
@@ -155,11 +168,16 @@ mod tests {
         use proptest::prelude::*;
         let entry = prop_oneof![
             (1u64..4, 0u64..4).prop_map(|(new, after)| claim(new, after, 0)),
-            (1u64..4, 0i64..6, 0i64..3).prop_map(|(by, from, len)| batch(by, from, from + len)),
+            (1u64..4, 1u64..5, 0i64..6, 0i64..3).prop_map(|(by, number, from, len)| batch(
+                by,
+                number,
+                from,
+                from + len
+            )),
         ];
         proptest!(|(log in proptest::collection::vec(entry, 0..200))| {
             let mut rule = Rule::default();
-            let (mut applied, mut owner) = (0i64, Claim::NOBODY);
+            let (mut applied, mut batches, mut owner) = (0i64, 0, Claim::NOBODY);
             for entry in &log {
                 if rule.judge(entry).is_err() {
                     continue;
@@ -171,9 +189,10 @@ mod tests {
                     }
                     Delta::Batch(batch) => {
                         prop_assert_eq!(batch.claim, owner);
-                        prop_assert_eq!(batch.from, applied);
-                        applied = batch.to;
+                        prop_assert_eq!((batch.number, batch.from), (batches + 1, applied));
+                        (batches, applied) = (batch.number, batch.to);
                     }
+                    Delta::Kept { .. } => {}
                 }
             }
         });

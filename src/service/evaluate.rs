@@ -104,7 +104,7 @@ impl Loop {
         loop {
             match self.setup.journal.next(Duration::from_millis(250)) {
                 Ok(Some(Found::Batch(_, batch))) => self.apply(batch),
-                Ok(Some(Found::Claim { .. }) | None) => {}
+                Ok(Some(Found::Claim { .. } | Found::Kept { .. }) | None) => {}
                 Err(_closed) => return self.reader_failed(),
             }
             self.become_ready();

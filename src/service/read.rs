@@ -73,6 +73,7 @@ struct Place {
     claim: Option<Claim>,
     /// Up to where it has written, and the place after the last record taken: offsets, moved on by `shift`.
     written: i64,
+    batches: u64,
     next: Option<i64>,
     /// How far the journal's positions lie beyond the offsets: more than nothing once a topic was cut or made anew and
     /// its offsets began again, as positions only ever rise.
@@ -173,6 +174,7 @@ impl Reader {
             let batch = Batch {
                 place: SourcePartition { source: tp.source, partition: tp.partition },
                 claim,
+                number: place.batches + 1,
                 from: place.written,
                 to: next,
                 progress: Progress { caught_up: place.live.then_some(now), stream_time: place.floor.stream_time() },
@@ -185,6 +187,7 @@ impl Reader {
                 },
             };
             place.written = next;
+            place.batches += 1;
             append(&mut self.journal, batch);
         }
         let ended = clock::instant();
@@ -310,6 +313,7 @@ impl Handler for Reader {
                 floor: Floor::new(self.plan.clone()),
                 claim: None,
                 written: 0,
+                batches: 0,
                 next: None,
                 shift: 0,
                 confirmed: now,

@@ -1,0 +1,463 @@
+//! Brokers, producers, a group and its instances, all simulated: what the world does to them is drawn from a seed.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use atalaya::board::Board;
+use atalaya::domain::{Body, Event, Millis, Timestamp};
+use atalaya::floor::Floor;
+use atalaya::instance::{Instance, Share, Want};
+use atalaya::journal::{Delta, SourcePartition};
+use atalaya::plan::Plan;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::random;
+
+const NODES: usize = 3;
+const PARTITIONS: usize = 3;
+const STEPS: usize = 900;
+
+struct Record {
+    broker: Timestamp,
+    event: Option<Event<'static>>,
+}
+
+/// A process, or what is left of it.
+#[derive(Default)]
+struct Node {
+    instance: Option<Instance>,
+    /// The next entry of the deltas log that it will see.
+    seen: usize,
+    /// The next offset of each partition that it reads.
+    reading: BTreeMap<SourcePartition, usize>,
+    /// What it believes to be given to it.
+    believes: BTreeSet<SourcePartition>,
+    /// What it asked for and has not been done yet.
+    asked: VecDeque<Want>,
+    /// It stands still until this step.
+    paused_until: usize,
+    /// How far its wall clock is off.
+    skew: i64,
+}
+
+/// How often what happened.
+#[derive(Debug, Default)]
+pub struct Happened(BTreeMap<&'static str, u64>);
+
+const EVERYTHING: [&str; 14] = [
+    "append doubled",
+    "append lost",
+    "append out of order",
+    "batch dropped",
+    "clock jumped",
+    "crash",
+    "late claim",
+    "mark dropped",
+    "node paused",
+    "rebalance",
+    "restart from a snapshot",
+    "restart from nothing",
+    "snapshot damaged",
+    "snapshot loaded",
+];
+
+impl Happened {
+    fn note(&mut self, what: &'static str) {
+        *self.0.entry(what).or_default() += 1;
+    }
+
+    pub fn add(&mut self, other: &Happened) {
+        other.0.iter().for_each(|(what, count)| *self.0.entry(what).or_default() += count);
+    }
+
+    pub fn is_everything(&self) -> bool {
+        EVERYTHING.iter().all(|what| self.0.contains_key(what))
+    }
+}
+
+pub struct World {
+    random: ChaCha8Rng,
+    now: Timestamp,
+    step: usize,
+    plan: Arc<Plan>,
+    events: Vec<Event<'static>>,
+    /// What producers will send, and when; the next last.
+    to_come: Vec<(Timestamp, usize, Option<Event<'static>>)>,
+    sources: Vec<Vec<Record>>,
+    deltas: Vec<Delta<Share>>,
+    floors_kept: BTreeMap<u64, Vec<u8>>,
+    /// The last bytes kept for a partition were damaged.
+    damaged: BTreeSet<SourcePartition>,
+    /// What instances saw of the deltas log: up to where, and the bytes.
+    replicas_kept: Vec<(usize, Vec<u8>)>,
+    /// Whom the group has given each partition to.
+    owners: Vec<Option<usize>>,
+    nodes: Vec<Node>,
+    pub happened: Happened,
+}
+
+fn place(partition: usize) -> SourcePartition {
+    SourcePartition { source: 0, partition: partition as i32 }
+}
+
+fn partition_of(event: &Event<'_>) -> usize {
+    let owner = match &event.body {
+        Body::Interaction { interaction, .. } => interaction.as_bytes(),
+        Body::Agent(snapshot) => snapshot.agent.as_bytes(),
+        Body::Heartbeat => b"",
+    };
+    owner.iter().map(|byte| usize::from(*byte)).sum::<usize>() % PARTITIONS
+}
+
+impl World {
+    pub fn new(seed: u64) -> World {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut bytes = [0; 32];
+        random.fill_bytes(&mut bytes);
+        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+        let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+        let events = random::events().new_tree(&mut runner).unwrap().current();
+        let plan = Arc::new(random::plan());
+        let mut to_come = Vec::new();
+        for event in &events {
+            // Late by up to five hours, early by up to one; some twice.
+            for _ in 0..if random.random_bool(0.1) { 2 } else { 1 } {
+                let late = match random.random_range(0..10) {
+                    0 => random.random_range(0..18_000_000),
+                    1 => random.random_range(-3_600_000..0),
+                    _ => random.random_range(0..2_000),
+                };
+                to_come.push((event.time + Millis(late), partition_of(event), Some(event.clone())));
+            }
+            if random.random_bool(0.05) {
+                to_come.push((event.time, random.random_range(0..PARTITIONS), None));
+            }
+        }
+        to_come.sort_by_key(|(at, ..)| std::cmp::Reverse(*at));
+        World {
+            now: Timestamp(random::START - 1000),
+            step: 0,
+            plan,
+            events,
+            to_come,
+            sources: (0..PARTITIONS).map(|_| Vec::new()).collect(),
+            deltas: Vec::new(),
+            floors_kept: BTreeMap::new(),
+            damaged: BTreeSet::new(),
+            replicas_kept: Vec::new(),
+            owners: vec![None; PARTITIONS],
+            nodes: (0..NODES).map(|_| Node::default()).collect(),
+            happened: Happened::default(),
+            random,
+        }
+    }
+
+    /// Hours in which all goes wrong.
+    pub fn live(&mut self) {
+        for node in 0..NODES {
+            self.start(node);
+        }
+        self.rebalance();
+        while self.step < STEPS || !self.to_come.is_empty() {
+            self.step += 1;
+            self.pass_time();
+            let node = self.random.random_range(0..NODES);
+            match self.random.random_range(0..1000) {
+                0..8 => self.crash(node),
+                8..40 if self.nodes[node].instance.is_none() => self.start(node),
+                40..55 => self.rebalance(),
+                55..65 => self.pause(node),
+                65..75 => self.jump(node),
+                75..95 => self.keep_replica(node),
+                95..300 => self.deliver(node),
+                300..500 => self.read(node),
+                500..650 => self.flush(node),
+                650..700 => self.tell(node),
+                _ => self.perform(node, true),
+            }
+        }
+    }
+
+    fn pass_time(&mut self) {
+        let most = if self.random.random_bool(0.3) { 600_000 } else { 3_000 };
+        self.now = self.now + Millis(self.random.random_range(0..most));
+        self.produce();
+    }
+
+    fn produce(&mut self) {
+        while let Some((at, partition, event)) = self.to_come.pop_if(|(at, ..)| *at <= self.now) {
+            self.sources[partition].push(Record { broker: at, event });
+        }
+    }
+
+    fn wall(&self, node: usize) -> Timestamp {
+        self.now + Millis(self.nodes[node].skew)
+    }
+
+    fn runs(&self, node: usize) -> bool {
+        self.nodes[node].instance.is_some() && self.nodes[node].paused_until <= self.step
+    }
+
+    fn start(&mut self, node: usize) {
+        let kept = match self.replicas_kept.len() {
+            0 => None,
+            _ if self.random.random_bool(0.3) => None,
+            kept => self.replicas_kept.get(kept - 1 - self.random.random_range(0..kept.min(3))),
+        };
+        let (seen, instance) = match kept {
+            Some((seen, bytes)) => {
+                self.happened.note("restart from a snapshot");
+                (*seen, Instance::restore(self.plan.clone(), bytes).unwrap())
+            }
+            None => {
+                self.happened.note("restart from nothing");
+                (0, Instance::new(self.plan.clone()))
+            }
+        };
+        let instance = instance.with_snapshot_every(self.random.random_range(3..40));
+        self.nodes[node] = Node { instance: Some(instance), seen, ..Node::default() };
+    }
+
+    fn crash(&mut self, node: usize) {
+        if self.runs(node) && self.random.random_bool(0.5) {
+            // Some of what it asked for is done all the same.
+            for _ in 0..self.random.random_range(0..4) {
+                self.perform(node, true);
+            }
+        }
+        if self.nodes[node].instance.is_some() {
+            self.happened.note("crash");
+        }
+        self.nodes[node] = Node::default();
+        self.owners.iter_mut().filter(|owner| **owner == Some(node)).for_each(|owner| *owner = None);
+    }
+
+    /// The group gives every partition to somebody; who had it hears of it when it is told.
+    fn rebalance(&mut self) {
+        let alive: Vec<_> = (0..NODES).filter(|node| self.runs(*node)).collect();
+        if alive.is_empty() {
+            return;
+        }
+        self.happened.note("rebalance");
+        for partition in 0..PARTITIONS {
+            if self.owners[partition].is_none_or(|owner| !alive.contains(&owner)) || self.random.random_bool(0.4) {
+                self.owners[partition] = Some(alive[self.random.random_range(0..alive.len())]);
+            }
+        }
+    }
+
+    /// A node hears what the group decided.
+    fn tell(&mut self, node: usize) {
+        if !self.runs(node) {
+            return;
+        }
+        let wall = self.wall(node);
+        let World { nodes, owners, random, .. } = self;
+        let Node { instance: Some(instance), believes, reading, .. } = &mut nodes[node] else { return };
+        for (partition, owner) in owners.iter().enumerate() {
+            let place = place(partition);
+            if *owner == Some(node) && believes.insert(place) {
+                instance.assigned(place, 0, wall, &mut || random.next_u64());
+            } else if *owner != Some(node) && believes.remove(&place) {
+                instance.revoked(place);
+                reading.remove(&place);
+            }
+        }
+    }
+
+    fn pause(&mut self, node: usize) {
+        self.happened.note("node paused");
+        self.nodes[node].paused_until = self.step + self.random.random_range(10..150);
+    }
+
+    fn jump(&mut self, node: usize) {
+        self.happened.note("clock jumped");
+        self.nodes[node].skew = match self.random.random_range(0..3) {
+            0 => 0,
+            1 => self.random.random_range(-5_000..5_000),
+            _ => self.random.random_range(-3_600_000..600_000),
+        };
+    }
+
+    fn keep_replica(&mut self, node: usize) {
+        if self.runs(node) {
+            let Node { instance: Some(instance), seen, .. } = &mut self.nodes[node] else { return };
+            assert_eq!(instance.position().0, *seen as u64);
+            self.replicas_kept.push((*seen, instance.snapshot()));
+        }
+    }
+
+    /// A node sees more of the deltas log.
+    fn deliver(&mut self, node: usize) {
+        let most = self.random.random_range(1..40);
+        if self.runs(node) {
+            self.deliver_up_to(node, most);
+        }
+    }
+
+    fn deliver_up_to(&mut self, node: usize, most: usize) {
+        let wall = self.wall(node);
+        let Node { instance: Some(instance), seen, .. } = &mut self.nodes[node] else { return };
+        for entry in self.deltas.iter().skip(*seen).take(most) {
+            let before: u64 = instance.dropped().iter().map(|(_, count)| count).sum();
+            instance.entry(entry, wall);
+            *seen += 1;
+            if before < instance.dropped().iter().map(|(_, count)| count).sum() {
+                self.happened.note(match entry {
+                    Delta::Claimed { .. } => "late claim",
+                    Delta::Kept { .. } => "mark dropped",
+                    Delta::Batch(_) => "batch dropped",
+                });
+            }
+        }
+    }
+
+    fn read(&mut self, node: usize) {
+        let most = self.random.random_range(1..20);
+        if self.runs(node) {
+            self.read_up_to(node, most);
+        }
+    }
+
+    fn read_up_to(&mut self, node: usize, most: usize) {
+        let wall = self.wall(node);
+        let Node { instance: Some(instance), reading, .. } = &mut self.nodes[node] else { return };
+        for (place, next) in reading {
+            let source = &self.sources[place.partition as usize];
+            for record in source.iter().skip(*next).take(most) {
+                instance.record(*place, *next as i64, Some(record.broker), record.event.as_ref(), &mut || wall);
+                *next += 1;
+            }
+            if *next >= source.len() {
+                instance.reached(*place, source.len() as i64);
+            }
+        }
+    }
+
+    fn flush(&mut self, node: usize) {
+        if self.runs(node) {
+            let wall = self.wall(node);
+            let World { nodes, random, .. } = self;
+            if let Some(instance) = &mut nodes[node].instance {
+                instance.flush(wall, &mut || random.next_u64());
+            }
+        }
+    }
+
+    /// Something that a node asked for is done, or goes wrong.
+    fn perform(&mut self, node: usize, badly: bool) {
+        if !self.runs(node) {
+            return;
+        }
+        let World { nodes, random, happened, .. } = self;
+        let Node { instance: Some(instance), asked, reading, .. } = &mut nodes[node] else { return };
+        asked.extend(std::iter::from_fn(|| instance.want()));
+        let at = if badly && random.random_bool(0.05) {
+            random.random_range(0..3).min(asked.len().saturating_sub(1))
+        } else {
+            0
+        };
+        if at > 0 {
+            happened.note("append out of order");
+        }
+        let Some(want) = asked.remove(at) else { return };
+        let chance = |random: &mut ChaCha8Rng, of| badly && random.random_bool(of);
+        match want {
+            Want::Append(_) if chance(random, 0.03) => happened.note("append lost"),
+            Want::Append(delta) => {
+                if chance(random, 0.05) {
+                    happened.note("append doubled");
+                    self.deltas.push(delta.clone());
+                }
+                self.deltas.push(delta);
+            }
+            Want::Read { place, from } => {
+                reading.insert(place, from as usize);
+                instance.reading(place, from);
+            }
+            Want::Load { place, snapshot } => {
+                happened.note("snapshot loaded");
+                let bytes = self.floors_kept.get(&snapshot).map(Vec::as_slice);
+                instance.loaded(place, snapshot, bytes);
+            }
+            Want::Store { .. } if chance(random, 0.1) => happened.note("store lost"),
+            Want::Store { place, snapshot, mut bytes } => {
+                // Not twice in a row: two are kept so that one may be bad.
+                if !self.damaged.remove(&place) && chance(random, 0.15) {
+                    happened.note("snapshot damaged");
+                    self.damaged.insert(place);
+                    let at = random.random_range(0..bytes.len());
+                    bytes[at] ^= 1 << random.random_range(0..8);
+                }
+                self.floors_kept.insert(snapshot, bytes);
+                instance.stored(place, snapshot);
+            }
+        }
+    }
+
+    /// Everything works again, for long enough.
+    pub fn heal(&mut self) {
+        for node in 0..NODES {
+            if self.nodes[node].instance.is_none() {
+                self.start(node);
+            }
+            (self.nodes[node].paused_until, self.nodes[node].skew) = (0, 0);
+        }
+        self.rebalance();
+        for instant in random::instants() {
+            self.now = self.now.max(instant);
+            // What was lost is asked for again after some seconds, and who was superseded claims again.
+            for _ in 0..40 {
+                self.now = self.now + Millis(500);
+                for node in 0..NODES {
+                    self.tell(node);
+                    self.deliver_up_to(node, usize::MAX);
+                    self.read_up_to(node, usize::MAX);
+                    self.flush(node);
+                    while self.has_wants(node) {
+                        self.perform(node, false);
+                    }
+                }
+            }
+            for node in 0..NODES {
+                self.deliver_up_to(node, usize::MAX);
+            }
+        }
+    }
+
+    fn has_wants(&mut self, node: usize) -> bool {
+        let Node { instance: Some(instance), asked, .. } = &mut self.nodes[node] else { return false };
+        asked.extend(std::iter::from_fn(|| instance.want()));
+        !asked.is_empty()
+    }
+
+    /// Every node's board against all events taken once, in order.
+    pub fn judge(&mut self) -> Result<(), String> {
+        let mut sorted = self.events.clone();
+        sorted.sort_by_key(|event| event.time);
+        let (mut floor, mut board) = (Floor::new(self.plan.clone()), Board::new(self.plan.clone()));
+        for event in &sorted {
+            floor.take(event, Timestamp::MAX);
+        }
+        let now = self.now;
+        floor.advance(now);
+        board.apply(0, &floor.flush());
+        board.advance(now);
+        let expected = random::figures(&self.plan, &mut board);
+        for node in 0..NODES {
+            let Some(instance) = &mut self.nodes[node].instance else { continue };
+            instance.board().advance(now);
+            let found = random::figures(&self.plan, instance.board());
+            if let Some((a, b)) = expected.iter().zip(&found).find(|(a, b)| a != b) {
+                return Err(format!("node {node}:\n expected {a}\n found    {b}"));
+            }
+            if expected.len() != found.len() {
+                return Err(format!("node {node}: {} figures, expected {}", found.len(), expected.len()));
+            }
+        }
+        Ok(())
+    }
+}
