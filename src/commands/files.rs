@@ -55,16 +55,7 @@ pub fn test_files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
     let (mut files, mut wrong): (Vec<PathBuf>, Vec<String>) = (Vec::new(), Vec::new());
     for path in paths {
         let shown = path.display();
-        let found = match fs::metadata(path) {
-            Err(error) => Err(format!("{shown}: {}", cause(&error))),
-            Ok(about) if about.is_dir() => yaml_in(path).map(|all| all.into_iter().filter(|p| is_test(p)).collect()),
-            Ok(_) if is_test(path) => Ok(vec![path.clone()]),
-            Ok(_) => {
-                let beside = ["test.yaml", "test.yml"].map(|end| path.with_extension(end));
-                Ok(beside.into_iter().filter(|path| path.exists()).take(1).collect::<Vec<_>>())
-            }
-        };
-        match found {
+        match tests_at(path) {
             Ok(list) if list.is_empty() => {
                 wrong.push(format!(
                     "{shown}: there are no tests: put them into a file x.test.yaml beside the matrix x.yaml"
@@ -78,6 +69,19 @@ pub fn test_files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
         }
     }
     (files, wrong)
+}
+
+/// The test files of a path: itself, those of the folder, or the one beside a matrix. There may be none.
+pub fn tests_at(path: &Path) -> Result<Vec<PathBuf>, String> {
+    match fs::metadata(path) {
+        Err(error) => Err(format!("{}: {}", path.display(), cause(&error))),
+        Ok(about) if about.is_dir() => Ok(yaml_in(path)?.into_iter().filter(|path| is_test(path)).collect()),
+        Ok(_) if is_test(path) => Ok(vec![path.to_owned()]),
+        Ok(_) => {
+            let beside = ["test.yaml", "test.yml"].map(|end| path.with_extension(end));
+            Ok(beside.into_iter().filter(|path| path.exists()).take(1).collect())
+        }
+    }
 }
 
 /// Every YAML file of `paths`, tests too. Every path that has none is named.
@@ -98,7 +102,8 @@ pub fn yaml_files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
     (files, wrong)
 }
 
-fn is_test(path: &Path) -> bool {
+/// By its name.
+pub fn is_test(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     [".test.yaml", ".test.yml"].iter().any(|end| name.ends_with(end))
 }
