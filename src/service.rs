@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::commands::Failure;
+use crate::commands::files::Origin;
 use crate::config::{Config, MatrixSet, Source};
 use crate::domain::{Calendar, Millis, Timestamp};
 use crate::http::{self, SharedReadiness, Site, Tickets};
@@ -42,6 +43,8 @@ pub struct Manner {
     pub mailbox: Option<http::Mailbox>,
     /// Where the matrices lie, to be looked at while it runs; none: they stay.
     pub matrices: Vec<PathBuf>,
+    /// What the configuration was compiled of, to be compiled again when its calendars change.
+    pub origin: Option<Origin>,
     /// Nothing was told before: no notice is marked as told again.
     pub new: bool,
     /// Called once the page answers, with its address.
@@ -54,6 +57,7 @@ impl Default for Manner {
             start: Start::DAY_AND_AN_HOUR,
             mailbox: None,
             matrices: Vec::new(),
+            origin: None,
             new: false,
             serving: Box::new(|_| {}),
         }
@@ -112,6 +116,7 @@ pub async fn run(
     let reloading = reload.is_some().then(|| {
         let reloader = reload::Reloader {
             paths: manner.matrices,
+            origin: manner.origin,
             config: config.clone(),
             evaluator: evaluator.clone(),
             telemetry: telemetry.clone(),

@@ -148,6 +148,7 @@ fn the_defaults_document_every_key() {
         "max_lag",
         "windows",
         "holidays",
+        "holidays_file",
         "channels",
         "answer_on",
         "service_level",

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Failure;
+use crate::clock;
 use crate::config::{self, Config, Diagnostic, MatrixSet};
 
 /// Larger files are refused; a matrix of 1,000 rows has half a megabyte.
@@ -155,21 +156,44 @@ pub enum Secrets {
     LeaveOut,
 }
 
+/// A configuration's text and the environment over it as they were read, to be compiled, and compiled again when a
+/// calendar that it names has changed.
+#[derive(Clone)]
+pub struct Origin {
+    name: String,
+    text: String,
+    environment: BTreeMap<String, String>,
+}
+
+impl Origin {
+    /// Without a path, the defaults and the environment.
+    pub fn read(path: Option<&Path>) -> Result<Origin, ConfigFailure> {
+        let (name, text) = match path {
+            Some(path) => (path.display().to_string(), read(path).map_err(ConfigFailure::Unreadable)?),
+            None => (String::new(), String::new()),
+        };
+        Ok(Origin { name, text, environment: environment()? })
+    }
+
+    pub fn compile(&self, secrets: Secrets) -> Result<Config, ConfigFailure> {
+        // Who asks names the file itself.
+        let from_file = |file: &str| {
+            read(Path::new(file)).map_err(|why| why.trim_start_matches(file).trim_start_matches(": ").to_owned())
+        };
+        let (mut secret, mut calendar) = (from_file, from_file);
+        let reader: Option<config::ReadFile<'_>> = match secrets {
+            Secrets::Read => Some(&mut secret),
+            Secrets::LeaveOut => None,
+        };
+        let calendars = Some(config::Calendars { read: &mut calendar, now: clock::now() });
+        config::load_with(&self.name, &self.text, &self.environment, reader, calendars).map_err(ConfigFailure::Defects)
+    }
+}
+
 /// Reads and compiles a configuration with the environment over it; without a path, the defaults and the environment.
 /// `Err` is the file that cannot be read, or every defect in it.
 pub fn load_config(path: Option<&Path>, secrets: Secrets) -> Result<Config, ConfigFailure> {
-    let (name, text) = match path {
-        Some(path) => (path.display().to_string(), read(path).map_err(ConfigFailure::Unreadable)?),
-        None => (String::new(), String::new()),
-    };
-    let mut from_file = |file: &str| {
-        read(Path::new(file)).map_err(|why| why.trim_start_matches(file).trim_start_matches(": ").to_owned())
-    };
-    let reader: Option<config::ReadFile<'_>> = match secrets {
-        Secrets::Read => Some(&mut from_file),
-        Secrets::LeaveOut => None,
-    };
-    config::load(&name, &text, &environment()?, reader).map_err(ConfigFailure::Defects)
+    Origin::read(path)?.compile(secrets)
 }
 
 /// Why there is no configuration.
