@@ -11,6 +11,7 @@ use crate::config::matrix_test::{Draft, MatrixTest};
 use crate::config::{self, Config, Diagnostic, MatrixSet};
 use crate::wire::{Decoder, Format};
 
+mod acts;
 mod judge;
 mod play;
 
