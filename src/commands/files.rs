@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::Failure;
 use crate::clock;
-use crate::config::{self, Config, Diagnostic, MatrixSet};
+use crate::config::{self, Config, Diagnostic, MatrixSet, Whose};
 
 /// Larger files are refused; a matrix of 1,000 rows has half a megabyte.
 const SIZE_MAX: u64 = 16 * 1024 * 1024;
@@ -153,6 +153,7 @@ fn cause(error: &std::io::Error) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Secrets {
     Read,
+    OfKafka,
     LeaveOut,
 }
 
@@ -181,8 +182,9 @@ impl Origin {
             read(Path::new(file)).map_err(|why| why.trim_start_matches(file).trim_start_matches(": ").to_owned())
         };
         let (mut secret, mut calendar) = (from_file, from_file);
-        let reader: Option<config::ReadFile<'_>> = match secrets {
-            Secrets::Read => Some(&mut secret),
+        let reader: Option<(config::ReadFile<'_>, Whose)> = match secrets {
+            Secrets::Read => Some((&mut secret, Whose::All)),
+            Secrets::OfKafka => Some((&mut secret, Whose::Kafka)),
             Secrets::LeaveOut => None,
         };
         let calendars = Some(config::Calendars { read: &mut calendar, now: clock::now() });

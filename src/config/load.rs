@@ -30,6 +30,14 @@ pub struct Calendars<'f> {
     pub now: Timestamp,
 }
 
+/// Whose secrets are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    All,
+    /// Of whoever reads Kafka and sends nothing.
+    Kafka,
+}
+
 /// As [`load_with`], of a configuration without calendars: their holidays are left out.
 pub fn load(
     file: &str,
@@ -37,7 +45,7 @@ pub fn load(
     env: &BTreeMap<String, String>,
     read: Option<ReadFile<'_>>,
 ) -> Result<Config, Vec<Diagnostic>> {
-    load_with(file, text, env, read, None)
+    load_with(file, text, env, read.map(|read| (read, Whose::All)), None)
 }
 
 /// Compiles a configuration. `file` and `text` may be an empty text: then the defaults and the environment stand alone.
@@ -47,7 +55,7 @@ pub fn load_with(
     file: &str,
     text: &str,
     env: &BTreeMap<String, String>,
-    read: Option<ReadFile<'_>>,
+    read: Option<(ReadFile<'_>, Whose)>,
     calendars: Option<Calendars<'_>>,
 ) -> Result<Config, Vec<Diagnostic>> {
     let mut report = Report::new(DEFAULTS_NAME);

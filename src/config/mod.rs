@@ -36,7 +36,7 @@ mod webhooks;
 
 pub use crate::notice::hooks::Format as WebhookFormat;
 pub use diagnostics::{Diagnostic, Severity};
-pub use load::{Calendars, DEFAULTS, PREFIX, ReadFile, load, load_with};
+pub use load::{Calendars, DEFAULTS, PREFIX, ReadFile, Whose, load, load_with};
 pub use matrices::{MatrixSet, hash, matrices, matrices_alone};
 pub use reader::did_you_mean;
 pub use settings::text_hash;

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::contacts;
-use super::load::{Calendars, ReadFile};
+use super::load::{Calendars, ReadFile, Whose};
 use super::matrices::LANGUAGES;
 use super::node::{Kind, Node};
 use super::reader::{Fields, Report, did_you_mean, duration, list, map, text, whole, word};
@@ -45,11 +45,15 @@ pub(super) const KEYS: [&str; 21] = [
 /// `None` only where the root is no map.
 pub(super) fn read(
     root: &Node,
-    mut files: Option<ReadFile<'_>>,
+    files: Option<(ReadFile<'_>, Whose)>,
     calendars: Option<(Calendars<'_>, &Path)>,
     report: &mut Report,
 ) -> Option<Config> {
     let fields = Fields::new(root, "the configuration", &KEYS, report)?;
+    let whose = files.as_ref().map(|(_, whose)| *whose);
+    let mut files = files.map(|(read, _)| read);
+    let kafka = outside::kafka(fields.get("kafka"), &mut files, report);
+    files = files.filter(|_| whose == Some(Whose::All));
     let language = fields.get("language").and_then(|node| word(node, "language", &LANGUAGES, report));
     let webhooks = fields.get("webhooks").map(|node| webhooks::webhooks(node, &mut files, report)).unwrap_or_default();
     let names: BTreeSet<&str> = webhooks.keys().map(String::as_str).collect();
@@ -67,7 +71,7 @@ pub(super) fn read(
         max_lag: length(&fields, "max_lag", Millis::SECOND, report).unwrap_or(Millis::MINUTE),
         holidays,
         calendars,
-        kafka: outside::kafka(fields.get("kafka"), &mut files, report),
+        kafka,
         sources: fields.get("sources").map(|node| sources(node, report)).unwrap_or_default(),
         matrices: fields.get("matrices").map(|node| texts(node, "matrices", report)).unwrap_or_default(),
         owner,
