@@ -111,6 +111,7 @@ pub async fn run(
         counting,
     ));
 
+    let trail = Arc::new(http::Trail::default());
     let (reload, asks) = reload::asking();
     let reload = (!manner.matrices.is_empty()).then_some(reload);
     let reloading = reload.is_some().then(|| {
@@ -123,6 +124,7 @@ pub async fn run(
             readiness: readiness.clone(),
             notifier: notifier.clone(),
             speech: speech.clone(),
+            trail: trail.clone(),
             judged: set.hash.clone(),
             outcome: Ok(set.hash.clone()),
             set: set.clone(),
@@ -174,6 +176,7 @@ pub async fn run(
         tickets,
         render_action: Some(Arc::new(move |case| notice::action_of_case(case, &plan))),
         mailbox: manner.mailbox,
+        trail,
         reload,
         clock: clock::now,
     };

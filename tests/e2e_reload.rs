@@ -135,6 +135,23 @@ fn changed_matrices_are_taken_or_refused_whole() {
     let notices = told(&receiver);
     assert_eq!(notices[2..].iter().filter(|(.., id)| *id == incident).count(), 1, "{notices:?}");
     assert!(!program.degraded().iter().any(|text| text.contains("espera.yaml")));
+    // Each reload is on the trail, the newest first.
+    let trail = program.api("/api/v1/operations")["operations"].clone();
+    let text = |line: &Value, key: &str| line[key].as_str().unwrap_or_default().to_owned();
+    let lines = trail.as_array().unwrap().iter().map(|line| (text(line, "who"), text(line, "outcome")));
+    let lines: Vec<(String, String)> = lines.collect();
+    let lines: Vec<(&str, &str)> = lines.iter().map(|(who, outcome)| (&**who, &**outcome)).collect();
+    let expected = [
+        ("api", "reloaded"),
+        ("file", "reloaded"),
+        ("api", "refused"),
+        ("signal", "refused"),
+        ("file", "refused"),
+        ("file", "reloaded"),
+    ];
+    assert_eq!(lines, expected, "{trail}");
+    assert!(trail.as_array().unwrap().iter().all(|line| line["operation"] == json!("reload")), "{trail}");
+    assert!(hash(&program).contains(&text(&trail[0], "hash")) && text(&trail[2], "refused").contains("gap"), "{trail}");
     assert_eq!(program.terminate().0.code(), Some(0));
     assert_eq!(told(&receiver).len(), 4, "nothing besides");
 }

@@ -24,6 +24,7 @@ mod openapi;
 mod query;
 mod readiness;
 mod tickets;
+mod trail;
 mod view;
 
 use std::collections::BTreeMap;
@@ -50,6 +51,7 @@ pub use alerts::{RenderAction, written_action};
 use assets::Assets;
 pub use readiness::{ReadinessReport, SharedReadiness};
 pub use tickets::{NoRandomness, Tickets};
+pub use trail::Trail;
 
 /// How long answers that are under way may take once the service stops.
 const GRACE: Duration = Duration::from_secs(5);
@@ -76,6 +78,8 @@ pub struct Site {
     pub render_action: Option<RenderAction>,
     /// In the demo only.
     pub mailbox: Option<Mailbox>,
+    /// Who asked for what.
+    pub trail: Arc<Trail>,
     /// `None` where matrices are not read again.
     pub reload: Option<Reload>,
     /// The wall clock.
@@ -89,7 +93,6 @@ struct Served {
     assets: Assets,
     builds: Arc<Semaphore>,
     streams: Arc<Semaphore>,
-    trail: desk::Trail,
     /// The page's documents by window and filter: when each was made, and its bytes.
     views: Mutex<BTreeMap<(usize, String), (Timestamp, Bytes)>>,
     /// Turns true once the service stops, so that streams, which never end by themselves, do.
@@ -174,7 +177,6 @@ fn router(site: Site, stopping: watch::Receiver<bool>) -> Router {
         assets: Assets::new(demo),
         builds: Arc::new(Semaphore::new(BUILDS_AT_ONCE)),
         streams: api::stream_places(),
-        trail: desk::Trail::default(),
         views: Mutex::default(),
         stopping,
         site,

@@ -15,7 +15,7 @@ use super::Speech;
 use crate::clock;
 use crate::commands::files::{ConfigFailure, Origin, Secrets, load_files, paragraphs, read};
 use crate::config::{self, Config, Diagnostic, MatrixSet, Severity};
-use crate::http::SharedReadiness;
+use crate::http::{SharedReadiness, Trail};
 use crate::matrix::Matrix;
 use crate::notice::{Refused, render_refused};
 use crate::notify::Notifier;
@@ -35,6 +35,7 @@ pub struct Reloader {
     pub readiness: SharedReadiness,
     pub notifier: Notifier,
     pub speech: Arc<Speech>,
+    pub trail: Arc<Trail>,
     /// What is in force, and the state of the files that was judged last, with what came of it.
     pub set: MatrixSet,
     pub judged: String,
@@ -75,6 +76,26 @@ impl Refusal {
     }
 }
 
+/// Why the files are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// It is time to; they are judged if one has changed.
+    File,
+    Signal,
+    Api,
+}
+
+impl Why {
+    /// As the trail says who it was.
+    fn name(self) -> &'static str {
+        match self {
+            Why::File => "file",
+            Why::Signal => "signal",
+            Why::Api => "api",
+        }
+    }
+}
+
 /// Looks at the files until it is dropped.
 pub async fn follow(mut reloader: Reloader, mut asks: tokio::sync::mpsc::Receiver<Ask>) {
     use tokio::signal::unix::{SignalKind, signal};
@@ -83,14 +104,14 @@ pub async fn follow(mut reloader: Reloader, mut asks: tokio::sync::mpsc::Receive
         Err(error) => return tracing::error!(%error, "SIGHUP cannot be listened to: matrices are not looked at again"),
     };
     loop {
-        let (asked, ask) = tokio::select! {
-            asked = hangup.recv() => (asked.is_some(), None),
-            ask = asks.recv() => (true, ask),
-            () = tokio::time::sleep(LOOK_EVERY) => (false, None),
+        let (why, ask) = tokio::select! {
+            Some(()) = hangup.recv() => (Why::Signal, None),
+            Some(ask) = asks.recv() => (Why::Api, Some(ask)),
+            () = tokio::time::sleep(LOOK_EVERY) => (Why::File, None),
         };
         // Files are read and a thousand rows compiled: not on a thread that others wait for.
         let looked = tokio::task::spawn_blocking(move || {
-            reloader.look(asked);
+            reloader.look(why);
             if let Some(ask) = ask {
                 // Who asked may have stopped waiting.
                 let _ = ask.send(reloader.outcome.clone());
@@ -106,13 +127,13 @@ pub async fn follow(mut reloader: Reloader, mut asks: tokio::sync::mpsc::Receive
 
 impl Reloader {
     /// Reads the files. Judges them where they changed, or somebody asked.
-    fn look(&mut self, asked: bool) {
+    fn look(&mut self, why: Why) {
         let files = self.files();
         let state = match &files {
             Ok((files, calendars)) => config::hash(files.iter().chain(calendars)),
             Err(why) => why.clone(),
         };
-        if state == self.judged && !asked {
+        if state == self.judged && why == Why::File {
             return;
         }
         let new = state != self.judged;
@@ -128,6 +149,8 @@ impl Reloader {
                 self.outcome = Err(refusal.why);
             }
         }
+        let outcome = self.outcome.as_ref().map(String::as_str).map_err(String::as_str);
+        self.trail.reloaded(clock::now(), why.name(), outcome);
     }
 
     /// The matrices, and the calendars with the hash of their texts.
