@@ -153,6 +153,7 @@ pub async fn run(
     // The journal ends when its last writer is gone.
     drop(deltas);
 
+    let outbox = notifier.clone();
     let (evaluation, mut ended) = evaluate::start(evaluate::Setup {
         evaluator,
         journal,
@@ -167,7 +168,12 @@ pub async fn run(
         runtime: tokio::runtime::Handle::current(),
     })?;
 
-    let plan = set.plan.clone();
+    let (plan, runtime) = (set.plan.clone(), tokio::runtime::Handle::current());
+    let formats = config.formats();
+    let acknowledged: http::Acknowledged = Arc::new(move |case| {
+        let _entered = runtime.enter();
+        notice::render_acknowledged(case, &formats).into_iter().for_each(|message| outbox.enqueue(message));
+    });
     let site = Site {
         source,
         telemetry,
@@ -176,6 +182,7 @@ pub async fn run(
         tickets,
         render_action: Some(Arc::new(move |case| notice::action_of_case(case, &plan))),
         mailbox: manner.mailbox,
+        acknowledged: Some(acknowledged),
         trail,
         reload,
         clock: clock::now,

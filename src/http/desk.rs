@@ -62,6 +62,11 @@ pub fn operate(served: &Served, operation: Operation, link_of: Option<Arc<str>>)
     };
     served.views.lock().unwrap_or_else(PoisonError::into_inner).clear();
     telemetry.emit(events::Operated { operation: name, outcome, who: &who, of: &of });
+    if let (Operated::Acknowledged { .. }, Some(tell)) = (&operated, &served.site.acknowledged)
+        && let Some(case) = find(served, &of)
+    {
+        tell(&case);
+    }
     (operated, now)
 }
 

@@ -45,6 +45,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::domain::Timestamp;
 use crate::matrix::Language;
+use crate::matrix::engine::OpenCase;
 use crate::telemetry::Telemetry;
 use crate::telemetry::source::SharedSource;
 pub use alerts::{RenderAction, written_action};
@@ -66,6 +67,9 @@ pub type Mailbox = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
 /// Has the matrices read again, and waits for what comes of it: the hash of what is in force now, or why it was refused.
 pub type Reload = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
 
+/// Told of an incident that somebody has just acknowledged.
+pub type Acknowledged = Arc<dyn Fn(&OpenCase) + Send + Sync>;
+
 /// What is needed to serve.
 pub struct Site {
     pub source: SharedSource,
@@ -78,6 +82,8 @@ pub struct Site {
     pub render_action: Option<RenderAction>,
     /// In the demo only.
     pub mailbox: Option<Mailbox>,
+    /// `None` where nobody else is to know.
+    pub acknowledged: Option<Acknowledged>,
     /// Who asked for what.
     pub trail: Arc<Trail>,
     /// `None` where matrices are not read again.
