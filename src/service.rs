@@ -15,6 +15,7 @@ mod outcomes;
 mod read;
 mod reload;
 mod spread;
+mod stand_ins;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -96,6 +97,7 @@ pub async fn run(
         domain: config.smtp.as_ref().map_or("atalaya.localhost", |smtp| notice::domain_of(&smtp.from)).to_owned(),
         board: config.http.public_url.clone(),
         formats: config.formats(),
+        stand_ins: Default::default(),
         tickets: tickets.clone(),
         decides_since: Default::default(),
         ran_before: Default::default(),
@@ -249,6 +251,7 @@ struct Speech {
     domain: String,
     board: Option<String>,
     formats: notice::hooks::Formats,
+    stand_ins: stand_ins::StandIns,
     tickets: Arc<Tickets>,
     /// The first second that was evaluated since the start; 0 before.
     decides_since: std::sync::atomic::AtomicI64,

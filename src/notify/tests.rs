@@ -164,7 +164,7 @@ async fn what_is_refused_is_reported_at_once_and_never_tried_again() {
     // Those who are told instead are not told of in turn.
     let plan = Plan::default();
     let context = Context::new(&plan, "acme.example");
-    assert_eq!(tell_stand_ins(&bench.notifier, &report, None, &context), 2);
+    assert_eq!(tell_stand_ins(&bench.notifier, &report, None, &context, &|_| {}), 2);
     bench.settle().await;
     assert!(bench.undeliverable.try_recv().is_err());
 }

@@ -58,6 +58,9 @@ pub(crate) const ACKNOWLEDGE_KEYS: [&str; 7] = ["who", "why", "for", "until", "r
 pub(crate) const SILENCE_KEYS: [&str; 11] =
     ["who", "why", "from", "for", "until", "matrix", "indicator", "queue", "channel", "window", "level"];
 
+/// The case that is meant at a place where no row is named; `Some(None)` where it may be several.
+type Only<'o> = &'o dyn Fn(&Fields<'_>, &Key, &mut Report) -> Option<Option<Case>>;
+
 impl Around<'_> {
     /// In the order of their times.
     pub(super) fn meanwhile(
@@ -65,7 +68,7 @@ impl Around<'_> {
         node: &Node,
         place: &Key,
         start: Timestamp,
-        only: &dyn Fn(&Fields<'_>, &Key, &mut Report) -> Option<Option<Case>>,
+        only: Only<'_>,
         report: &mut Report,
     ) -> Vec<Act> {
         let mut all = Vec::new();
@@ -98,7 +101,7 @@ impl Around<'_> {
         place: &Key,
         at: Timestamp,
         start: Timestamp,
-        only: &dyn Fn(&Fields<'_>, &Key, &mut Report) -> Option<Option<Case>>,
+        only: Only<'_>,
         report: &mut Report,
     ) -> Option<What> {
         let fields = Fields::new(node, "`acknowledge`", &ACKNOWLEDGE_KEYS, report)?;
