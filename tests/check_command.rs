@@ -98,6 +98,29 @@ fn tests_are_read_with_their_matrices_and_not_run() {
     assert!(said.len() == 1 && said[0].contains("a.test.yaml:1:1: error: there is no matrix"), "{said:?}");
 }
 
+/// `check -c FILE` alone reads what `run` would.
+#[test]
+fn a_configuration_alone_has_its_matrices_and_their_tests_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    fs::create_dir(path.join("own")).unwrap();
+    let text = "sources: [{ topic: t, silent_after: 1m }]\nmatrices: [own/, absent/]\nowner: { email: o@x.example }\n";
+    let config = write(path, "c.yaml", text);
+    write(path, "own/a.yaml", &GOOD.replace("NAME", "a"));
+    let tests = write(path, "own/a.test.yaml", "tests: []\n");
+    let (said, result) = examine(&args(Some(&config), &[]));
+    assert!(matches!(result, Err(Failure::User(text)) if text == "1 error, 1 warning"), "{said:?}");
+    assert!(said[0].contains("c.yaml:1:1: warning: `matrices` names absent/, which is not here"), "{said:?}");
+    assert!(said[1].contains("a.test.yaml:1:8: error: `tests` must be a list"), "{said:?}");
+    fs::remove_file(tests).unwrap();
+    let (_, result) = examine(&args(Some(&config), &[]));
+    assert_eq!(result.unwrap(), "ok: the configuration, 1 matrix, 1 row, 1 warning");
+    // Where a path is named, that alone.
+    let other = write(path, "b.yaml", &GOOD.replace("NAME", "b"));
+    let (_, result) = examine(&args(Some(&config), &[&other]));
+    assert_eq!(result.unwrap(), "ok: the configuration, 1 matrix, 1 row, 0 warnings");
+}
+
 #[test]
 fn every_path_that_fails_is_named_and_hides_nothing() {
     let folder = tempfile::tempdir().unwrap();

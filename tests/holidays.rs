@@ -53,7 +53,7 @@ impl Folder {
         let folder = Folder(tempfile::tempdir().unwrap());
         fs::create_dir(folder.path("etc")).unwrap();
         fs::write(folder.path("etc/colombia.ics"), calendar.replace('\n', "\r\n")).unwrap();
-        let sources = "sources: [{ topic: t, silent_after: 1m }]\n";
+        let sources = "matrices: []\nsources: [{ topic: t, silent_after: 1m }]\n";
         fs::write(folder.path("etc/c.yaml"), format!("{sources}time_zone: America/Bogota\n{configuration}\n")).unwrap();
         folder
     }
@@ -120,7 +120,7 @@ fn what_is_wrong_with_a_calendar_is_named_with_its_line() {
         (
             "bogota.ics",
             COLOMBIA,
-            "etc/c.yaml:3:16: error: `holidays_file`: etc/bogota.ics cannot be read: there is no such file",
+            "etc/c.yaml:4:16: error: `holidays_file`: etc/bogota.ics cannot be read: there is no such file",
             false,
         ),
         ("colombia.ics", &*broken, "etc/colombia.ics:16:1: error: `RRULE:FREQ=MONTHLY` is not understood", false),
@@ -136,7 +136,7 @@ fn what_is_wrong_with_a_calendar_is_named_with_its_line() {
             "etc/colombia.ics:25:1: warning: the event `Jueves y viernes santo` has a time of day",
             true,
         ),
-        ("colombia.ics", none, "etc/c.yaml:3:16: warning: `holidays_file`: etc/colombia.ics holds no holiday", true),
+        ("colombia.ics", none, "etc/c.yaml:4:16: warning: `holidays_file`: etc/colombia.ics holds no holiday", true),
         ("colombia.ics", "", "etc/colombia.ics:1:1: error: this is not an iCalendar file", false),
     ] {
         let folder = Folder::new(&format!("holidays_file: {name}"), calendar);

@@ -18,7 +18,7 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Matrices and tests (x.test.yaml): files, or folders whose *.yaml and *.yml files are taken. Beside a matrix its
-    /// tests are read too; they are not run
+    /// tests are read too; they are not run. Without any, those that the configuration names
     #[arg(value_name = "PATH", required_unless_present = "config")]
     pub paths: Vec<PathBuf>,
 }
@@ -88,7 +88,11 @@ fn check(args: &Args) -> Findings {
     // A path that cannot be read must not hide the defects of the others.
     let mut texts: Vec<(String, String)> = Vec::new();
     let mut tests: Vec<PathBuf> = Vec::new();
-    for path in &args.paths {
+    let paths = match (&config, &args.config) {
+        (Some(config), Some(file)) if args.paths.is_empty() => findings.own_paths(file, config),
+        _ => args.paths.clone(),
+    };
+    for path in &paths {
         // What cannot be read at all is said once, for the matrix.
         tests.extend(files::tests_at(path).unwrap_or_default());
         if files::is_test(path) && path.exists() {
@@ -120,6 +124,22 @@ fn check(args: &Args) -> Findings {
 }
 
 impl Findings {
+    /// The matrices that a configuration names. One that is not there is no defect of this file: it may come with the
+    /// machine that it is for.
+    fn own_paths(&mut self, file: &Path, config: &Config) -> Vec<PathBuf> {
+        let (there, absent): (Vec<PathBuf>, Vec<PathBuf>) =
+            files::matrix_paths(Some(file), config).into_iter().partition(|path| path.exists());
+        self.diagnostics.extend(absent.iter().map(|path| Diagnostic {
+            file: file.display().to_string().into(),
+            line: 1,
+            column: 1,
+            severity: Severity::Warning,
+            what: format!("`matrices` names {}, which is not here: it was not checked", path.display()),
+            hint: "`atalaya run` does not start without it".to_owned(),
+        }));
+        there
+    }
+
     /// Reads a test file with its matrix, alone with it as `atalaya test` does. What the matrix itself lacks is said with
     /// the matrix; where that was not named, here.
     fn test_file(&mut self, path: &Path, named: &[(String, String)], config: Option<&Config>) {
