@@ -216,6 +216,10 @@ fn read_event(
             except.push(day(line, value, report)?);
         }
     }
+    if beginnings.len().saturating_mul(length.unsigned_abs() as usize) > HOLIDAYS_MAX {
+        report.error(began, format!("the event alone makes more than {HOLIDAYS_MAX} holidays"), "give its rule an end");
+        return None;
+    }
     for beginning in beginnings.into_iter().filter(|day| !except.contains(day)) {
         days.extend((0..length).filter_map(|n| Some((beginning.checked_add(n.days()).ok()?, began))));
     }
@@ -456,6 +460,11 @@ mod tests {
                 format!("{day}\nRRULE:FREQ=YEARLY;BYMONTH=11;BYDAY=4TH"),
                 "Error 5:1 `FREQ=YEARLY;BYMONTH=11;BYDAY=4TH` does not meet 2026-12-25",
             ),
+            (
+                "DTSTART;VALUE=DATE:20260101\nDURATION:P366D\nRRULE:FREQ=YEARLY;BYMONTH=1;BYDAY=MO,TU,WE,TH,FR"
+                    .to_owned(),
+                "Error 3:1 the event alone makes more than 20000 holidays",
+            ),
             (format!("{day}\nRRULE:FREQ=YEARLY\nRRULE:FREQ=YEARLY"), "Error 6:1 the event has two rules"),
             (format!("{day}\nRDATE;VALUE=DATE:20270101"), "Error 5:1 `RDATE` is not understood"),
             (
@@ -483,5 +492,51 @@ mod tests {
             assert!(days.is_empty() && said.len() == 1 && said[0].starts_with(expected), "{text}: {days:?} {said:?}");
         }
         assert_eq!(of("\u{feff}BEGIN:VCALENDAR\nEND:VCALENDAR").1, Vec::<String>::new());
+    }
+
+    proptest::proptest! {
+        /// Whatever stands in a file, it is read or refused.
+        #[test]
+        fn no_text_brings_it_down(pieces in proptest::collection::vec(piece(), 0..12), noise in "\\PC{0,20}") {
+            let event = pieces.concat();
+            let (days, said) = of(&file(&format!("{event}{noise}")));
+            proptest::prop_assert!(days.len() <= HOLIDAYS_MAX && said.len() < 30);
+            of(&format!("{noise}{event}"));
+        }
+    }
+
+    fn piece() -> impl proptest::strategy::Strategy<Value = String> {
+        let words = [
+            "DTSTART",
+            "DTEND",
+            "DURATION",
+            "RRULE",
+            "EXDATE",
+            "BEGIN:",
+            "END:",
+            "VEVENT",
+            ";VALUE=DATE",
+            ":",
+            ";",
+            ",",
+            "\n",
+            "\n ",
+            "20261231",
+            "00000101",
+            "99991231",
+            "20240229",
+            "P1D",
+            "P9999999999W",
+            "FREQ=YEARLY",
+            ";INTERVAL=100",
+            ";COUNT=2",
+            ";BYMONTH=2",
+            ";BYMONTHDAY=-31",
+            ";BYDAY=-5MO",
+            ";BYDAY=é",
+            "\"",
+            "é",
+        ];
+        proptest::sample::select(words.map(str::to_owned).to_vec())
     }
 }
