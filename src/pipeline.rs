@@ -218,11 +218,14 @@ pub struct Replay {
     /// The next whole second that has not been evaluated; `None` before the first event.
     next: Option<Timestamp>,
     latest: Option<Timestamp>,
+    /// How the sources stand; a test may say that they do not live.
+    feeds: Feeds,
 }
 
 impl Replay {
     pub fn new(plan: Arc<Plan>, matrices: Vec<Arc<Matrix>>) -> Self {
-        Replay { floor: Floor::new(plan.clone()), evaluator: Evaluator::new(plan, matrices), next: None, latest: None }
+        let (floor, evaluator) = (Floor::new(plan.clone()), Evaluator::new(plan, matrices));
+        Replay { floor, evaluator, next: None, latest: None, feeds: Feeds::default() }
     }
 
     /// The run in bytes: [`Kind::REPLAY`], whose body is the next second, the largest time (epoch milliseconds, optional), and
@@ -247,6 +250,7 @@ impl Replay {
             evaluator: Evaluator::restore(plan, matrices, evaluator.0)?,
             next: at(next)?,
             latest: at(latest)?,
+            feeds: Feeds::default(),
         })
     }
 
@@ -271,11 +275,25 @@ impl Replay {
             self.floor.advance(second);
             self.evaluator.apply(0, &self.floor.flush());
             self.evaluator.advance(second);
-            let tick = self.evaluator.tick();
+            let tick = self.evaluator.tick_with(&self.feeds);
             each(&mut self.evaluator, tick);
             second = second + Millis::SECOND;
         }
         self.next = Some(second);
+    }
+
+    /// From the next second on the sources stand so.
+    pub fn set_feeds(&mut self, feeds: Feeds) {
+        self.feeds = feeds;
+    }
+
+    /// Takes an acknowledgement or a silence.
+    pub fn operate(&mut self, operation: &Operation, now: Timestamp) -> Operated {
+        self.evaluator.operate(operation, now)
+    }
+
+    pub fn open_cases(&self) -> Vec<OpenCase> {
+        self.evaluator.open_cases()
     }
 
     /// The largest event time so far.

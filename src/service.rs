@@ -15,6 +15,7 @@ mod outcomes;
 mod read;
 mod reload;
 mod spread;
+mod stand_ins;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::commands::Failure;
+use crate::commands::files::Origin;
 use crate::config::{Config, MatrixSet, Source};
 use crate::domain::{Calendar, Millis, Timestamp};
 use crate::http::{self, SharedReadiness, Site, Tickets};
@@ -42,6 +44,8 @@ pub struct Manner {
     pub mailbox: Option<http::Mailbox>,
     /// Where the matrices lie, to be looked at while it runs; none: they stay.
     pub matrices: Vec<PathBuf>,
+    /// What the configuration was compiled of, to be compiled again when its calendars change.
+    pub origin: Option<Origin>,
     /// Nothing was told before: no notice is marked as told again.
     pub new: bool,
     /// Called once the page answers, with its address.
@@ -54,6 +58,7 @@ impl Default for Manner {
             start: Start::DAY_AND_AN_HOUR,
             mailbox: None,
             matrices: Vec::new(),
+            origin: None,
             new: false,
             serving: Box::new(|_| {}),
         }
@@ -92,6 +97,7 @@ pub async fn run(
         domain: config.smtp.as_ref().map_or("atalaya.localhost", |smtp| notice::domain_of(&smtp.from)).to_owned(),
         board: config.http.public_url.clone(),
         formats: config.formats(),
+        stand_ins: Default::default(),
         tickets: tickets.clone(),
         decides_since: Default::default(),
         ran_before: Default::default(),
@@ -107,17 +113,20 @@ pub async fn run(
         counting,
     ));
 
+    let trail = Arc::new(http::Trail::default());
     let (reload, asks) = reload::asking();
     let reload = (!manner.matrices.is_empty()).then_some(reload);
     let reloading = reload.is_some().then(|| {
         let reloader = reload::Reloader {
             paths: manner.matrices,
+            origin: manner.origin,
             config: config.clone(),
             evaluator: evaluator.clone(),
             telemetry: telemetry.clone(),
             readiness: readiness.clone(),
             notifier: notifier.clone(),
             speech: speech.clone(),
+            trail: trail.clone(),
             judged: set.hash.clone(),
             outcome: Ok(set.hash.clone()),
             set: set.clone(),
@@ -146,6 +155,7 @@ pub async fn run(
     // The journal ends when its last writer is gone.
     drop(deltas);
 
+    let outbox = notifier.clone();
     let (evaluation, mut ended) = evaluate::start(evaluate::Setup {
         evaluator,
         journal,
@@ -160,7 +170,12 @@ pub async fn run(
         runtime: tokio::runtime::Handle::current(),
     })?;
 
-    let plan = set.plan.clone();
+    let (plan, runtime) = (set.plan.clone(), tokio::runtime::Handle::current());
+    let formats = config.formats();
+    let acknowledged: http::Acknowledged = Arc::new(move |case| {
+        let _entered = runtime.enter();
+        notice::render_acknowledged(case, &formats).into_iter().for_each(|message| outbox.enqueue(message));
+    });
     let site = Site {
         source,
         telemetry,
@@ -169,6 +184,8 @@ pub async fn run(
         tickets,
         render_action: Some(Arc::new(move |case| notice::action_of_case(case, &plan))),
         mailbox: manner.mailbox,
+        acknowledged: Some(acknowledged),
+        trail,
         reload,
         clock: clock::now,
     };
@@ -234,6 +251,7 @@ struct Speech {
     domain: String,
     board: Option<String>,
     formats: notice::hooks::Formats,
+    stand_ins: stand_ins::StandIns,
     tickets: Arc<Tickets>,
     /// The first second that was evaluated since the start; 0 before.
     decides_since: std::sync::atomic::AtomicI64,

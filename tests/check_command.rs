@@ -26,7 +26,7 @@ fn a_folder_gives_its_matrices() {
     for name in ["b.yaml", "a.yml"] {
         write(folder.path(), name, &GOOD.replace("NAME", name));
     }
-    for name in [".hidden.yaml", "a.test.yaml", "notes.txt"] {
+    for name in [".hidden.yaml", ".hidden.test.yaml", "notes.txt"] {
         write(folder.path(), name, "not: [a matrix");
     }
     let files = load_files(&[folder.path().to_owned(), folder.path().join("b.yaml")]).unwrap();
@@ -34,6 +34,91 @@ fn a_folder_gives_its_matrices() {
     assert_eq!(names, ["a.yml", "b.yaml"], "each once, in order");
     let (said, result) = examine(&args(None, &[folder.path()]));
     assert_eq!((said.len(), result.unwrap().as_str()), (0, "ok: 2 matrices, 2 rows, 0 warnings"));
+}
+
+/// A test is read with its matrix, whichever of the two is named, and not run: this one would fail.
+#[test]
+fn tests_are_read_with_their_matrices_and_not_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let config = write(
+        path,
+        "c.conf",
+        "sources: [{ topic: t, silent_after: 1m }]\nwebhooks: { desk: { url: \"http://h/\" } }\n",
+    );
+    let matrix = write(path, "a.yaml", &GOOD.replace("NAME", "a"));
+    let fails = "queue: q\nchannel: voice\ntests: [{ name: t, series: { waiting: 0 x5 }, expect: [{ at: 1m, level: info }] }]\n";
+    let tests = write(path, "a.test.yaml", fails);
+    for named in [path, &matrix, &tests] {
+        let rows = if named == tests { "0 matrices, 0 rows" } else { "1 matrix, 1 row" };
+        let (said, result) = examine(&args(None, &[named]));
+        assert_eq!((said.len(), result.unwrap()), (0, format!("ok: {rows}, 1 test, 0 warnings")));
+        let (said, result) = examine(&args(Some(&config), &[named]));
+        assert!(said.iter().all(|text| text.contains("warning")), "{said:?}");
+        assert!(result.unwrap().starts_with(&format!("ok: the configuration, {rows}, 1 test, ")));
+    }
+
+    for (text, expected) in [
+        (fails.replace("level: info", "level: grave"), "a.test.yaml:3:73: error: `level` cannot be `grave`"),
+        (fails.replace("waiting", "asa"), "a.test.yaml:3:30: error: the matrix has no row `asa`"),
+        ("tests: [\n".to_owned(), "a.test.yaml:1:8: error: this is not YAML"),
+        (
+            "queue: q\nchannel: voice\ntests: [{ name: t, events: x.ndjson, expect: [{ at: 1m, level: ok }] }]"
+                .to_owned(),
+            "a.test.yaml:3:9: error: there is no file of events ",
+        ),
+        (format!("matrix: b.yaml\n{fails}"), "a.test.yaml: "),
+    ] {
+        write(path, "a.test.yaml", &text);
+        for config in [None, Some(&*config)] {
+            for named in [path, &matrix, &tests] {
+                let (said, result) = examine(&args(config, &[named, path]));
+                let errors: Vec<&String> = said.iter().filter(|text| !text.contains(": warning")).collect();
+                assert!(
+                    matches!(&result, Err(Failure::User(text)) if text.starts_with("1 error, ")),
+                    "{result:?} {said:?}"
+                );
+                assert!(
+                    errors.len() == 1 && errors[0].starts_with(&format!("{}/{expected}", path.display())),
+                    "{errors:?}"
+                );
+            }
+        }
+    }
+
+    // A defect of the matrix is said once, with the matrix, and where only its tests were named too.
+    write(path, "a.test.yaml", fails);
+    write(path, "a.yaml", &GOOD.replace("NAME", "a").replace("waiting", "wating"));
+    for named in [path, &tests] {
+        let (said, _) = examine(&args(None, &[named]));
+        assert!(said.len() == 1 && said[0].contains("a.yaml:3:21: error: unknown indicator `wating`"), "{said:?}");
+    }
+    fs::remove_file(&matrix).unwrap();
+    let (said, _) = examine(&args(None, &[&tests]));
+    assert!(said.len() == 1 && said[0].contains("a.test.yaml:1:1: error: there is no matrix"), "{said:?}");
+}
+
+/// `check -c FILE` alone reads what `run` would.
+#[test]
+fn a_configuration_alone_has_its_matrices_and_their_tests_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    fs::create_dir(path.join("own")).unwrap();
+    let text = "sources: [{ topic: t, silent_after: 1m }]\nmatrices: [own/, absent/]\nowner: { email: o@x.example }\n";
+    let config = write(path, "c.yaml", text);
+    write(path, "own/a.yaml", &GOOD.replace("NAME", "a"));
+    let tests = write(path, "own/a.test.yaml", "tests: []\n");
+    let (said, result) = examine(&args(Some(&config), &[]));
+    assert!(matches!(result, Err(Failure::User(text)) if text == "1 error, 1 warning"), "{said:?}");
+    assert!(said[0].contains("c.yaml:1:1: warning: `matrices` names absent/, which is not here"), "{said:?}");
+    assert!(said[1].contains("a.test.yaml:1:8: error: `tests` must be a list"), "{said:?}");
+    fs::remove_file(tests).unwrap();
+    let (_, result) = examine(&args(Some(&config), &[]));
+    assert_eq!(result.unwrap(), "ok: the configuration, 1 matrix, 1 row, 1 warning");
+    // Where a path is named, that alone.
+    let other = write(path, "b.yaml", &GOOD.replace("NAME", "b"));
+    let (_, result) = examine(&args(Some(&config), &[&other]));
+    assert_eq!(result.unwrap(), "ok: the configuration, 1 matrix, 1 row, 0 warnings");
 }
 
 #[test]

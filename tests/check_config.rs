@@ -133,6 +133,21 @@ webhooks:
     );
 }
 
+/// Who reads Kafka and sends nothing needs the secrets of Kafka alone.
+#[test]
+fn the_secrets_of_kafka_are_read_alone() {
+    let text = "kafka: { properties: { sasl.password_file: pass } }\nwebhooks: { d: { url: \"https://h.example/\", secret_file: desk } }\n";
+    let mut asked = Vec::new();
+    let mut read = |path: &str| {
+        asked.push(path.to_owned());
+        Ok("s3creta".to_owned())
+    };
+    let config = config::load_with("c.yaml", text, &env(&[]), Some((&mut read, config::Whose::Kafka)), None).unwrap();
+    assert_eq!(config.kafka.properties["sasl.password"].expose(), "s3creta");
+    assert!(config.webhooks["d"].secret.is_none());
+    assert_eq!(asked, ["pass"]);
+}
+
 /// The reference must name every key that the reader knows.
 #[test]
 fn the_defaults_document_every_key() {
@@ -148,6 +163,7 @@ fn the_defaults_document_every_key() {
         "max_lag",
         "windows",
         "holidays",
+        "holidays_file",
         "channels",
         "answer_on",
         "service_level",

@@ -21,13 +21,13 @@ const MATRIX: &str = r#"
 version: 1
 name: care
 language: en
-contacts: { prom: { webhook: alertmanager }, copy: { webhook: receiver } }
+contacts: { prom: { webhook: alertmanager }, copy: { webhook: receiver }, gone: { webhook: gone } }
 rows:
   - indicator: waiting
     goal: "< 1"
     ranges:
       - { when: "< 1", level: ok }
-      - { when: ">= 1", level: critical, tell: [prom, copy], action: "Answer {{ queue }}" }
+      - { when: ">= 1", level: critical, tell: [prom, copy, gone], action: "Answer {{ queue }}" }
     recover: { for: 1s }
 "#;
 
@@ -53,8 +53,13 @@ fn an_alert_goes_on_while_its_case_is_open() {
          matrices: [matrices]\n\
          webhooks:\n\
          \x20 alertmanager: {{ format: alertmanager, url: \"http://127.0.0.1:{}\" }}\n\
-         \x20 receiver: {{ format: alertmanager, url: \"http://127.0.0.1:{}/copy\" }}\n",
+         \x20 receiver: {{ format: alertmanager, url: \"http://127.0.0.1:{}/copy\" }}\n\
+         \x20 gone: {{ url: \"http://127.0.0.1:{}/gone\" }}\n\
+         \x20 instead: {{ format: alertmanager, url: \"http://127.0.0.1:{}/instead\" }}\n\
+         owner: {{ webhook: instead }}\n",
         kafka.bootstrap(),
+        alertmanager.port,
+        receiver.port,
         alertmanager.port,
         receiver.port,
     );
@@ -82,6 +87,15 @@ fn an_alert_goes_on_while_its_case_is_open() {
         std::thread::sleep(Duration::from_millis(100));
     }
     let again = firing(&copies()[1]).expect("it fires on");
+    // The owner stands in for a webhook that is not there, and its Alertmanager is told again as well.
+    let instead =
+        || receiver.taken().into_iter().filter(|made| made.path == "/instead/api/v2/alerts").collect::<Vec<_>>();
+    eventually("the stand-in is told again", || instead().len() >= 2);
+    for made in instead() {
+        let alerts = made.json();
+        assert_eq!(alerts[0]["annotations"]["missed"], "gone", "{alerts}");
+        assert_eq!(alerts[0]["labels"], copies()[0].json()[0]["labels"]);
+    }
     eprintln!("told again after {}, valid until {again}", again - first);
     assert!(again > first);
     assert_eq!(copies()[1].json()[0]["labels"], copies()[0].json()[0]["labels"]);
@@ -92,6 +106,6 @@ fn an_alert_goes_on_while_its_case_is_open() {
     event(&kafka, "interaction.assigned", json!({ "agent": "a" }));
     eventually("its end", || alertmanager.firing().is_empty());
     eventually("its end in the copy", || copies().last().is_some_and(|made| firing(made).is_none()));
-    assert_eq!(program.degraded().iter().filter(|text| text.contains("webhook")).count(), 0);
+    assert_eq!(program.degraded().iter().filter(|text| text.contains("webhook") && !text.contains("gone")).count(), 0);
     assert_eq!(program.terminate().0.code(), Some(0));
 }

@@ -135,6 +135,23 @@ fn changed_matrices_are_taken_or_refused_whole() {
     let notices = told(&receiver);
     assert_eq!(notices[2..].iter().filter(|(.., id)| *id == incident).count(), 1, "{notices:?}");
     assert!(!program.degraded().iter().any(|text| text.contains("espera.yaml")));
+    // Each reload is on the trail, the newest first.
+    let trail = program.api("/api/v1/operations")["operations"].clone();
+    let text = |line: &Value, key: &str| line[key].as_str().unwrap_or_default().to_owned();
+    let lines = trail.as_array().unwrap().iter().map(|line| (text(line, "who"), text(line, "outcome")));
+    let lines: Vec<(String, String)> = lines.collect();
+    let lines: Vec<(&str, &str)> = lines.iter().map(|(who, outcome)| (&**who, &**outcome)).collect();
+    let expected = [
+        ("api", "reloaded"),
+        ("file", "reloaded"),
+        ("api", "refused"),
+        ("signal", "refused"),
+        ("file", "refused"),
+        ("file", "reloaded"),
+    ];
+    assert_eq!(lines, expected, "{trail}");
+    assert!(trail.as_array().unwrap().iter().all(|line| line["operation"] == json!("reload")), "{trail}");
+    assert!(hash(&program).contains(&text(&trail[0], "hash")) && text(&trail[2], "refused").contains("gap"), "{trail}");
     assert_eq!(program.terminate().0.code(), Some(0));
     assert_eq!(told(&receiver).len(), 4, "nothing besides");
 }
@@ -160,5 +177,45 @@ fn a_feed_that_falls_silent_is_an_incident_of_its_own() {
     let notices = told(&receiver);
     assert!(notices.contains(&("recovered".into(), "ok".into(), incident)), "{notices:?}");
     assert!(notices.iter().any(|(reason, level, _)| reason == "range" && level == "warning"), "{notices:?}");
+    assert_eq!(program.terminate().0.code(), Some(0));
+}
+
+/// A day that becomes a holiday closes the desk without a restart; a calendar that breaks leaves the old one in force.
+#[test]
+fn a_changed_calendar_is_taken_or_refused() {
+    let Some(kafka) = shared() else { return };
+    let (files, receiver) = (Files::new(), Receiver::start());
+    kafka.create_topic("holidays", 1);
+    let config = configuration(&files, &kafka.bootstrap(), "holidays", "1h", receiver.port);
+    let day = |from_now: i64| {
+        let at = atalaya::clock::now() + atalaya::domain::Millis(from_now * atalaya::domain::Millis::DAY.0);
+        at.in_zone(&jiff::tz::TimeZone::UTC).strftime("%Y%m%d").to_string()
+    };
+    let calendar = |first: i64, end: i64| {
+        let (first, end) = (day(first), day(end));
+        format!(
+            "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART;VALUE=DATE:{first}\nDTEND;VALUE=DATE:{end}\nEND:VEVENT\nEND:VCALENDAR\n"
+        )
+    };
+    files.write("festivos.ics", &calendar(30, 31));
+    let text = std::fs::read_to_string(&config).unwrap();
+    files.write("atalaya.yaml", &format!("{text}holidays_file: festivos.ics\n"));
+    let hours = "hours: { mon-sun: \"00:00-24:00\" }\nrows:";
+    files.write("first/espera.yaml", &MATRIX.replace("rows:", hours));
+    let mut program = Program::start(&config, &[]);
+    program.wait_until_ready();
+    kafka.produce("holidays", [queued("one")]);
+    let closed = |program: &Program| program.api("/api/v1/alerts")["alerts"][0]["closed_hours"].clone();
+    eventually("the case is open", || closed(&program) == json!(false));
+
+    let before = hash(&program);
+    files.write("festivos.ics", "BEGIN:VCALENDAR\n");
+    eventually("the defect is said", || program.degraded().iter().any(|text| text.contains("festivos.ics:1:1: error")));
+    assert_eq!((hash(&program), closed(&program)), (before.clone(), json!(false)));
+
+    files.write("festivos.ics", &calendar(-1, 2));
+    eventually("today is a holiday", || closed(&program) == json!(true));
+    assert_ne!(hash(&program), before);
+    assert!(!program.degraded().iter().any(|text| text.contains("festivos")));
     assert_eq!(program.terminate().0.code(), Some(0));
 }

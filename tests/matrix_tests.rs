@@ -48,6 +48,8 @@ fn the_tests_that_ship_pass() {
 fn every_defect_of_a_test_file_is_named_in_its_place() {
     let test = |keys: &str| format!("tests:\n  - {{ name: t, queue: sales, channel: chat, {keys} }}\n");
     let fed = |expect: &str| test(&format!("series: {{ asa: 40m x5 }}, expect: [{expect}]"));
+    let meanwhile =
+        |act: &str| test(&format!("series: {{ asa: 40m x5 }}, meanwhile: [{act}], expect: [{{ at: 1m, told: [] }}]"));
     let mut wrong = Vec::new();
     for (text, expected) in [
         ("tests: []\n".to_owned(), "1:8: `tests` must be a list of at least one test"),
@@ -101,6 +103,25 @@ fn every_defect_of_a_test_file_is_named_in_its_place() {
             "`level` of which row? The test feeds several",
         ),
         (test("events: [{ type: x }], expect: [{ at: 1m, told: [] }]"), "an event has no `at`"),
+        (meanwhile("{ acknowledge: {} }"), "a line of `meanwhile` has no `at`"),
+        (meanwhile("{ at: 40d, acknowledge: {} }"), "`at` lies before the start"),
+        (meanwhile("{ at: 1m }"), "write one of `acknowledge`, `silence` and `feed`"),
+        (meanwhile("{ at: 1m, feed: live, acknowledge: {} }"), "write one of `acknowledge`, `silence` and `feed`"),
+        (meanwhile("{ at: 1m, feed: dead }"), "`feed` cannot be `dead`"),
+        (meanwhile("{ at: 1m, feed: live, of: chat }"), "`of` cannot be `chat`"),
+        (meanwhile("{ at: 1m, acknowledge: {}, of: agents }"), "`of` is of a `feed`"),
+        (meanwhile("{ at: 1m, acknowledge: { by: ana } }"), "unknown key `by` in `acknowledge`"),
+        (meanwhile("{ at: 1m, acknowledge: { row: aht } }"), "the matrix has no row `aht`"),
+        (meanwhile("{ at: 1m, acknowledge: { for: 1m, until: 5m } }"), "`until` or `for`, not both"),
+        (meanwhile("{ at: 5m, silence: { until: 5m } }"), "it would be over before it begins"),
+        (meanwhile("{ at: 5m, silence: { queue: sales } }"), "the silence has no end"),
+        (meanwhile("{ at: 5m, silence: { for: 5m, queue: \"[a\" } }"), "pattern `[a` is not valid"),
+        (
+            test(
+                "events: [{ at: 1m, type: x }], meanwhile: { at: 1m, acknowledge: {} }, expect: [{ at: 1m, told: [] }]",
+            ),
+            "the incident of which row? The test feeds several",
+        ),
         (
             "tests: [{ name: t, series: { service_level 1h: 1 }, expect: [{ at: 1m, level: ok }] }]\n".to_owned(),
             "is a case of each queue, and the test names none",
@@ -182,6 +203,73 @@ fn escalation_over_missing_values_asks_the_series_of_those_who_wait() {
     }
 }
 
+/// Acknowledgements, silences and feeds: with a series and with events.
+#[test]
+fn what_people_do_meanwhile_holds_notices_and_what_feeds_do_freezes_cases() {
+    let events = "events: [{ at: 0s, type: interaction.queued, interaction: \"c{n}\", queue: sales, channel: chat, times: 12 }, \
+                  { at: 50m, type: interaction.replied, interaction: \"c{n}\", agent: ana, times: 12 }]";
+    let series = "series: { asa: \"1m x50, 50m\" }";
+    let told = "{ row: asa, at: 51m, level: critical, told: [lead, desk] }";
+    let frozen = "{ row: asa, at: 55m, level: ok, told: [] }";
+    for (input, meanwhile, expect) in [
+        // Untouched: the manager ten minutes after.
+        (series, "", format!("{told}, {{ at: 60m, told: [manager], reason: escalation }}")),
+        // Taken up in the very second of the alert; after twenty minutes the ten go on from where they stood.
+        (
+            series,
+            "{ at: 50m, acknowledge: { who: ana, why: I call them, for: 20m } }",
+            format!("{told}, {{ at: 79m58s, told: [] }}, {{ at: 80m1s, told: [manager], reason: escalation }}"),
+        ),
+        (
+            series,
+            "{ at: 51m, acknowledge: { row: asa, until: 70m } }",
+            format!("{told}, {{ at: 78m58s, told: [] }}, {{ at: 79m1s, told: [manager] }}"),
+        ),
+        (
+            events,
+            "{ at: 51m, acknowledge: { row: asa, for: 4m } }",
+            format!("{told}, {{ row: asa, at: 63m, told: [] }}"),
+        ),
+        // Planned before, and over while it fires.
+        (
+            series,
+            "{ at: 0s, silence: { from: 40m, for: 20m, queue: sales, why: drill } }",
+            "{ at: 59m59s, level: critical, told: [] }, { at: 60m, told: [lead, desk], reason: silence_ended }"
+                .to_owned(),
+        ),
+        (series, "{ at: 50m, silence: { until: 60m } }", "{ at: 59m59s, level: critical, told: [] }".to_owned()),
+        (series, "{ at: 40m, silence: { until: 60m, queue: support } }", told.to_owned()),
+        (series, "{ at: 40m, silence: { until: 60m, level: warning } }", told.to_owned()),
+        (
+            events,
+            "{ at: 40m, silence: { for: 15m, indicator: asa } }",
+            "{ row: asa, at: 54m, told: [] }, { row: asa, at: 55m, told: [lead, desk] }".to_owned(),
+        ),
+        // Nobody judges a feed that is dead; the owner hears of it.
+        (
+            series,
+            "{ at: 40m, feed: silent, of: interactions }, { at: 70m, feed: live }",
+            format!(
+                "{{ at: 40m, row: feed, level: critical, told: [desk], reason: feed }}, {frozen}, \
+                 {{ at: 70m, row: feed, level: ok, told: [desk], reason: recovered }}, \
+                 {{ at: 70m, level: critical, told: [lead, desk] }}"
+            ),
+        ),
+        (series, "{ at: 40m, feed: lagging }", frozen.to_owned()),
+        (series, "{ at: 40m, feed: lagging, of: agents }", told.to_owned()),
+        (
+            events,
+            "{ at: 40m, feed: lagging, of: interactions }, { at: 56m, feed: live }",
+            format!("{frozen}, {}", told.replace("51m", "56m")),
+        ),
+    ] {
+        let (said, result) = run(&format!(
+            "queue: sales\nchannel: chat\ntests:\n  - name: t\n    {input}\n    meanwhile: [{meanwhile}]\n    expect: [{expect}]\n"
+        ));
+        assert!(result.is_ok(), "{input}\n{meanwhile}\n{result:?}\n{}", said.join("\n"));
+    }
+}
+
 #[test]
 fn a_start_is_local_and_hours_count() {
     for (start, level) in
@@ -216,10 +304,19 @@ tests:
     expect:
       - { at: 33m, row: asa, queue: sales, level: warning }
       - { at: 35m, row: asa, queue: sales, level: ok, told: [manager] }
+  - name: Nobody can take up what is not open, and a silence holds
+    series: { asa: "10m x5, 50m x20" }
+    meanwhile:
+      - { at: 2m, acknowledge: { who: ana } }
+      - { at: 4m, silence: { who: eva, for: 30m } }
+      - { at: 6m, feed: silent, of: interactions }
+    expect:
+      - { at: 5m, level: critical, told: [lead, desk] }
+      - { at: 7m, row: feed, level: ok }
   - name: This one passes
     series: { service_level 24h: 90% }
     expect: [{ at: 5m, level: ok, told: [] }]
 "#);
-    assert!(matches!(&result, Err(Failure::Run(why)) if why == "2 of 3 tests failed"), "{result:?}");
+    assert!(matches!(&result, Err(Failure::Run(why)) if why == "3 of 4 tests failed"), "{result:?}");
     insta::assert_snapshot!("failing_tests", said.join("\n\n"));
 }

@@ -12,7 +12,7 @@ use atalaya::config::{Secret, Webhook, WebhookFormat};
 use atalaya::matrix::engine::Notification;
 use atalaya::matrix::{Language, Medium};
 use atalaya::notice::hooks::{Formats, alertmanager::Firing};
-use atalaya::notice::{Context, render};
+use atalaya::notice::{Context, render, render_acknowledged};
 use atalaya::notify::{Fate, Notifier, Settings, Timing};
 use atalaya::plan::Plan;
 use atalaya::{domain, indicators, matrix, plan};
@@ -112,6 +112,63 @@ async fn each_format_goes_where_its_service_looks_for_it() {
         assert!(made.header("user-agent").starts_with("atalaya/"));
         assert_eq!(made.header("webhook-signature"), "", "only the generic format is signed");
     }
+}
+
+/// An acknowledgement goes after the alert, of the same key, and is tried again like it.
+#[tokio::test]
+async fn an_acknowledgement_goes_to_pagerduty_and_is_tried_again() {
+    let receiver = Receiver::failing(3);
+    let key = "0123456789abcdef0123456789abcdef";
+    let duty = Webhook { secret: Some(Secret::new(key)), ..at(&receiver, WebhookFormat::Pagerduty, "/v2/enqueue") };
+    let notifier = notifier(&duty);
+    let mut outcomes = notifier.outcomes().unwrap();
+    let formats = Formats::from([
+        ("out".into(), WebhookFormat::Pagerduty),
+        ("chat".into(), WebhookFormat::Slack),
+        ("am".into(), WebhookFormat::Alertmanager),
+    ]);
+    let (plan, notice) = (Plan::default(), notice());
+    let open = matrix::engine::OpenCase {
+        last: notice.transition.clone(),
+        since: notice.since,
+        value: None,
+        samples: 0.0,
+        closed_hours: false,
+        webhooks: vec!["am".into(), "chat".into(), "out".into()],
+        frozen: false,
+        acknowledged: None,
+        silenced: Vec::new(),
+        flaps: None,
+    };
+    assert!(render_acknowledged(&open, &formats).is_empty(), "nobody has acknowledged it");
+    let seen = matrix::engine::Acknowledged {
+        by: "ana".into(),
+        at: atalaya::clock::now(),
+        until: atalaya::clock::now() + domain::Millis::HOUR,
+        why: "".into(),
+        level: matrix::Level::Critical,
+    };
+    let acknowledged = matrix::engine::OpenCase { acknowledged: Some(seen), ..open };
+    let messages = render_acknowledged(&acknowledged, &formats);
+    assert_eq!(messages.len(), 1, "neither a person nor an Alertmanager");
+
+    notifier.enqueue(render(&notice, &Context { formats: &formats, ..Context::new(&plan, "acme.example") }));
+    messages.into_iter().for_each(|message| notifier.enqueue(message));
+    let mut sent = Vec::new();
+    while sent.len() < 2 {
+        let outcome = tokio::time::timeout(WITHIN, outcomes.recv()).await.unwrap().unwrap();
+        match outcome.result {
+            Fate::Retrying { .. } => {}
+            fate => sent.push((outcome.id, fate)),
+        }
+    }
+    assert!(sent[0].0 != sent[1].0 && sent.iter().all(|(_, fate)| *fate == Fate::Sent { late: false }), "{sent:?}");
+    let taken: Vec<Value> = receiver.taken().iter().map(Request::json).collect();
+    let actions: Vec<&str> = taken.iter().map(|body| body["event_action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["trigger", "trigger", "trigger", "trigger", "acknowledge"]);
+    let last = taken.last().unwrap();
+    assert_eq!((&last["dedup_key"], &last["routing_key"]), (&taken[0]["dedup_key"], &json!(key)));
+    assert_eq!(last.as_object().unwrap().len(), 3, "nothing else: {last}");
 }
 
 #[tokio::test]

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use atalaya::config;
 use atalaya::domain::{Key, Millis, Timestamp};
 use atalaya::indicators::{Reading, Selector};
-use atalaya::matrix::Matrix;
 use atalaya::matrix::engine::{Engine, Feeds, Matcher, Notification, Operated, Operation, Readings, What};
+use atalaya::matrix::{Contact, Matrix};
+use atalaya::notice::{Body, Context, Refused, render_refused};
 use atalaya::plan::Plan;
 
 /// What every queue reads; `null` is no value.
@@ -439,4 +440,35 @@ fn an_hour_without_anything_held_back_tells_nothing_more_and_each_contact_has_it
          2026-11-23T10:00:00 i1 #3 lead lead@x.example ok recovered
          2026-11-23T10:00:00 i1 #4 boss boss@x.example ok recovered",
     );
+}
+
+/// A refused matrix is told to whoever of the owner's rota is on duty, by every medium of that person.
+#[test]
+fn an_owner_on_a_rota_is_told_of_a_refused_matrix() {
+    let text = matrix("America/Bogota", &format!("owner: lead\n{ROTA}"), RANGES);
+    let (matrices, plan) = compiled(&text);
+    let context = Context::new(&plan, "acme.example");
+    let elsewhere = Contact { email: Some("ops@x.example".into()), ..Contact::default() };
+    for (now, expected) in [
+        ("2026-11-23T14:59:59-05:00", vec!["lead ana@x.example"]),
+        ("2026-11-23T15:00:00-05:00", vec!["lead luis@x.example", "lead luis-hook"]),
+        // By the rota within the rota.
+        ("2026-11-23T23:00:00-05:00", vec!["lead eva@x.example"]),
+        ("2026-11-22T23:00:00-05:00", vec!["lead ana@x.example"]),
+    ] {
+        let refused =
+            Refused { now: at(now), matrix: &matrices[0], hash: "a1b2", defects: 2, why: "care.yaml:3:1: error: gap" };
+        // The configuration's owner is not asked where the matrix has its own.
+        let messages = render_refused(&refused, Some(&elsewhere), &context);
+        let told: Vec<String> =
+            messages.iter().map(|one| format!("{} {}", one.notification.to, one.notification.address)).collect();
+        assert_eq!(told, expected, "{now}");
+        for message in &messages {
+            let written = match &message.body {
+                Body::Email(mail) => mail.text.clone(),
+                Body::Webhook(hook) => hook.json.clone(),
+            };
+            assert!(written.contains("care.yaml:3:1: error: gap"), "{written}");
+        }
+    }
 }

@@ -1,4 +1,6 @@
 //! `atalaya backtest`: the same engine over recorded events, in virtual time. Nothing is sent.
+//!
+//! Events come out of files (here) or out of Kafka (`past`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -22,6 +24,7 @@ use crate::records::{IndicatorRecord, NotificationRecord, TransitionRecord};
 use crate::wire::{Decoded, Decoder};
 
 mod against;
+mod past;
 
 /// Plays recorded events through the matrices in virtual time and prints what would have happened; nothing is sent.
 #[derive(Debug, Args)]
@@ -33,8 +36,15 @@ pub struct Backtest {
     #[arg(short, long, value_name = "PATH", num_args = 1.., required_unless_present = "indicators")]
     pub matrix: Vec<PathBuf>,
     /// Events as NDJSON, in their order of arrival; several files are merged by the time of their next lines (- is standard input)
-    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present = "from")]
     pub events: Vec<PathBuf>,
+    /// Out of Kafka instead: the topics of the configuration's sources from this time on, as 2026-11-20T08:00:00-05:00, or in the
+    /// site's zone "2026-11-20 08:00". What came before is read as well, as far as the windows need it, and not printed
+    #[arg(long, value_name = "TIME", requires_all = ["to", "config"], conflicts_with = "events")]
+    pub from: Option<String>,
+    /// Out of Kafka: up to this time
+    #[arg(long, value_name = "TIME", requires = "from")]
+    pub to: Option<String>,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// Prints the indicators at each multiple of this since local midnight, as 6m
@@ -65,20 +75,22 @@ pub fn run(args: Backtest) -> Result<(), Failure> {
     if !args.against.is_empty() {
         return against::run(&args);
     }
-    let setup = setup::load(args.config.as_deref(), Some(&args.matrix), Secrets::LeaveOut)?;
+    let setup = setup::load(args.config.as_deref(), Some(&args.matrix), args.secrets())?;
     let wanted = wanted(&args.indicators)?;
     let plan = setup.set.plan.clone();
+    let stretch = past::Stretch::of(&args, &plan)?;
     let mut out = Printer {
         out: BufWriter::with_capacity(1 << 16, std::io::stdout().lock()),
         format: args.format,
         plan: plan.clone(),
         wanted,
         every: args.every,
+        from: stretch.map_or(Timestamp::MIN, |stretch| stretch.from),
         day: (Timestamp::MIN, Timestamp::MIN),
         broken: None,
     };
-    let mut replay = Replay::new(plan, setup.set.matrices);
-    let told = read_events(&args.events, &setup.config, &mut |event| {
+    let mut replay = Replay::new(plan.clone(), setup.set.matrices);
+    let told = read_events(&args, stretch, &setup.config, &plan, &mut |event| {
         // Whoever read the output may have gone away.
         let broken = out.broken.is_some();
         (!broken).then(|| replay.take(event, &mut |evaluator, tick| out.second(evaluator, &tick)))
@@ -98,15 +110,34 @@ pub fn run(args: Backtest) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Hands every event of the files to `take`, until it wants no more.
+impl Backtest {
+    /// Which secrets are read: none, but of Kafka where that is asked.
+    fn secrets(&self) -> Secrets {
+        if self.from.is_some() { Secrets::OfKafka } else { Secrets::LeaveOut }
+    }
+}
+
+/// What is done with an event; `None` wants no more.
+type Take<'t> = &'t mut dyn FnMut(&Event<'_>) -> Option<Taken>;
+
+/// Hands every event to `take`, until it wants no more.
 fn read_events(
-    paths: &[PathBuf],
+    args: &Backtest,
+    stretch: Option<past::Stretch>,
     config: &Config,
-    take: &mut dyn FnMut(&Event<'_>) -> Option<Taken>,
+    plan: &Plan,
+    take: Take<'_>,
 ) -> Result<Tally, Failure> {
+    match stretch {
+        Some(stretch) => past::read(stretch, config, plan, take),
+        None => read_files(&args.events, config, take),
+    }
+}
+
+fn read_files(paths: &[PathBuf], config: &Config, take: Take<'_>) -> Result<Tally, Failure> {
     let decoder = Decoder { format: crate::wire::Format::Canonical, states: config.agent_states.clone() };
     let mut files = paths.iter().map(Lines::open).collect::<Result<Vec<_>, _>>()?;
-    let mut told = Tally::default();
+    let mut told = Tally { unit: "lines", ..Tally::default() };
     // Lines of one file come in their order: only several files are merged by their lines' times.
     let merging = (files.len() > 1).then_some(&decoder);
     loop {
@@ -116,16 +147,9 @@ fn read_events(
         }
         let next = files.iter_mut().filter(|file| file.next.is_some()).min_by_key(|file| file.time);
         let Some((file, line)) = next.and_then(|file| file.next.take().map(|line| (&file.name, line))) else { break };
-        told.lines += 1;
-        match decoder.decode(&line.bytes) {
-            Decoded::Event(event) => match take(&event) {
-                None => break,
-                Some(Taken::Refused(reason)) => told.reject(reason.name(), file, line.number),
-                Some(Taken::Duplicate) => told.duplicates += 1,
-                Some(Taken::Applied | Taken::Held | Taken::NoEffect) => {}
-            },
-            Decoded::Ignored => told.ignored += 1,
-            Decoded::Rejected(reason) => told.reject(reason.name(), file, line.number),
+        let place = || format!("{file}:{}", line.number);
+        if !told.take(&decoder, &line.bytes, &place, take) {
+            break;
         }
     }
     Ok(told)
@@ -154,7 +178,9 @@ fn wanted(names: &[String]) -> Result<BTreeSet<&'static str>, Failure> {
 /// What the run met that is no event of ours, told at its end on standard error.
 #[derive(Default)]
 struct Tally {
-    lines: u64,
+    /// What the events stand in: `lines`.
+    unit: &'static str,
+    count: u64,
     duplicates: u64,
     ignored: u64,
     /// By reason: how many, and where the first one is.
@@ -162,12 +188,28 @@ struct Tally {
 }
 
 impl Tally {
-    fn reject(&mut self, reason: &'static str, file: &str, line: u64) {
-        self.rejected.entry(reason).or_insert_with(|| (0, format!("{file}:{line}"))).0 += 1;
+    /// Whether more is wanted.
+    fn take(&mut self, decoder: &Decoder, record: &[u8], place: &dyn Fn() -> String, take: Take<'_>) -> bool {
+        self.count += 1;
+        match decoder.decode(record) {
+            Decoded::Event(event) => match take(&event) {
+                None => return false,
+                Some(Taken::Refused(reason)) => self.reject(reason.name(), place),
+                Some(Taken::Duplicate) => self.duplicates += 1,
+                Some(Taken::Applied | Taken::Held | Taken::NoEffect) => {}
+            },
+            Decoded::Ignored => self.ignored += 1,
+            Decoded::Rejected(reason) => self.reject(reason.name(), place),
+        }
+        true
+    }
+
+    fn reject(&mut self, reason: &'static str, place: &dyn Fn() -> String) {
+        self.rejected.entry(reason).or_insert_with(|| (0, place())).0 += 1;
     }
 
     fn print(&self) {
-        eprint!("{} lines", self.lines);
+        eprint!("{} {}", self.count, self.unit);
         if self.duplicates > 0 {
             eprint!(", {} with an id already seen", self.duplicates);
         }
@@ -256,6 +298,8 @@ struct Printer<W: Write> {
     plan: Arc<Plan>,
     wanted: BTreeSet<&'static str>,
     every: Option<Millis>,
+    /// What was before is not printed.
+    from: Timestamp,
     /// The local day that the last second looked at lies in.
     day: (Timestamp, Timestamp),
     broken: Option<std::io::Error>,
@@ -264,6 +308,9 @@ struct Printer<W: Write> {
 impl<W: Write> Printer<W> {
     fn second(&mut self, evaluator: &mut Evaluator, tick: &Tick) {
         let now = evaluator.now();
+        if now < self.from {
+            return;
+        }
         for transition in &tick.transitions {
             let plan = self.plan.clone();
             let record = TransitionRecord { transition, plan: &plan };

@@ -119,6 +119,7 @@ pub async fn run(args: Demo) -> Result<(), Failure> {
     let shelf = mailbox.clone();
     let manner = service::Manner {
         start: Start::Beginning,
+        origin: None,
         matrices: Vec::new(),
         mailbox: Some(Arc::new(move || shown(&shelf.received()))),
         new: true,

@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Failure;
-use crate::config::{self, Config, Diagnostic, MatrixSet};
+use crate::clock;
+use crate::config::{self, Config, Diagnostic, MatrixSet, Whose};
 
 /// Larger files are refused; a matrix of 1,000 rows has half a megabyte.
 const SIZE_MAX: u64 = 16 * 1024 * 1024;
@@ -55,16 +56,7 @@ pub fn test_files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
     let (mut files, mut wrong): (Vec<PathBuf>, Vec<String>) = (Vec::new(), Vec::new());
     for path in paths {
         let shown = path.display();
-        let found = match fs::metadata(path) {
-            Err(error) => Err(format!("{shown}: {}", cause(&error))),
-            Ok(about) if about.is_dir() => yaml_in(path).map(|all| all.into_iter().filter(|p| is_test(p)).collect()),
-            Ok(_) if is_test(path) => Ok(vec![path.clone()]),
-            Ok(_) => {
-                let beside = ["test.yaml", "test.yml"].map(|end| path.with_extension(end));
-                Ok(beside.into_iter().filter(|path| path.exists()).take(1).collect::<Vec<_>>())
-            }
-        };
-        match found {
+        match tests_at(path) {
             Ok(list) if list.is_empty() => {
                 wrong.push(format!(
                     "{shown}: there are no tests: put them into a file x.test.yaml beside the matrix x.yaml"
@@ -78,6 +70,19 @@ pub fn test_files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
         }
     }
     (files, wrong)
+}
+
+/// The test files of a path: itself, those of the folder, or the one beside a matrix. There may be none.
+pub fn tests_at(path: &Path) -> Result<Vec<PathBuf>, String> {
+    match fs::metadata(path) {
+        Err(error) => Err(format!("{}: {}", path.display(), cause(&error))),
+        Ok(about) if about.is_dir() => Ok(yaml_in(path)?.into_iter().filter(|path| is_test(path)).collect()),
+        Ok(_) if is_test(path) => Ok(vec![path.to_owned()]),
+        Ok(_) => {
+            let beside = ["test.yaml", "test.yml"].map(|end| path.with_extension(end));
+            Ok(beside.into_iter().filter(|path| path.exists()).take(1).collect())
+        }
+    }
 }
 
 /// Every YAML file of `paths`, tests too. Every path that has none is named.
@@ -98,7 +103,8 @@ pub fn yaml_files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
     (files, wrong)
 }
 
-fn is_test(path: &Path) -> bool {
+/// By its name.
+pub fn is_test(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     [".test.yaml", ".test.yml"].iter().any(|end| name.ends_with(end))
 }
@@ -147,24 +153,49 @@ fn cause(error: &std::io::Error) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Secrets {
     Read,
+    OfKafka,
     LeaveOut,
+}
+
+/// A configuration's text and the environment over it as they were read, to be compiled, and compiled again when a
+/// calendar that it names has changed.
+#[derive(Clone)]
+pub struct Origin {
+    name: String,
+    text: String,
+    environment: BTreeMap<String, String>,
+}
+
+impl Origin {
+    /// Without a path, the defaults and the environment.
+    pub fn read(path: Option<&Path>) -> Result<Origin, ConfigFailure> {
+        let (name, text) = match path {
+            Some(path) => (path.display().to_string(), read(path).map_err(ConfigFailure::Unreadable)?),
+            None => (String::new(), String::new()),
+        };
+        Ok(Origin { name, text, environment: environment()? })
+    }
+
+    pub fn compile(&self, secrets: Secrets) -> Result<Config, ConfigFailure> {
+        // Who asks names the file itself.
+        let from_file = |file: &str| {
+            read(Path::new(file)).map_err(|why| why.trim_start_matches(file).trim_start_matches(": ").to_owned())
+        };
+        let (mut secret, mut calendar) = (from_file, from_file);
+        let reader: Option<(config::ReadFile<'_>, Whose)> = match secrets {
+            Secrets::Read => Some((&mut secret, Whose::All)),
+            Secrets::OfKafka => Some((&mut secret, Whose::Kafka)),
+            Secrets::LeaveOut => None,
+        };
+        let calendars = Some(config::Calendars { read: &mut calendar, now: clock::now() });
+        config::load_with(&self.name, &self.text, &self.environment, reader, calendars).map_err(ConfigFailure::Defects)
+    }
 }
 
 /// Reads and compiles a configuration with the environment over it; without a path, the defaults and the environment.
 /// `Err` is the file that cannot be read, or every defect in it.
 pub fn load_config(path: Option<&Path>, secrets: Secrets) -> Result<Config, ConfigFailure> {
-    let (name, text) = match path {
-        Some(path) => (path.display().to_string(), read(path).map_err(ConfigFailure::Unreadable)?),
-        None => (String::new(), String::new()),
-    };
-    let mut from_file = |file: &str| {
-        read(Path::new(file)).map_err(|why| why.trim_start_matches(file).trim_start_matches(": ").to_owned())
-    };
-    let reader: Option<config::ReadFile<'_>> = match secrets {
-        Secrets::Read => Some(&mut from_file),
-        Secrets::LeaveOut => None,
-    };
-    config::load(&name, &text, &environment()?, reader).map_err(ConfigFailure::Defects)
+    Origin::read(path)?.compile(secrets)
 }
 
 /// Why there is no configuration.

@@ -25,7 +25,7 @@ pub async fn run(args: Run) -> Result<(), Failure> {
     logging::start(if args.log_json { logging::Shape::Json } else { logging::Shape::Text });
     let shutdown = stop_signal()?;
     let matrices = matrix_paths(Some(&args.config), &setup.config);
-    let manner = service::Manner { matrices, ..service::Manner::default() };
+    let manner = service::Manner { matrices, origin: Some(setup.origin), ..service::Manner::default() };
     service::run(setup.config, setup.set, manner, shutdown).await
 }
 

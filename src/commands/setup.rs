@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::Failure;
-use super::files::{self, Secrets};
+use super::files::{self, Origin, Secrets};
 use crate::config::{Config, MatrixSet};
 
 pub struct Setup {
+    pub origin: Origin,
     pub config: Config,
     pub set: MatrixSet,
 }
@@ -15,7 +16,8 @@ pub struct Setup {
 /// Warnings are said on standard error. Without a configuration nothing is sent, so that webhooks may have any name.
 pub fn load(config: Option<&Path>, matrices: Option<&[PathBuf]>, secrets: Secrets) -> Result<Setup, Failure> {
     let path = config;
-    let config = files::load_config(path, secrets)?;
+    let origin = Origin::read(path)?;
+    let config = origin.compile(secrets)?;
     let paths = matrices.map_or_else(|| files::matrix_paths(path, &config), <[PathBuf]>::to_vec);
     let set = files::load_matrices(&paths, &config, path.is_some())?;
     // What the built-in defaults leave open is nobody's fault.
@@ -23,5 +25,5 @@ pub fn load(config: Option<&Path>, matrices: Option<&[PathBuf]>, secrets: Secret
     for warning in own.chain(&set.warnings) {
         eprintln!("{warning}");
     }
-    Ok(Setup { config, set })
+    Ok(Setup { origin, config, set })
 }

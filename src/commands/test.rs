@@ -11,6 +11,7 @@ use crate::config::matrix_test::{Draft, MatrixTest};
 use crate::config::{self, Config, Diagnostic, MatrixSet};
 use crate::wire::{Decoder, Format};
 
+mod acts;
 mod judge;
 mod play;
 
@@ -106,18 +107,24 @@ fn compile(path: &Path, config: &Config, written: bool) -> Result<Ready, String>
     let file = path.display().to_string();
     let said = |defects: Vec<Diagnostic>| files::paragraphs(&defects);
     let draft = Draft::read(&file, &files::read(path)?).map_err(said)?;
-    let matrix = match &draft.matrix {
-        Some(named) => path.parent().unwrap_or(Path::new("")).join(named),
-        None => beside(path).ok_or_else(|| {
-            let name = file.replace(".test.", ".");
-            format!("{file}:1:1: error: there is no matrix {name} that it could test\n  hint: name one, as `matrix: care.yaml`")
-        })?,
-    };
+    let matrix = matrix_of(path, &draft)?;
     let texts = [(matrix.display().to_string(), files::read(&matrix)?)];
     let set = if written { config::matrices(&texts, Some(config)) } else { config::matrices_alone(&texts, config) };
     let set = set.map_err(said)?;
     let tests = draft.compile(&set).map_err(said)?;
     Ok(Ready { file, set, tests })
+}
+
+/// The file of the matrix that a test file is about.
+pub(super) fn matrix_of(path: &Path, draft: &Draft) -> Result<PathBuf, String> {
+    match &draft.matrix {
+        Some(named) => Ok(path.parent().unwrap_or(Path::new("")).join(named)),
+        None => beside(path).ok_or_else(|| {
+            let file = path.display().to_string();
+            let name = file.replace(".test.", ".");
+            format!("{file}:1:1: error: there is no matrix {name} that it could test\n  hint: name one, as `matrix: care.yaml`")
+        }),
+    }
 }
 
 /// `x.yaml` or `x.yml` beside `x.test.yaml`.

@@ -4,12 +4,14 @@
 //! variable. What the keys mean is in [`super::settings`].
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::diagnostics::Diagnostic;
 use super::node::{self, Entry, Kind, Node};
 use super::reader::Report;
 use super::{Config, settings};
+use crate::domain::Timestamp;
 
 /// The documented defaults; the reference that people read.
 pub const DEFAULTS: &str = include_str!("../../config/default.yaml");
@@ -21,14 +23,40 @@ pub const PREFIX: &str = "ATALAYA_";
 /// How the files that `*_file` keys name are read: the text, or why not.
 pub type ReadFile<'f> = &'f mut dyn FnMut(&str) -> Result<String, String>;
 
-/// Compiles a configuration. `file` and `text` may be an empty text: then the defaults and the environment stand alone.
-/// With `read` the files of secrets are read, as whoever sends needs it; without, their contents are left out, so that a
-/// configuration can be checked, or used where nothing is sent, on a machine that has not the secrets.
+/// How the calendars are read that `holidays_file` names, which nobody can do without: also who checks or looks back.
+pub struct Calendars<'f> {
+    pub read: ReadFile<'f>,
+    /// A calendar without a holiday after this is an old one.
+    pub now: Timestamp,
+}
+
+/// Whose secrets are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    All,
+    /// Of whoever reads Kafka and sends nothing.
+    Kafka,
+}
+
+/// As [`load_with`], of a configuration without calendars: their holidays are left out.
 pub fn load(
     file: &str,
     text: &str,
     env: &BTreeMap<String, String>,
     read: Option<ReadFile<'_>>,
+) -> Result<Config, Vec<Diagnostic>> {
+    load_with(file, text, env, read.map(|read| (read, Whose::All)), None)
+}
+
+/// Compiles a configuration. `file` and `text` may be an empty text: then the defaults and the environment stand alone.
+/// With `read` the files of secrets are read, as whoever sends needs it; without, their contents are left out, so that a
+/// configuration can be checked, or used where nothing is sent, on a machine that has not the secrets.
+pub fn load_with(
+    file: &str,
+    text: &str,
+    env: &BTreeMap<String, String>,
+    read: Option<(ReadFile<'_>, Whose)>,
+    calendars: Option<Calendars<'_>>,
 ) -> Result<Config, Vec<Diagnostic>> {
     let mut report = Report::new(DEFAULTS_NAME);
     let mut root =
@@ -50,7 +78,8 @@ pub fn load(
             variable(&mut root, path, value, &mut report);
         }
     }
-    let config = settings::read(&root, read, &mut report);
+    let calendars = calendars.map(|calendars| (calendars, Path::new(file).parent().unwrap_or(Path::new(""))));
+    let config = settings::read(&root, read, calendars, &mut report);
     let failed = report.errors() > 0;
     let said = report.finish();
     match config {

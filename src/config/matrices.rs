@@ -28,7 +28,7 @@ pub struct MatrixSet {
     /// The configuration's plan, or the default one, with what the rows name besides.
     pub plan: Arc<Plan>,
     pub warnings: Vec<Diagnostic>,
-    /// Of the files' names and texts: says which set is in force.
+    /// Of the files' names and texts, and of the calendars': says which set is in force.
     pub hash: String,
 }
 
@@ -97,11 +97,12 @@ fn compile(files: &[(String, String)], config: Option<&Config>, written: bool) -
     }
     said.retain(|diagnostic| diagnostic.severity == Severity::Warning);
     let matrices = all.into_iter().map(|(read, _)| Arc::new(read.finish())).collect();
-    Ok(MatrixSet { matrices, plan: Arc::new(plan), warnings: said, hash: hash(files) })
+    let calendars = config.map(|config| config.calendars.as_slice()).unwrap_or_default();
+    Ok(MatrixSet { matrices, plan: Arc::new(plan), warnings: said, hash: hash(files.iter().chain(calendars)) })
 }
 
 /// Of names and texts: says which files they are.
-pub fn hash(files: &[(String, String)]) -> String {
+pub fn hash<'f>(files: impl IntoIterator<Item = &'f (String, String)>) -> String {
     let mut hasher = xxhash_rust::xxh3::Xxh3::new();
     for (name, text) in files {
         for part in [name, text] {

@@ -13,12 +13,15 @@ use super::node::{self, Kind, Node};
 use super::reader::{Fields, Mark, Report, did_you_mean, duration, list, text, word};
 use crate::domain::{Key, Millis, Timestamp};
 use crate::indicators::{Indicator, Reading};
-use crate::matrix::engine::Reason;
+use crate::matrix::engine::{Reason, Transition};
 use crate::matrix::{Level, Matrix, Recipient, Row};
 
 mod events;
+pub mod meanwhile;
 mod rows;
 mod series;
+
+pub use meanwhile::Act;
 
 /// The longest test, so that a slip of the pen does not run for hours: a month of seconds takes some seconds.
 const LENGTH_MAX: Millis = Millis(31 * Millis::DAY.0);
@@ -34,6 +37,8 @@ pub struct MatrixTest {
     pub name: String,
     pub start: Timestamp,
     pub input: Input,
+    /// In the order of their times.
+    pub meanwhile: Vec<Act>,
     pub expect: Vec<Expect>,
 }
 
@@ -105,10 +110,15 @@ pub struct Draft {
 }
 
 pub(super) const KEYS: [&str; 6] = ["matrix", "queue", "channel", "start", "step", "tests"];
-pub(super) const TEST_KEYS: [&str; 8] = ["name", "queue", "channel", "start", "step", "series", "events", "expect"];
+pub(super) const TEST_KEYS: [&str; 9] =
+    ["name", "queue", "channel", "start", "step", "series", "events", "meanwhile", "expect"];
+pub(super) const MEANWHILE_KEYS: [&str; 5] = ["at", "acknowledge", "silence", "feed", "of"];
 pub(super) const EXPECT_KEYS: [&str; 8] = ["at", "row", "queue", "channel", "level", "told", "reason", "text"];
 
-const LEVELS: [(&str, Level); 4] =
+/// What a row is called that stands for the feeds' own incidents.
+const FEED: &str = "feed";
+
+pub(super) const LEVELS: [(&str, Level); 4] =
     [("ok", Level::Ok), ("info", Level::Info), ("warning", Level::Warning), ("critical", Level::Critical)];
 
 impl Draft {
@@ -173,12 +183,17 @@ impl Around<'_> {
 
         let (start, step) = start.zip(step)?;
         let input = self.input(&fields, &place, start, step, report);
+        let only = |fields: &Fields<'_>, place: &Key, report: &mut Report| {
+            self.only_case(place, input.as_ref(), fields.at, report)
+        };
+        let meanwhile = fields.get("meanwhile");
+        let meanwhile = meanwhile.map(|node| self.meanwhile(node, &place, start, &only, report)).unwrap_or_default();
         let expect = self.expectations(&fields, &place, start, input.as_ref(), report);
         if report.errors() > before {
             return None;
         }
         let (line, column) = (node.at.line as usize, node.at.column as usize);
-        Some(MatrixTest { line, column, name: name?, start, input: input?, expect })
+        Some(MatrixTest { line, column, name: name?, start, input: input?, meanwhile, expect })
     }
 
     fn input(
@@ -250,13 +265,7 @@ impl Around<'_> {
         input: Option<&Input>,
         report: &mut Report,
     ) -> Option<Expect> {
-        let node = fields.require("at", "write when: at: 7m, counted from the start", report);
-        let at = node.and_then(|node| self.instant(node, "at", Some(start), report));
-        if let (Some(node), Some(at)) = (node, at)
-            && !(start..=start + LENGTH_MAX).contains(&at)
-        {
-            report.error(node.at, "`at` lies before the start of the test or more than 31d after it", "");
-        }
+        let at = self.at(fields, start, report);
         let level = fields.get("level").and_then(|node| word(node, "level", &LEVELS, report));
         let told = fields.get("told").map(|node| self.told(node, report));
         let reasons: Vec<_> = Reason::ALL.iter().map(|reason| (reason.name(), *reason)).collect();
@@ -278,7 +287,7 @@ impl Around<'_> {
         let case = match fields.get("row") {
             Some(node) => {
                 let words = text(node, "row", report)?;
-                Some(rows::find(self.matrix, words, place, node.at, report)?)
+                Some(self.case(words, place, node.at, report)?)
             }
             None => self.only_case(place, input, fields.at, report)?,
         };
@@ -287,8 +296,26 @@ impl Around<'_> {
             report.error(node.at, "`level` of which row? The test feeds several", hint);
         }
         let (line, column) = (fields.at.line as usize, fields.at.column as usize);
-        let written = node.and_then(|node| text(node, "at", report)).cloned()?;
+        let written = text(fields.get("at")?, "at", report).cloned()?;
         Some(Expect { line, column, written, at: at?, case, level, told, reason, texts })
+    }
+
+    /// When something of a test happens, or must be so.
+    fn at(&self, fields: &Fields<'_>, start: Timestamp, report: &mut Report) -> Option<Timestamp> {
+        let node = fields.require("at", "write when: at: 7m, counted from the start", report)?;
+        let at = self.instant(node, "at", Some(start), report)?;
+        if !(start..=start + LENGTH_MAX).contains(&at) {
+            report.error(node.at, "`at` lies before the start of the test or more than 31d after it", "");
+        }
+        Some(at)
+    }
+
+    /// The case that is meant by the words for a row.
+    fn case(&self, words: &str, place: &Key, at: Mark, report: &mut Report) -> Option<Case> {
+        match words {
+            FEED => Some(Case { rows: vec![Transition::NO_ROW], key: Key::ALL }),
+            _ => rows::find(self.matrix, words, place, at, report),
+        }
     }
 
     /// The place of an expectation: that of its test, where it says nothing itself.

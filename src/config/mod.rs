@@ -15,6 +15,7 @@ mod bounds;
 mod contacts;
 pub mod diagnostics;
 mod hours;
+mod ics;
 pub mod layout;
 mod lint;
 mod load;
@@ -35,9 +36,10 @@ mod webhooks;
 
 pub use crate::notice::hooks::Format as WebhookFormat;
 pub use diagnostics::{Diagnostic, Severity};
-pub use load::{DEFAULTS, PREFIX, ReadFile, load};
+pub use load::{Calendars, DEFAULTS, PREFIX, ReadFile, Whose, load, load_with};
 pub use matrices::{MatrixSet, hash, matrices, matrices_alone};
 pub use reader::did_you_mean;
+pub use settings::text_hash;
 pub use webhooks::{Webhook, is_forbidden};
 
 /// The whole configuration, validated, every default filled in.
@@ -48,7 +50,10 @@ pub struct Config {
     pub language: crate::matrix::Language,
     pub agent_states: BTreeMap<String, AgentClass>,
     pub max_lag: Millis,
+    /// Of the configuration and of its calendars.
     pub holidays: Vec<jiff::civil::Date>,
+    /// Path and text's hash of each calendar that was read.
+    pub calendars: Vec<(String, String)>,
     pub kafka: Kafka,
     pub sources: Vec<Source>,
     /// Files and folders of matrices.

@@ -1,22 +1,24 @@
 //! The keys of the configuration: joined tree -> [`Config`]. Each key's meaning and default is in `config/default.yaml`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 use super::contacts;
-use super::load::ReadFile;
+use super::load::{Calendars, ReadFile, Whose};
 use super::matrices::LANGUAGES;
 use super::node::{Kind, Node};
 use super::reader::{Fields, Report, did_you_mean, duration, list, map, text, whole, word};
-use super::{Config, Source, hours, row};
+use super::{Config, Source, hours, ics, row};
 use super::{outside, webhooks};
 use crate::domain::{AgentClass, Millis};
 use crate::indicators::Clock;
 use crate::plan::{AnswerOn, ChannelSettings, Handling, Limits, Plan, Window, WindowKind};
 use crate::wire::Format;
 
-pub(super) const KEYS: [&str; 20] = [
+pub(super) const KEYS: [&str; 21] = [
     "time_zone",
     "interval",
     "language",
@@ -28,6 +30,7 @@ pub(super) const KEYS: [&str; 20] = [
     "max_lag",
     "windows",
     "holidays",
+    "holidays_file",
     "channels",
     "limits",
     "kafka",
@@ -40,13 +43,24 @@ pub(super) const KEYS: [&str; 20] = [
 ];
 
 /// `None` only where the root is no map.
-pub(super) fn read(root: &Node, mut files: Option<ReadFile<'_>>, report: &mut Report) -> Option<Config> {
+pub(super) fn read(
+    root: &Node,
+    files: Option<(ReadFile<'_>, Whose)>,
+    calendars: Option<(Calendars<'_>, &Path)>,
+    report: &mut Report,
+) -> Option<Config> {
     let fields = Fields::new(root, "the configuration", &KEYS, report)?;
+    let whose = files.as_ref().map(|(_, whose)| *whose);
+    let mut files = files.map(|(read, _)| read);
+    let kafka = outside::kafka(fields.get("kafka"), &mut files, report);
+    files = files.filter(|_| whose == Some(Whose::All));
     let language = fields.get("language").and_then(|node| word(node, "language", &LANGUAGES, report));
     let webhooks = fields.get("webhooks").map(|node| webhooks::webhooks(node, &mut files, report)).unwrap_or_default();
     let names: BTreeSet<&str> = webhooks.keys().map(String::as_str).collect();
     let owner = fields.get("owner").and_then(|node| contacts::contact(node, &names, report));
-    let holidays = fields.get("holidays").map(|node| hours::holidays(node, report)).unwrap_or_default();
+    let mut holidays = fields.get("holidays").map(|node| hours::holidays(node, report)).unwrap_or_default();
+    let read = fields.get("holidays_file").zip(calendars);
+    let calendars = read.map(|(node, from)| holiday_files(node, from, &mut holidays, report)).unwrap_or_default();
     let agent_states = fields.get("agent_states").map(|node| agent_states(node, report)).unwrap_or_default();
     let own = agent_states.keys().filter(|name| AgentClass::parse(name).is_none());
     let own = own.map(|name| name.as_str().into()).collect();
@@ -56,7 +70,8 @@ pub(super) fn read(root: &Node, mut files: Option<ReadFile<'_>>, report: &mut Re
         agent_states,
         max_lag: length(&fields, "max_lag", Millis::SECOND, report).unwrap_or(Millis::MINUTE),
         holidays,
-        kafka: outside::kafka(fields.get("kafka"), &mut files, report),
+        calendars,
+        kafka,
         sources: fields.get("sources").map(|node| sources(node, report)).unwrap_or_default(),
         matrices: fields.get("matrices").map(|node| texts(node, "matrices", report)).unwrap_or_default(),
         owner,
@@ -65,6 +80,60 @@ pub(super) fn read(root: &Node, mut files: Option<ReadFile<'_>>, report: &mut Re
         http: outside::http(fields.get("http"), &mut files, report),
         warnings: Vec::new(),
     })
+}
+
+/// Says which text a calendar had.
+pub fn text_hash(text: &str) -> String {
+    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()))
+}
+
+/// Adds the holidays of the calendars that `node` names. Their paths are taken from the configuration's folder.
+fn holiday_files(
+    node: &Node,
+    (from, folder): (Calendars<'_>, &Path),
+    holidays: &mut Vec<Date>,
+    report: &mut Report,
+) -> Vec<(String, String)> {
+    let mut read = Vec::new();
+    for item in list(node, report) {
+        let Some(written) = text(&item, "holidays_file", report) else { continue };
+        let path = folder.join(&**written).display().to_string();
+        let content = match (from.read)(&path) {
+            Ok(content) => content,
+            Err(why) => {
+                report.error(
+                    item.at,
+                    format!("`holidays_file`: {path} cannot be read: {why}"),
+                    "its path is taken from the configuration's folder",
+                );
+                continue;
+            }
+        };
+        read.push((path.clone(), text_hash(&content)));
+        report.enter(&path, false);
+        let before = report.errors();
+        let days = ics::read(&content, report);
+        // The site's day is at most one off.
+        let today = from.now.in_zone(&TimeZone::UTC).date();
+        match days.iter().max().filter(|_| report.errors() == before) {
+            Some((last, at)) if *last <= today => {
+                let what = format!("the last holiday of this calendar is {last}: none is to come");
+                report.warning(*at, what, "fetch the calendar of this year and the next");
+            }
+            None if report.errors() == before => {
+                report.warning(
+                    item.at,
+                    format!("`holidays_file`: {path} holds no holiday"),
+                    "all-day events are holidays",
+                );
+            }
+            _ => {}
+        }
+        holidays.extend(days.into_iter().map(|(day, _)| day));
+    }
+    holidays.sort_unstable();
+    holidays.dedup();
+    read
 }
 
 fn length(fields: &Fields<'_>, key: &str, least: Millis, report: &mut Report) -> Option<Millis> {

@@ -1,11 +1,10 @@
-//! What people ask of the running service: acknowledgements and silences; and the trail of who asked for what.
+//! What people ask of the running service: acknowledgements and silences.
 //!
 //! An operation is applied under the source's lock and put on the trail before the lock is let go, so that the trail has
 //! the order in which things happened. Deliberately not here: who may ask. There are no log-ins; a reverse proxy has
 //! them, and the only thing refused is a page of another site that uses the browser of somebody who may.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -19,6 +18,7 @@ use serde_json::json;
 
 use super::api::{Refused, Shared, broken, build, json};
 use super::tickets::ALPHABET;
+use super::trail::{Asked, Done};
 use super::{Served, Site};
 use crate::domain::{Millis, Timestamp};
 use crate::matrix::Level;
@@ -26,9 +26,6 @@ use crate::matrix::engine::{Matcher, OpenCase, Operated, Operation, Refusal, Sil
 use crate::notice::clean;
 use crate::telemetry::events;
 use crate::telemetry::source::lock;
-
-/// How many operations the trail holds; the oldest goes first.
-const TRAIL_MAX: usize = 1_000;
 
 /// Longest body of a request.
 pub const BODY_MAX: usize = 64 << 10;
@@ -39,33 +36,6 @@ const WHY_MAX: usize = 1_000;
 
 /// Most patterns in one list of a matcher.
 const PATTERNS_MAX: usize = 100;
-
-/// One line of the trail.
-#[derive(Clone, Serialize)]
-struct Done {
-    time: Timestamp,
-    outcome: &'static str,
-    /// Why it was refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refused: Option<String>,
-    /// The contact to whom the link was mailed that was followed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    link_of: Option<Arc<str>>,
-    #[serde(flatten)]
-    operation: Operation,
-}
-
-/// What has been asked for since the start, the newest first.
-#[derive(Default)]
-pub struct Trail(Mutex<VecDeque<Done>>);
-
-impl Trail {
-    fn add(&self, done: Done) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.push_front(done);
-        all.truncate(TRAIL_MAX);
-    }
-}
 
 /// Applies an operation; it shows at the next evaluation, and on the page at once.
 pub fn operate(served: &Served, operation: Operation, link_of: Option<Arc<str>>) -> (Operated, Timestamp) {
@@ -87,11 +57,16 @@ pub fn operate(served: &Served, operation: Operation, link_of: Option<Arc<str>>)
             Operated::NoSilence => ("no_silence", None),
             Operated::Refused(refusal) => ("refused", Some(refusal.to_string())),
         };
-        served.trail.add(Done { time: now, outcome, refused, link_of, operation });
+        served.site.trail.add(Done { time: now, outcome, refused, link_of, asked: Asked::Operation(operation) });
         (operated, outcome)
     };
     served.views.lock().unwrap_or_else(PoisonError::into_inner).clear();
     telemetry.emit(events::Operated { operation: name, outcome, who: &who, of: &of });
+    if let (Operated::Acknowledged { .. }, Some(tell)) = (&operated, &served.site.acknowledged)
+        && let Some(case) = find(served, &of)
+    {
+        tell(&case);
+    }
     (operated, now)
 }
 
@@ -309,8 +284,7 @@ pub async fn end_silence(
 
 /// `GET /api/v1/operations`
 pub async fn operations(State(served): Shared) -> Response {
-    let all = served.trail.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    json(json!({ "time": (served.site.clock)(), "operations": all }).to_string())
+    json(json!({ "time": (served.site.clock)(), "operations": served.site.trail.all() }).to_string())
 }
 
 /// Of the instant, so that it means something to whoever reads the log; another one where that is taken.

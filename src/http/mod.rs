@@ -24,6 +24,7 @@ mod openapi;
 mod query;
 mod readiness;
 mod tickets;
+mod trail;
 mod view;
 
 use std::collections::BTreeMap;
@@ -44,12 +45,14 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::domain::Timestamp;
 use crate::matrix::Language;
+use crate::matrix::engine::OpenCase;
 use crate::telemetry::Telemetry;
 use crate::telemetry::source::SharedSource;
 pub use alerts::{RenderAction, written_action};
 use assets::Assets;
 pub use readiness::{ReadinessReport, SharedReadiness};
 pub use tickets::{NoRandomness, Tickets};
+pub use trail::Trail;
 
 /// How long answers that are under way may take once the service stops.
 const GRACE: Duration = Duration::from_secs(5);
@@ -64,6 +67,9 @@ pub type Mailbox = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
 /// Has the matrices read again, and waits for what comes of it: the hash of what is in force now, or why it was refused.
 pub type Reload = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
 
+/// Told of an incident that somebody has just acknowledged.
+pub type Acknowledged = Arc<dyn Fn(&OpenCase) + Send + Sync>;
+
 /// What is needed to serve.
 pub struct Site {
     pub source: SharedSource,
@@ -76,6 +82,10 @@ pub struct Site {
     pub render_action: Option<RenderAction>,
     /// In the demo only.
     pub mailbox: Option<Mailbox>,
+    /// `None` where nobody else is to know.
+    pub acknowledged: Option<Acknowledged>,
+    /// Who asked for what.
+    pub trail: Arc<Trail>,
     /// `None` where matrices are not read again.
     pub reload: Option<Reload>,
     /// The wall clock.
@@ -89,7 +99,6 @@ struct Served {
     assets: Assets,
     builds: Arc<Semaphore>,
     streams: Arc<Semaphore>,
-    trail: desk::Trail,
     /// The page's documents by window and filter: when each was made, and its bytes.
     views: Mutex<BTreeMap<(usize, String), (Timestamp, Bytes)>>,
     /// Turns true once the service stops, so that streams, which never end by themselves, do.
@@ -174,7 +183,6 @@ fn router(site: Site, stopping: watch::Receiver<bool>) -> Router {
         assets: Assets::new(demo),
         builds: Arc::new(Semaphore::new(BUILDS_AT_ONCE)),
         streams: api::stream_places(),
-        trail: desk::Trail::default(),
         views: Mutex::default(),
         stopping,
         site,

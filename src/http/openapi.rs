@@ -256,8 +256,9 @@ fn schemas() -> Value {
         "Operation": {
             "type": "object", "required": ["time", "operation", "outcome", "who", "why"],
             "properties": {
-                "time": time(), "operation": { "enum": ["acknowledge", "silence", "end_silence"] },
-                "outcome": { "enum": ["acknowledged", "not_open", "silenced", "silence_ended", "no_silence", "refused"] },
+                "time": time(), "operation": { "enum": ["acknowledge", "silence", "end_silence", "reload"] },
+                "outcome": { "enum": ["acknowledged", "not_open", "silenced", "silence_ended", "no_silence", "reloaded", "refused"] },
+                "hash": { "type": "string", "description": "Of what is in force since a reload." },
                 "refused": { "type": "string", "description": "Why it was refused." },
                 "link_of": { "type": "string", "description": "The contact to whom the link was mailed that was followed." },
                 "who": text, "why": text, "incident": text, "id": text, "matcher": reference("Matcher"), "from": time(),

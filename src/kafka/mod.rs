@@ -13,6 +13,7 @@
 //! | [`errors`] | librdkafka's errors as a paragraph: what, where, what to do |
 //! | [`dead_letters`] | refused records to their topic, with their own key and bytes |
 //! | [`topics`] | creates the topics of our own |
+//! | [`past`] | a stretch of the past, for back-tests: no group, nothing committed |
 //! | [`mock`] | the in-process broker of `demo` |
 //!
 //! Deliberately not here: what a record means (`wire`, `floor`), and state in Kafka (the `journal`).
@@ -30,6 +31,7 @@ mod context;
 pub mod dead_letters;
 pub mod errors;
 pub mod mock;
+pub mod past;
 pub mod problems;
 mod questions;
 pub mod status;

@@ -11,6 +11,7 @@ use crate::matrix::engine::{Acknowledged, Notification, OpenCase, Silence};
 use crate::matrix::{Level, Matrix, Medium, NoData, Range, Row};
 use crate::plan::Plan;
 
+mod acknowledged;
 mod held_back;
 pub mod hooks;
 pub mod html;
@@ -27,6 +28,7 @@ pub mod trial;
 pub mod values;
 pub mod words;
 
+pub use acknowledged::render_acknowledged;
 pub use missed::{render_missed, stand_ins};
 pub use refused::{Refused, render_refused};
 pub use thread::{Thread, notice_id, thread};
@@ -123,6 +125,8 @@ pub struct Hook {
     pub json: String,
     /// The same, marked as coming late.
     pub late_json: String,
+    /// It says that somebody has taken the incident up and nothing else: no notice is older for it.
+    pub acknowledges: bool,
 }
 
 /// Whom a notice missed, and why.

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::matrix::Level;
+use crate::notice::Body;
 
 use super::parcel::{Destination, Parcel};
 
@@ -126,7 +127,7 @@ impl Book {
     }
 
     /// The next of a lane, which is under way from now on, and those that it supersedes: late ones with a newer notice
-    /// of the same incident behind them. A lane without any is removed.
+    /// of the same incident behind them, which an acknowledgement is not. A lane without any is removed.
     pub fn next(&mut self, destination: &Destination, now: Instant, late: Duration) -> (Option<Entry>, Vec<Entry>) {
         let mut superseded = Vec::new();
         let Some(lane) = self.lanes.get_mut(destination) else { return (None, superseded) };
@@ -134,7 +135,8 @@ impl Book {
             let incident = &head.parcel.message.notification.incident;
             let newer = lane.queue.iter().skip(1).any(|entry| {
                 let message = &entry.parcel.message;
-                message.notification.incident == *incident && message.missed == head.parcel.message.missed
+                let tells = !matches!(&message.body, Body::Webhook(hook) if hook.acknowledges);
+                tells && message.notification.incident == *incident && message.missed == head.parcel.message.missed
             });
             if head.age(now) <= late || !newer {
                 break;

@@ -276,15 +276,19 @@ impl Notifier {
     }
 }
 
-/// The notices of those who stand in for one that could not be delivered, taken for delivery.
+/// The notices of those who stand in for one that could not be delivered, taken for delivery; each is shown to `note` first.
 pub fn tell_stand_ins(
     notifier: &Notifier,
     missed: &Undeliverable,
     owner: Option<&crate::matrix::Contact>,
     context: &notice::Context<'_>,
+    note: &dyn Fn(&Message),
 ) -> usize {
     let messages = notice::render_missed(&missed.notification, &missed.why, owner, context);
     let count = messages.len();
-    messages.into_iter().for_each(|message| notifier.enqueue(message));
+    for message in messages {
+        note(&message);
+        notifier.enqueue(message);
+    }
     count
 }

@@ -164,7 +164,7 @@ async fn what_is_refused_is_reported_at_once_and_never_tried_again() {
     // Those who are told instead are not told of in turn.
     let plan = Plan::default();
     let context = Context::new(&plan, "acme.example");
-    assert_eq!(tell_stand_ins(&bench.notifier, &report, None, &context), 2);
+    assert_eq!(tell_stand_ins(&bench.notifier, &report, None, &context, &|_| {}), 2);
     bench.settle().await;
     assert!(bench.undeliverable.try_recv().is_err());
 }
@@ -197,6 +197,37 @@ async fn only_the_newest_of_an_incident_comes_late() {
         bench.fates().iter().filter(|(_, fate)| *fate == Fate::Superseded).map(|(sequence, _)| *sequence).collect();
     assert_eq!(superseded, [1, 3]);
     assert_eq!(bench.notifier.counters().get(crate::matrix::Medium::Email, Counted::Superseded), 2);
+}
+
+/// Who was not told yet is told of the alert, not that somebody has taken it up.
+#[tokio::test(start_paused = true)]
+async fn an_acknowledgement_takes_no_late_notices_place() {
+    let bench = bench(0, |_, _, since| match since.as_secs() {
+        0..400 => Act::Fail(Retry::Later),
+        _ => Act::Take,
+    });
+    let hook = |sequence: u32, acknowledges: bool| {
+        let notification = Notification {
+            medium: crate::matrix::Medium::Webhook,
+            address: "duty".into(),
+            ..notification("duty", "a", sequence, Level::Critical)
+        };
+        let plan = Plan::default();
+        let mut message = render(&notification, &Context::new(&plan, "acme.example"));
+        if let notice::Body::Webhook(hook) = &mut message.body {
+            hook.acknowledges = acknowledges;
+        }
+        message
+    };
+    bench.notifier.enqueue(hook(1, false));
+    bench.notifier.enqueue(hook(2, true));
+    bench.settle().await;
+    assert_eq!(bench.taken(), [1, 2].map(|sequence| ("duty".to_owned(), sequence, true)));
+    // What comes after it is newer than both.
+    let bench = self::bench(0, |_, _, since| if since.as_secs() < 400 { Act::Fail(Retry::Later) } else { Act::Take });
+    [hook(1, false), hook(2, true), hook(3, false)].into_iter().for_each(|message| bench.notifier.enqueue(message));
+    bench.settle().await;
+    assert_eq!(bench.taken(), [("duty".to_owned(), 3, true)]);
 }
 
 #[tokio::test(start_paused = true)]

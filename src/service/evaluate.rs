@@ -22,7 +22,7 @@ use crate::kafka::status::{Ended, Status};
 use crate::kafka::{DeadLetters, TopicPartition};
 use crate::matrix::engine::{FeedState, Feeds, Tick};
 use crate::notice::hooks::Format;
-use crate::notice::hooks::alertmanager::{self, Firing};
+
 use crate::notify::Notifier;
 use crate::notify::alertmanager::Rounds;
 use crate::pipeline::Evaluator;
@@ -310,13 +310,7 @@ impl Loop {
             return;
         }
         let open = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner).open_cases();
-        let mut rounds: BTreeMap<Arc<str>, Vec<Firing>> = BTreeMap::new();
-        for case in &open {
-            for webhook in case.webhooks.iter().filter(|name| is_alertmanager(name)) {
-                rounds.entry(webhook.clone()).or_default().push(alertmanager::firing(case, &speech.words()));
-            }
-        }
-        for (webhook, alerts) in rounds {
+        for (webhook, alerts) in speech.stand_ins.rounds(&open, &speech.words()) {
             self.setup.notifier.keep_firing(&webhook, alerts);
         }
     }

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use super::Speech;
 use crate::http::SharedReadiness;
 use crate::matrix::Contact;
+use crate::notice::Message;
 use crate::notify::{Fate, Notifier, Outcome, tell_stand_ins};
 use crate::telemetry::Telemetry;
 use crate::telemetry::events::{Delivery, NotificationTried};
@@ -45,7 +46,9 @@ pub async fn follow(
             },
             missed = undeliverable.recv() => match missed {
                 Some(missed) => {
-                    let told = tell_stand_ins(&notifier, &missed, owner.as_ref(), &speech.context(&missed.notification));
+                    let note = |message: &Message| speech.stand_ins.note(message, &speech.formats);
+                    let context = speech.context(&missed.notification);
+                    let told = tell_stand_ins(&notifier, &missed, owner.as_ref(), &context, &note);
                     let text = format!(
                         "a critical notice of incident {} did not reach {}: {}",
                         missed.notification.incident, missed.notification.to, missed.why

@@ -1,20 +1,21 @@
-//! Matrices that change while the service runs: looked at on SIGHUP, when the API asks, and every few seconds; put in force
+//! Matrices, and calendars of holidays, that change while the service runs: looked at on SIGHUP, when the API asks, and every few seconds; put in force
 //! whole or refused whole.
 //!
 //! Files are read and compared by their texts, so that it does not matter how they are replaced (an editor, a link of a
 //! ConfigMap). What is refused leaves the old set in force, and is told once for each state of the files: by log, metric,
-//! `/readyz` and a notice to the owner. The configuration itself is read at the start only.
+//! `/readyz` and a notice to the owner. The configuration itself is read at the start only; of what is compiled of it again
+//! with other calendars, the holidays are taken.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Speech;
 use crate::clock;
-use crate::commands::files::{load_files, paragraphs};
-use crate::config::{self, Config, MatrixSet, Severity};
-use crate::http::SharedReadiness;
+use crate::commands::files::{ConfigFailure, Origin, Secrets, load_files, paragraphs, read};
+use crate::config::{self, Config, Diagnostic, MatrixSet, Severity};
+use crate::http::{SharedReadiness, Trail};
 use crate::matrix::Matrix;
 use crate::notice::{Refused, render_refused};
 use crate::notify::Notifier;
@@ -27,12 +28,14 @@ const LOOK_EVERY: Duration = Duration::from_secs(3);
 
 pub struct Reloader {
     pub paths: Vec<PathBuf>,
+    pub origin: Option<Origin>,
     pub config: Config,
     pub evaluator: Arc<Mutex<Evaluator>>,
     pub telemetry: Arc<Telemetry>,
     pub readiness: SharedReadiness,
     pub notifier: Notifier,
     pub speech: Arc<Speech>,
+    pub trail: Arc<Trail>,
     /// What is in force, and the state of the files that was judged last, with what came of it.
     pub set: MatrixSet,
     pub judged: String,
@@ -57,6 +60,9 @@ pub fn asking() -> (crate::http::Reload, tokio::sync::mpsc::Receiver<Ask>) {
     (Arc::new(ask), asked)
 }
 
+/// Names and texts.
+type Files = Vec<(String, String)>;
+
 /// Why a state of the files was not taken.
 struct Refusal {
     why: String,
@@ -70,6 +76,26 @@ impl Refusal {
     }
 }
 
+/// Why the files are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// It is time to; they are judged if one has changed.
+    File,
+    Signal,
+    Api,
+}
+
+impl Why {
+    /// As the trail says who it was.
+    fn name(self) -> &'static str {
+        match self {
+            Why::File => "file",
+            Why::Signal => "signal",
+            Why::Api => "api",
+        }
+    }
+}
+
 /// Looks at the files until it is dropped.
 pub async fn follow(mut reloader: Reloader, mut asks: tokio::sync::mpsc::Receiver<Ask>) {
     use tokio::signal::unix::{SignalKind, signal};
@@ -78,14 +104,14 @@ pub async fn follow(mut reloader: Reloader, mut asks: tokio::sync::mpsc::Receive
         Err(error) => return tracing::error!(%error, "SIGHUP cannot be listened to: matrices are not looked at again"),
     };
     loop {
-        let (asked, ask) = tokio::select! {
-            asked = hangup.recv() => (asked.is_some(), None),
-            ask = asks.recv() => (true, ask),
-            () = tokio::time::sleep(LOOK_EVERY) => (false, None),
+        let (why, ask) = tokio::select! {
+            Some(()) = hangup.recv() => (Why::Signal, None),
+            Some(ask) = asks.recv() => (Why::Api, Some(ask)),
+            () = tokio::time::sleep(LOOK_EVERY) => (Why::File, None),
         };
         // Files are read and a thousand rows compiled: not on a thread that others wait for.
         let looked = tokio::task::spawn_blocking(move || {
-            reloader.look(asked);
+            reloader.look(why);
             if let Some(ask) = ask {
                 // Who asked may have stopped waiting.
                 let _ = ask.send(reloader.outcome.clone());
@@ -101,20 +127,21 @@ pub async fn follow(mut reloader: Reloader, mut asks: tokio::sync::mpsc::Receive
 
 impl Reloader {
     /// Reads the files. Judges them where they changed, or somebody asked.
-    fn look(&mut self, asked: bool) {
-        let files = load_files(&self.paths);
+    fn look(&mut self, why: Why) {
+        let files = self.files();
         let state = match &files {
-            Ok(files) => config::hash(files),
-            Err(failure) => failure.to_string(),
+            Ok((files, calendars)) => config::hash(files.iter().chain(calendars)),
+            Err(why) => why.clone(),
         };
-        if state == self.judged && !asked {
+        if state == self.judged && why == Why::File {
             return;
         }
         let new = state != self.judged;
         self.judged.clone_from(&state);
-        match files.map_err(|failure| Refusal::of_all(failure.to_string())).and_then(|files| self.read(&files)) {
-            Ok(set) => {
+        match files.map_err(Refusal::of_all).and_then(|(files, calendars)| self.read(&files, &calendars)) {
+            Ok((set, config)) => {
                 self.outcome = Ok(set.hash.clone());
+                self.config = config;
                 self.take(set);
             }
             Err(refusal) => {
@@ -122,16 +149,45 @@ impl Reloader {
                 self.outcome = Err(refusal.why);
             }
         }
+        let outcome = self.outcome.as_ref().map(String::as_str).map_err(String::as_str);
+        self.trail.reloaded(clock::now(), why.name(), outcome);
     }
 
-    fn read(&self, files: &[(String, String)]) -> Result<MatrixSet, Refusal> {
-        let set = config::matrices(files, Some(&self.config)).map_err(|said| {
+    /// The matrices, and the calendars with the hash of their texts.
+    fn files(&self) -> Result<(Files, Files), String> {
+        let matrices = load_files(&self.paths).map_err(|failure| failure.to_string())?;
+        let calendar = |(path, _): &(String, String)| Ok((path.clone(), config::text_hash(&read(Path::new(path))?)));
+        let calendars = self.config.calendars.iter().map(calendar).collect::<Result<_, String>>()?;
+        Ok((matrices, calendars))
+    }
+
+    fn read(&self, files: &Files, calendars: &Files) -> Result<(MatrixSet, Config), Refusal> {
+        let mut config = self.config.clone();
+        let mut desk_differs = false;
+        if let Some(origin) = self.origin.as_ref().filter(|_| *calendars != config.calendars) {
+            let new = origin.compile(Secrets::LeaveOut).map_err(|failure| match failure {
+                ConfigFailure::Unreadable(why) => Refusal::of_all(why),
+                ConfigFailure::Defects(said) => Refusal::of_all(paragraphs(&said)),
+            })?;
+            let is_calendar = |warning: &&Diagnostic| calendars.iter().any(|(path, _)| **path == *warning.file);
+            new.warnings.iter().filter(is_calendar).for_each(|warning| tracing::warn!(%warning, "holidays"));
+            desk_differs = new.plan.figures_fingerprint() != config.plan.figures_fingerprint();
+            (config.holidays, config.calendars) = (new.holidays, new.calendars);
+        }
+        let set = config::matrices(files, Some(&config)).map_err(|said| {
             let mut defects: BTreeMap<String, usize> = BTreeMap::new();
             for error in said.iter().filter(|said| said.severity == Severity::Error) {
                 *defects.entry(error.file.to_string()).or_default() += 1;
             }
             Refusal { why: paragraphs(&said), defects }
         })?;
+        if desk_differs && set.plan.keeps_open_clock() {
+            return Err(Refusal::of_all(
+                "the holidays have changed, and by them the desk's clock of the running numbers (`clock: open`, \
+                 `channels.X.clocks`): restart Atalaya to count by them"
+                    .to_owned(),
+            ));
+        }
         if set.plan.figures_fingerprint() != self.set.plan.figures_fingerprint() {
             return Err(Refusal::of_all(
                 "the matrices name a window, a threshold or a clock that the running numbers do not have: restart Atalaya to \
@@ -139,7 +195,7 @@ impl Reloader {
                     .to_owned(),
             ));
         }
-        Ok(set)
+        Ok((set, config))
     }
 
     fn take(&mut self, set: MatrixSet) {

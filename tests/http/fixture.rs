@@ -368,6 +368,8 @@ impl<S: Source + 'static> Server<S> {
             language: Language::Es,
             tickets: tickets(),
             render_action: None,
+            acknowledged: None,
+            trail: Default::default(),
             reload: None,
             mailbox: options.demo.then(|| Arc::new(super::page::mailbox) as http::Mailbox),
             clock: options.clock,

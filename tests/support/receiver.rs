@@ -47,6 +47,11 @@ pub struct Receiver {
 
 impl Receiver {
     pub fn start() -> Self {
+        Self::failing(0)
+    }
+
+    /// Answers the first so many requests with 500; it keeps those too.
+    pub fn failing(failures: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("its address").port();
         let taken: Arc<Mutex<Vec<Request>>> = Arc::default();
@@ -56,8 +61,14 @@ impl Receiver {
                 let keep = keep.clone();
                 std::thread::spawn(move || {
                     if let Some(request) = take(&stream) {
-                        keep.lock().unwrap_or_else(PoisonError::into_inner).push(request);
-                        let _ = (&stream).write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
+                        let nth = {
+                            let mut kept = keep.lock().unwrap_or_else(PoisonError::into_inner);
+                            kept.push(request);
+                            kept.len()
+                        };
+                        let status = if nth <= failures { "500 Internal Server Error" } else { "204 No Content" };
+                        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                        let _ = (&stream).write_all(answer.as_bytes());
                     }
                 });
             }

@@ -8,9 +8,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Backtest, Format, read_events};
+use super::{Backtest, Format, past, read_events};
 use crate::commands::Failure;
-use crate::commands::files::Secrets;
 use crate::commands::matrix::diff;
 use crate::commands::setup;
 use crate::domain::{Millis, Timestamp};
@@ -43,21 +42,31 @@ struct Counts {
 
 /// Of one set of matrices: by matrix, row and, within it, person; the row itself stands under no person.
 #[derive(Debug, Default)]
-struct Seen(BTreeMap<Place, Counts>);
+struct Seen {
+    counts: BTreeMap<Place, Counts>,
+    /// What was before does not count.
+    from: Timestamp,
+}
 
 /// Matrix, row, person.
 type Place = (Arc<str>, usize, Option<Arc<str>>);
 
 impl Seen {
+    fn from(from: Timestamp) -> Seen {
+        Seen { from, ..Seen::default() }
+    }
+
     fn note(&mut self, tick: &Tick) {
-        for transition in tick.transitions.iter().filter(|transition| transition.from == Level::Ok) {
+        let from = self.from;
+        let begun = tick.transitions.iter().filter(|transition| transition.from == Level::Ok);
+        for transition in begun.filter(|transition| transition.time >= from) {
             let row = (transition.matrix.name.clone(), transition.row, None);
-            self.0.entry(row).or_default().alerts.add(transition.time);
+            self.counts.entry(row).or_default().alerts.add(transition.time);
         }
-        for notice in &tick.notifications {
+        for notice in tick.notifications.iter().filter(|notice| notice.time >= from) {
             let (matrix, row) = (notice.transition.matrix.name.clone(), notice.transition.row);
             for to in [None, Some(notice.to.clone())] {
-                let counts = self.0.entry((matrix.clone(), row, to)).or_default();
+                let counts = self.counts.entry((matrix.clone(), row, to)).or_default();
                 match notice.medium {
                     Medium::Email => counts.mails.add(notice.time),
                     Medium::Webhook => counts.webhooks.add(notice.time),
@@ -67,19 +76,19 @@ impl Seen {
     }
 
     fn of(&self, row: Option<&(Arc<str>, usize)>, to: Option<&Arc<str>>) -> Counts {
-        let found = row.and_then(|(matrix, row)| self.0.get(&(matrix.clone(), *row, to.cloned())));
+        let found = row.and_then(|(matrix, row)| self.counts.get(&(matrix.clone(), *row, to.cloned())));
         found.copied().unwrap_or_default()
     }
 
     fn people(&self, row: Option<&(Arc<str>, usize)>) -> impl Iterator<Item = &Arc<str>> {
         let of_row = move |key: &&Place| row.is_some_and(|row| (&key.0, key.1) == (&row.0, row.1));
-        self.0.keys().filter(of_row).filter_map(|(.., to)| to.as_ref())
+        self.counts.keys().filter(of_row).filter_map(|(.., to)| to.as_ref())
     }
 
     /// Everything that reached a person.
     fn total(&self, to: &Arc<str>) -> Counts {
         let mut total = Counts::default();
-        for (_, counts) in self.0.iter().filter(|((.., who), _)| who.as_ref() == Some(to)) {
+        for (_, counts) in self.counts.iter().filter(|((.., who), _)| who.as_ref() == Some(to)) {
             for (sum, one) in [(&mut total.mails, counts.mails), (&mut total.webhooks, counts.webhooks)] {
                 sum.times += one.times;
                 sum.first = [sum.first, one.first].into_iter().flatten().min();
@@ -135,12 +144,14 @@ impl Figures {
 }
 
 pub(super) fn run(args: &Backtest) -> Result<(), Failure> {
-    let before = setup::load(args.config.as_deref(), Some(&args.against), Secrets::LeaveOut)?;
-    let after = setup::load(args.config.as_deref(), Some(&args.matrix), Secrets::LeaveOut)?;
+    let before = setup::load(args.config.as_deref(), Some(&args.against), args.secrets())?;
+    let after = setup::load(args.config.as_deref(), Some(&args.matrix), args.secrets())?;
+    let stretch = past::Stretch::of(args, &after.set.plan)?;
     let mut old = Replay::new(before.set.plan.clone(), before.set.matrices.clone());
     let mut new = Replay::new(after.set.plan.clone(), after.set.matrices.clone());
-    let (mut old_seen, mut new_seen) = (Seen::default(), Seen::default());
-    let told = read_events(&args.events, &after.config, &mut |event| {
+    let from = stretch.map_or(Timestamp::MIN, |stretch| stretch.from);
+    let (mut old_seen, mut new_seen) = (Seen::from(from), Seen::from(from));
+    let told = read_events(args, stretch, &after.config, &after.set.plan, &mut |event| {
         old.take(event, &mut |_, tick| old_seen.note(&tick));
         Some(new.take(event, &mut |_, tick| new_seen.note(&tick)))
     })?;
@@ -208,7 +219,7 @@ fn lines(old: &[Arc<Matrix>], new: &[Arc<Matrix>], before: &Seen, after: &Seen) 
         }
     }
     let mut people: Vec<&Arc<str>> =
-        [before, after].iter().flat_map(|seen| seen.0.keys()).filter_map(|(.., to)| to.as_ref()).collect();
+        [before, after].iter().flat_map(|seen| seen.counts.keys()).filter_map(|(.., to)| to.as_ref()).collect();
     people.sort_unstable();
     people.dedup();
     lines.extend(people.into_iter().map(|to| Line {

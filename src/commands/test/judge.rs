@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use super::acts::Order;
 use super::play::Course;
 use crate::config::MatrixSet;
-use crate::config::matrix_test::{Expect, MatrixTest};
+use crate::config::matrix_test::meanwhile::What;
+use crate::config::matrix_test::{Act, Expect, MatrixTest};
 use crate::domain::{Millis, Timestamp};
 use crate::matrix::contacts::people;
 use crate::matrix::engine::{Notification, Transition};
@@ -15,10 +17,28 @@ use crate::notice::{self, Body, Context, values};
 /// So many lines of what happened are shown before an expectation.
 const LINES_MAX: usize = 12;
 
-/// One paragraph for each expectation that was not met.
+/// One paragraph for each act that could not be done, and for each expectation that was not met.
 pub(super) fn failures(test: &MatrixTest, file: &str, set: &MatrixSet, course: &Course) -> Vec<String> {
+    let undone = course.undone.iter().filter_map(|(index, why)| {
+        let act = test.meanwhile.get(*index)?;
+        let expect = &expected_of(act);
+        let (what, expected) = if expect.case.is_some() { ("open", "an incident") } else { ("silence", "taken") };
+        let judge = Judge { test, file, set, course, index: usize::MAX, expect };
+        Some(judge.paragraph(&[(what, expected.to_owned(), why.clone(), false)]))
+    });
     let judged = test.expect.iter().enumerate();
-    judged.filter_map(|(index, expect)| Judge { test, file, set, course, index, expect }.failure()).collect()
+    let judged = judged.filter_map(|(index, expect)| Judge { test, file, set, course, index, expect }.failure());
+    undone.chain(judged).collect()
+}
+
+/// An act as an expectation: where it stands, when it is, and of which case.
+fn expected_of(act: &Act) -> Expect {
+    let case = match &act.what {
+        What::Acknowledge { case, .. } => Some(case.clone()),
+        What::Silence { .. } | What::Feed { .. } => None,
+    };
+    let Act { line, column, at, .. } = *act;
+    Expect { line, column, written: "".into(), at, case, level: None, told: None, reason: None, texts: Vec::new() }
 }
 
 struct Judge<'a> {
@@ -39,13 +59,17 @@ impl Judge<'_> {
         if lines.iter().all(|(.., fits)| *fits) {
             return None;
         }
+        Some(self.paragraph(&lines))
+    }
+
+    fn paragraph(&self, lines: &[Line]) -> String {
         let Judge { test, file, expect, .. } = self;
         let mut text = format!("{file}:{}:{}: failed: {}\n", expect.line, expect.column, test.name);
         // Writing into a String cannot fail.
         let _ = writeln!(text, "  at {}{}", self.clock(expect.at), self.of_what());
         let width = lines.iter().map(|(_, expected, ..)| expected.chars().count()).max().unwrap_or(0).max(8);
         let _ = writeln!(text, "    {:<8}{:<width$}  got", "", "expected");
-        for (what, expected, got, fits) in &lines {
+        for (what, expected, got, fits) in lines {
             let mark = if *fits { ' ' } else { '!' };
             let _ = writeln!(text, "  {mark} {what:<8}{expected:<width$}  {got}");
         }
@@ -53,7 +77,7 @@ impl Judge<'_> {
             let _ = writeln!(text, "    {:<8}{:<width$}  {value}", "value", "");
         }
         self.story(&mut text);
-        Some(text.trim_end().to_owned())
+        text.trim_end().to_owned()
     }
 
     fn compare(&self) -> Vec<Line> {
@@ -89,7 +113,7 @@ impl Judge<'_> {
     fn is_meant(&self, transition: &Transition) -> bool {
         let of =
             |case: &crate::config::matrix_test::Case| case.rows.contains(&transition.row) && case.key == transition.key;
-        self.expect.case.as_ref().is_none_or(of)
+        self.expect.case.as_ref().map_or(transition.row != Transition::NO_ROW, of)
     }
 
     /// The level at the instant; of a day's and a night's row the worse.
@@ -171,7 +195,11 @@ impl Judge<'_> {
 
     fn of_what(&self) -> String {
         let named = self.expect.case.as_ref().and_then(|case| {
-            let row = self.matrix()?.rows.get(*case.rows.first()?)?;
+            let row = *case.rows.first()?;
+            if row == Transition::NO_ROW {
+                return Some(": the feed".to_owned());
+            }
+            let row = self.matrix()?.rows.get(row)?;
             Some(format!(": {} of {}", row.words(), case.key.shown()))
         });
         named.unwrap_or_default()
@@ -180,16 +208,21 @@ impl Judge<'_> {
     /// What happened until then, the newest last.
     fn story(&self, text: &mut String) {
         let upto = |time: Timestamp| time <= self.expect.at;
-        let mut lines: Vec<(Timestamp, String)> = Vec::new();
+        let mut lines: Vec<(Timestamp, Order, String)> = Vec::new();
         for t in self.course.transitions.iter().filter(|t| upto(t.time) && self.is_meant(t)) {
             let range = t.range_text().map(|range| format!(" ({range})")).unwrap_or_default();
-            let row = t.matrix.rows.get(t.row).map(|row| row.words()).unwrap_or_default();
-            lines.push((t.time, format!("{row}: {} -> {}{range}, {}", t.from.name(), t.to.name(), t.reason.name())));
+            let row = t.matrix.rows.get(t.row).map_or_else(|| "feed".to_owned(), |row| row.words());
+            lines.push((
+                t.time,
+                Order::Within,
+                format!("{row}: {} -> {}{range}, {}", t.from.name(), t.to.name(), t.reason.name()),
+            ));
         }
         for n in self.course.notifications.iter().filter(|n| upto(n.time) && self.is_meant(&n.transition)) {
-            lines.push((n.time, format!("tells {} by {}, {}", n.to, word(n.medium), n.reason.name())));
+            lines.push((n.time, Order::Within, format!("tells {} by {}, {}", n.to, word(n.medium), n.reason.name())));
         }
-        lines.sort_by_key(|(time, _)| *time);
+        lines.extend(self.course.done.iter().filter(|(time, ..)| upto(*time)).cloned());
+        lines.sort_by_key(|(time, order, _)| (*time, *order));
         if lines.is_empty() {
             text.push_str("    until then nothing happened\n");
             return;
@@ -200,7 +233,7 @@ impl Judge<'_> {
             let _ = writeln!(text, "      ... {left_out} before");
         }
         let shown: Vec<(String, &String)> =
-            lines.iter().skip(left_out).map(|(time, line)| (self.clock(*time), line)).collect();
+            lines.iter().skip(left_out).map(|(time, _, line)| (self.clock(*time), line)).collect();
         let width = shown.iter().map(|(clock, _)| clock.chars().count()).max().unwrap_or(0);
         for (clock, line) in shown {
             let _ = writeln!(text, "      {clock:>width$}  {line}");

@@ -5,12 +5,13 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::acts::{Acts, Order};
 use crate::config::matrix_test::{Case, Feed, Input, MatrixTest, Record};
 use crate::config::{Diagnostic, MatrixSet, Severity};
 use crate::domain::{Key, Millis, Timestamp};
 use crate::floor::Taken;
 use crate::indicators::{Reading, Selector};
-use crate::matrix::engine::{Engine, Feeds, Notification, Readings, Tick, Transition};
+use crate::matrix::engine::{Engine, Notification, Readings, Tick, Transition};
 use crate::pipeline::Replay;
 use crate::wire::{Decoded, Decoder};
 
@@ -21,6 +22,10 @@ pub(super) struct Course {
     pub notifications: Vec<Notification>,
     /// What each expectation's case read at its instant.
     pub readings: Vec<Option<Reading>>,
+    /// What was done `meanwhile`, in words.
+    pub done: Vec<(Timestamp, Order, String)>,
+    /// What of it could not be done: its index, and why.
+    pub undone: Vec<(usize, String)>,
     pub start: Timestamp,
 }
 
@@ -28,7 +33,8 @@ pub(super) struct Course {
 /// defect of the test's own events.
 pub(super) fn play(test: &MatrixTest, file: &str, set: &MatrixSet, decoder: &Decoder) -> Result<Course, String> {
     let mut course = Course { readings: vec![None; test.expect.len()], start: test.start, ..Course::default() };
-    let last = test.expect.iter().map(|expect| expect.at).max().unwrap_or(test.start);
+    let ends = test.expect.iter().map(|expect| expect.at).chain(test.meanwhile.iter().map(|act| act.at));
+    let last = ends.max().unwrap_or(test.start);
     match &test.input {
         Input::Series { step, feeds } => series(test, set, *step, feeds, last, &mut course),
         Input::Events(records) => {
@@ -97,22 +103,25 @@ struct Player<'a> {
     test: &'a MatrixTest,
     set: &'a MatrixSet,
     course: &'a mut Course,
+    acts: Acts<'a>,
 }
 
 impl<'a> Player<'a> {
     fn new(test: &'a MatrixTest, set: &'a MatrixSet, course: &'a mut Course) -> Self {
         let replay = Replay::new(set.plan.clone(), set.matrices.clone());
-        let mut player = Player { replay, test, set, course };
+        let mut player = Player { replay, test, set, course, acts: Acts::new(test) };
+        player.act_until(test.start);
         player.run_to(test.start);
         player
     }
 
     fn take(&mut self, record: &[u8], decoder: &Decoder) -> Result<(), String> {
-        let Player { replay, test, set, course } = self;
         match decoder.decode(record) {
             Decoded::Rejected(reason) => Err(format!("the event is refused as `{}`", reason.name())),
             Decoded::Ignored => Err("the event's `type` is none of ours".to_owned()),
             Decoded::Event(event) => {
+                self.act_until(event.time);
+                let Player { replay, test, set, course, .. } = self;
                 let taken = replay.take(&event, &mut |evaluator, tick| {
                     let now = evaluator.now();
                     course.note(test, now, tick, &mut |index| {
@@ -127,8 +136,24 @@ impl<'a> Player<'a> {
         }
     }
 
+    /// Goes on to each act up to `until`, and does it.
+    fn act_until(&mut self, until: Timestamp) {
+        while let Some((second, after)) = self.acts.next().filter(|(second, _)| *second <= until) {
+            let before = if after { second } else { second - Millis::SECOND };
+            if before >= self.test.start {
+                self.run_to(before);
+            }
+            let open = self.replay.open_cases();
+            if let Some(operation) = self.acts.act(open, self.course) {
+                let operated = self.replay.operate(&operation, second);
+                self.acts.note(&operated, self.course);
+            }
+            self.replay.set_feeds(self.acts.feeds.clone());
+        }
+    }
+
     fn run_to(&mut self, until: Timestamp) {
-        let Player { replay, test, set, course } = self;
+        let Player { replay, test, set, course, .. } = self;
         replay.run_to(until, &mut |evaluator, tick| {
             let now = evaluator.now();
             course.note(test, now, tick, &mut |index| {
@@ -139,6 +164,7 @@ impl<'a> Player<'a> {
 
     fn finish(&mut self, last: Timestamp) {
         let latest = self.replay.latest().map_or(last, |at| at.floor_to(Millis::SECOND) + Millis::SECOND);
+        self.act_until(last);
         self.run_to(last.max(latest));
     }
 }
@@ -166,17 +192,21 @@ fn series(test: &MatrixTest, set: &MatrixSet, step: Millis, feeds: &[Feed], last
     let mut engine = Engine::new(set.matrices.clone(), set.plan.clone());
     let end = feeds.iter().map(|feed| feed.length(step)).max().unwrap_or_default();
     let until = last.max(test.start + end);
-    let followed = |row: usize, key: &Key| rows.iter().any(|(other, at)| *other == row && at == key);
+    let followed =
+        |row: usize, key: &Key| row == Transition::NO_ROW || rows.iter().any(|(other, at)| *other == row && at == key);
+    let mut acts = Acts::new(test);
     let mut now = test.start;
     while now <= until {
+        acts.act_at(now, false, &mut engine, course);
         readings.passed = now - test.start;
-        let mut tick = engine.tick(now, &mut readings, &Feeds::default());
+        let mut tick = engine.tick(now, &mut readings, &acts.feeds);
         // A row that the test does not feed has no values, and what it makes of that is another test's matter.
         tick.transitions.retain(|transition| followed(transition.row, &transition.key));
         tick.notifications.retain(|notice| followed(notice.transition.row, &notice.transition.key));
         course.note(test, now, tick, &mut |index| {
             selector(test, set, index).map(|(key, selector)| readings.read(&key, &selector))
         });
+        acts.act_at(now, true, &mut engine, course);
         now = now + Millis::SECOND;
     }
 }

@@ -54,6 +54,7 @@ pub fn config() -> Value {
             "max_lag": duration(),
             "windows": one_or_more(json!({ "anyOf": [duration(), words(["interval", "last_interval", "today"])] })),
             "holidays": one_or_more(json!({ "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" })),
+            "holidays_file": described(texts(), "iCalendar files whose all-day events are holidays, beside this file"),
             "channels": { "type": ["object", "null"], "additionalProperties": channel },
             "limits": closed(Value::Object(limits), &[]),
             "kafka": closed(

@@ -116,7 +116,7 @@ pub fn hook(notification: &Notification, facts: &Facts, missed: Option<&Missed>,
             Format::Telegram => telegram::body(&said).to_string(),
         }
     };
-    Hook { name: notification.address.clone(), json: json(false), late_json: json(true) }
+    Hook { name: notification.address.clone(), json: json(false), late_json: json(true), acknowledges: false }
 }
 
 /// How a service wants a character written, where it is not the character itself.

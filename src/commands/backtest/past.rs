@@ -1,0 +1,97 @@
+//! `backtest --from T --to T`: events out of the sources' topics.
+//!
+//! Kafka timestamps are event time, so `from` and `to` are times of events. At `from` the windows must be full and what is
+//! open must be known: reading begins before it by the longest of `lateness`, a day and the windows, and an hour, which
+//! is 25 h by default, as `run` does. What was opened before that and has been silent since is not known, in both.
+
+use crate::config::Config;
+use crate::domain::{Millis, Timestamp};
+use crate::kafka::past::{Past, PastFailure};
+use crate::plan::{Plan, WindowKind};
+use crate::wire::Decoder;
+
+use super::{Backtest, Failure, Take, Tally};
+
+/// From when to when is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stretch {
+    pub from: Timestamp,
+    pub to: Timestamp,
+}
+
+impl Stretch {
+    /// That of the arguments, if events come out of Kafka.
+    pub fn of(args: &Backtest, plan: &Plan) -> Result<Option<Stretch>, Failure> {
+        let (Some(from), Some(to)) = (&args.from, &args.to) else { return Ok(None) };
+        let (from, to) = (instant("--from", from, plan)?, instant("--to", to, plan)?);
+        if to <= from {
+            return Err(Failure::User(format!("--to {to} is not after --from {from}.")));
+        }
+        Ok(Some(Stretch { from, to }))
+    }
+}
+
+/// A time with an offset, or a local one of the site.
+fn instant(flag: &str, text: &str, plan: &Plan) -> Result<Timestamp, Failure> {
+    let local = || {
+        let wall = text.parse::<jiff::civil::DateTime>().ok()?;
+        Timestamp(wall.to_zoned(plan.zone.clone()).ok()?.timestamp().as_millisecond()).in_range()
+    };
+    Timestamp::parse(text).or_else(local).ok_or_else(|| {
+        let how = "write 2026-11-20T08:00:00-05:00, or \"2026-11-20 08:00\" in the site's zone";
+        Failure::User(format!("{flag} `{text}` is not a time: {how}."))
+    })
+}
+
+/// How long before the stretch reading begins.
+fn run_up(plan: &Plan) -> Millis {
+    let lengths = plan.windows.iter().filter_map(|window| match window.kind {
+        WindowKind::Sliding(length) => Some(length),
+        WindowKind::Interval | WindowKind::LastInterval | WindowKind::Today => None,
+    });
+    lengths.chain([plan.lateness, Millis::DAY]).max().unwrap_or(Millis::DAY) + Millis::HOUR
+}
+
+pub(super) fn read(stretch: Stretch, config: &Config, plan: &Plan, take: Take<'_>) -> Result<Tally, Failure> {
+    let topics: Vec<String> = config.sources.iter().map(|source| source.topic.clone()).collect();
+    let mut past =
+        Past::open(&config.kafka, &topics, stretch.from - run_up(plan), stretch.to).map_err(|error| failure(&error))?;
+    for (topic, since) in past.trimmed() {
+        match since {
+            Some(since) if since <= stretch.from => eprintln!(
+                "the topic `{topic}` begins at {since}, what was before has been deleted: what was open then, and windows that \
+                 reach further back, are incomplete"
+            ),
+            Some(since) => {
+                return Err(Failure::User(format!(
+                    "The topic `{topic}` holds nothing from before {since}: it has been deleted (retention.ms, \
+                     retention.bytes). Write --from {since} or later."
+                )));
+            }
+            None => {
+                return Err(Failure::User(format!(
+                    "The topic `{topic}` holds nothing any more: it has all been deleted (retention.ms, retention.bytes)."
+                )));
+            }
+        }
+    }
+    let decoder =
+        |source: &crate::config::Source| Decoder { format: source.format, states: config.agent_states.clone() };
+    let decoders: Vec<Decoder> = config.sources.iter().map(decoder).collect();
+    let mut told = Tally { unit: "records", ..Tally::default() };
+    let read = past.read(&mut |record| {
+        let (Some(decoder), Some(payload)) = (decoders.get(record.source), &record.payload) else { return true };
+        let topic = topics.get(record.source).map_or("?", String::as_str);
+        let place = || format!("{topic}, partition {}, offset {}", record.partition, record.offset);
+        told.take(decoder, payload, &place, take)
+    });
+    read.map_err(|error| failure(&error))?;
+    Ok(told)
+}
+
+fn failure(error: &PastFailure) -> Failure {
+    match error {
+        PastFailure::Client(_) | PastFailure::NoTopic { .. } => Failure::User(error.to_string()),
+        PastFailure::Broker(_) => Failure::Run(error.to_string()),
+    }
+}
