@@ -11,6 +11,8 @@ use crate::matrix::engine::{Acknowledged, Notification, OpenCase, Silence};
 use crate::matrix::{Level, Matrix, Medium, NoData, Range, Row};
 use crate::plan::Plan;
 
+mod around;
+mod chart;
 mod held_back;
 pub mod hooks;
 pub mod html;
@@ -113,6 +115,16 @@ pub struct Email {
     /// The same, marked as coming late.
     pub late_text: String,
     pub late_html: String,
+    /// What the HTML shows inline.
+    pub picture: Option<Picture>,
+}
+
+/// A picture that travels in the mail.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// By which the HTML names it, without brackets.
+    pub id: String,
+    pub png: Arc<[u8]>,
 }
 
 /// The body of a webhook, in its format.

@@ -37,6 +37,9 @@ words! {
     window = "Ventana", "Window", "Janela";
     range = "Rango", "Range", "Faixa";
     reason = "Motivo", "Reason", "Motivo";
+    trend = "Tendencia", "Trend", "Tendência";
+    waiting = "En espera", "Waiting", "Em espera";
+    agents = "Agentes", "Agents", "Agentes";
     told = "También avisados", "Also told", "Também avisados";
     nobody_else = "nadie más", "nobody else", "mais ninguém";
     next = "Qué sigue", "What comes next", "O que vem depois";
@@ -135,12 +138,39 @@ pub fn why(language: Language, reason: Reason) -> &'static str {
     }
 }
 
-/// `se repite cada 30 min mientras siga`.
-pub fn repeats(language: Language, every: &str) -> String {
+/// `11:02: se repite, y así cada 30 min mientras siga`.
+pub fn repeats(language: Language, at: &str, every: &str) -> String {
     match language {
-        Language::Es => format!("se repite cada {every} mientras siga"),
-        Language::En => format!("repeated every {every} while it lasts"),
-        Language::Pt => format!("repete-se a cada {every} enquanto durar"),
+        Language::Es => format!("{at}: se repite, y así cada {every} mientras siga"),
+        Language::En => format!("{at}: repeated, and so every {every} while it lasts"),
+        Language::Pt => format!("{at}: repete-se, e assim a cada {every} enquanto durar"),
+    }
+}
+
+/// In the place of what comes next, while somebody has it.
+pub fn rests(language: Language) -> &'static str {
+    pick(
+        language,
+        "mientras esté reconocido no se repite ni se avisa a nadie más",
+        "while it is acknowledged nothing is repeated and nobody else is told",
+        "enquanto estiver reconhecido não se repete nem se avisa mais ninguém",
+    )
+}
+
+/// Behind how many wait: `, la más antigua 51 min`.
+pub fn oldest(language: Language, age: &str) -> String {
+    match language {
+        Language::Es => format!(", la más antigua {age}"),
+        Language::En => format!(", the oldest for {age}"),
+        Language::Pt => format!(", a mais antiga há {age}"),
+    }
+}
+
+/// `mín. 11 min, máx. 47 min`.
+pub fn least_and_most(language: Language, least: &str, most: &str) -> String {
+    match language {
+        Language::Es | Language::Pt => format!("mín. {least}, máx. {most}"),
+        Language::En => format!("min. {least}, max. {most}"),
     }
 }
 
@@ -223,7 +253,7 @@ pub fn window_of(language: Language, window: &Window) -> String {
     }
 }
 
-fn state(language: Language, state: State) -> &'static str {
+pub fn state(language: Language, state: State) -> &'static str {
     match state {
         State::Available => pick(language, "disponibles", "available", "disponíveis"),
         State::Handling => pick(language, "atendiendo", "handling", "atendendo"),
