@@ -11,7 +11,7 @@ use std::sync::Arc;
 use atalaya::domain::{Key, Millis, Timestamp};
 use atalaya::indicators::Topics;
 use atalaya::matrix::engine::{
-    Acknowledged, Engine, Feed, FeedState, Feeds, Flaps, HeldBack, Notification, Reason, Transition,
+    Acknowledged, Engine, Feed, FeedState, Feeds, Flaps, HeldBack, Notification, Reason, Transition, Trend,
 };
 use atalaya::matrix::{Language, Level, Medium};
 use atalaya::notice::{
@@ -43,6 +43,21 @@ fn changed(first: &Notification, change: impl FnOnce(&mut Transition)) -> Notifi
     change(&mut transition);
     let (level, reason, value) = (transition.to, transition.reason, transition.value);
     Notification { level, reason, value, transition: Arc::new(transition), ..first.clone() }
+}
+
+/// With a trend that ends with the value of the notice, at its time: down from the peak once it is better.
+fn told(notice: &Notification) -> Notification {
+    let peak = notice.transition.from > notice.transition.to;
+    let shape = |share: f64| match peak {
+        true => 2880.0 - (2880.0 - notice.value.unwrap_or(1500.0)) * share.powi(3),
+        false => 700.0 + (notice.value.unwrap_or(1300.0) - 700.0) * share * share,
+    };
+    let at = |minute: i64| notice.time - Millis((60 - minute) * 60_000);
+    let known = |minute: &i64| !(24..30).contains(minute) && (notice.value.is_some() || *minute < 52);
+    let noise = |minute: i64| if minute == 60 { 0.0 } else { (minute * 7919 % 13) as f64 * 11.0 };
+    let value = |minute: i64| shape(minute as f64 / 60.0) - noise(minute);
+    let points = (0..=60).map(|minute| (at(minute), known(&minute).then(|| value(minute)))).collect();
+    Notification { trend: Some(Arc::new(Trend(points))), ..notice.clone() }
 }
 
 /// The mail that tells the owner that a feed is dead: made by the engine, which alone knows how.
@@ -79,7 +94,10 @@ fn all(language: Language) -> Vec<(&'static str, Email)> {
     let matrix = samples::matrix(language, action);
     let first = critical(matrix.clone());
     let with = |reason| changed(&first, |transition| transition.reason = reason);
-    let say = |notification: &Notification| email(render(notification, &context));
+    let say = |notification: &Notification| match notification.trend {
+        Some(_) => email(render(&told(notification), &context)),
+        None => email(render(notification, &context)),
+    };
     let warning = changed(&first, |transition| {
         (transition.range, transition.to, transition.value) = (Some(1), Level::Warning, Some(2100.0));
     });
@@ -148,13 +166,13 @@ fn all(language: Language) -> Vec<(&'static str, Email)> {
         ("feed", say(&dead_feed(language))),
         ("removed", say(&removed)),
         ("silence-ended", say(&with(Reason::SilenceEnded))),
-        ("missed", email(render_missed(&first, "550 no such user", Some(&owner), &context).remove(0))),
+        ("missed", email(render_missed(&told(&first), "550 no such user", Some(&owner), &context).remove(0))),
         ("late", late),
         ("held-back", say(&held)),
         ("refused", email(render_refused(&refused, Some(&owner), &context).remove(0))),
         ("test", email(render(&tried, &Context { test: true, acknowledging: None, ..context }))),
-        ("code", email(render(&first, &code))),
-        ("restarted", email(render(&first, &Context { restarted: true, ..context }))),
+        ("code", email(render(&told(&first), &code))),
+        ("restarted", email(render(&told(&first), &Context { restarted: true, ..context }))),
         ("long", say(&long)),
     ]
 }
@@ -190,7 +208,7 @@ fn every_kind_of_mail_can_be_read_on_a_telephone() {
             // A picture that is not shown would arrive as an attachment, and one that is missing as a broken frame.
             assert_eq!(html.matches("<img").count(), usize::from(picture.is_some()), "{name}");
             let shown = picture.iter().fold(html.clone(), |html, picture| {
-                let data = base64::engine::general_purpose::STANDARD.encode(&picture.png);
+                let data = base64::engine::general_purpose::STANDARD.encode(picture.png());
                 html.replace(&format!("cid:{}", picture.id), &format!("data:image/png;base64,{data}"))
             });
             assert!(!shown.contains("cid:"), "{name} shows a picture that is not in it");

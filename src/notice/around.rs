@@ -5,6 +5,7 @@ use crate::indicators::{State, Unit};
 use crate::matrix::Language;
 use crate::matrix::engine::{Around, Trend};
 
+use super::chart::can_draw;
 use super::mail::Zone;
 use super::{values, words};
 
@@ -47,18 +48,20 @@ fn agents(agents: &[(State, f64)], language: Language) -> String {
 }
 
 /// `None` where there are too few values for one.
-pub fn trend(Trend(points): &Trend, unit: Unit, language: Language, zone: &Zone) -> Option<Told> {
-    let (from, until) = (points.first()?.0, points.last()?.0);
-    let known: Vec<f64> = points.iter().filter_map(|(_, value)| *value).collect();
-    let (first, last) = (known.first()?, known.last()?);
-    let (low, high) = known.iter().fold((*first, *first), |(low, high), value| (low.min(*value), high.max(*value)));
-    if known.len() < 3 {
+pub fn trend(trend: &Trend, unit: Unit, language: Language, zone: &Zone) -> Option<Told> {
+    if !can_draw(trend) {
         return None;
     }
+    let Trend(points) = trend;
+    let (from, until) = (points.first()?.0, points.last()?.0);
+    let known: Vec<f64> = points.iter().filter_map(|(_, value)| *value).collect();
+    let (first, now) = (known.first()?, points.last()?.1);
+    let (low, high) = known.iter().fold((*first, *first), |(low, high), value| (low.min(*value), high.max(*value)));
     let read = |value: f64| values::read(Some(value), unit, language, &[], "");
     let ends = words::least_and_most(language, &read(low), &read(high));
     let time = format!("{} – {}", zone.short(from), zone.short(until));
-    let words = format!("{} → {} ({time}; {ends})", read(*first), read(*last));
+    let now = now.map_or_else(|| words::no_data(language).to_owned(), read);
+    let words = format!("{} → {now} ({time}; {ends})", read(*first));
     Some(Told { line: format!("{} {words}", bars(points, low, high)), words, caption: format!("{time} · {ends}") })
 }
 
@@ -75,7 +78,7 @@ fn bars(points: &[(Timestamp, Option<f64>)], low: f64, high: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notice::samples::{floor, matrix, rising};
+    use crate::notice::samples::{START, floor, matrix, rising};
 
     #[test]
     fn the_numbers_around_read_as_people_say_them() {
@@ -106,6 +109,9 @@ mod tests {
         assert_eq!(told.caption, "09:32 – 10:32 · mín. 12 min, máx. 47 min");
         let flat = Trend(points.iter().map(|(time, _)| (*time, Some(5.0))).collect());
         assert!(trend(&flat, Unit::Count, Language::En, &zone).is_some_and(|told| told.line.starts_with("▅▅▅")));
+        let lost = Trend(points.iter().map(|(time, value)| (*time, value.filter(|_| *time < START))).collect());
+        let told = trend(&lost, Unit::Seconds, Language::En, &zone).unwrap();
+        assert!(told.words.starts_with("12 min → no data ("), "{}", told.words);
         assert!(trend(&Trend(points[..2].to_vec()), Unit::Count, Language::En, &zone).is_none());
     }
 }

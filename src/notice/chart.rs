@@ -5,6 +5,7 @@
 //! critical one is hatched, so that they are told apart without seeing colours, and on paper. Pure, and drawn before any
 //! connection is opened.
 
+use crate::domain::{Millis, Timestamp};
 use crate::indicators::Unit;
 use crate::matrix::engine::Trend;
 use crate::matrix::{Edge, Level, Row};
@@ -41,20 +42,28 @@ fn index(level: Level) -> u8 {
     }
 }
 
-/// The picture; `None` if there is too little to see a trend.
-pub fn draw(Trend(points): &Trend, row: &Row) -> Option<Vec<u8>> {
+/// Whether there is enough to see a trend.
+pub fn can_draw(Trend(points): &Trend) -> bool {
+    let length = points.first().zip(points.last()).map(|(first, last)| last.0 - first.0);
+    length.is_some_and(|length| length > Millis::ZERO)
+        && points.iter().filter(|(_, value)| value.is_some()).count() >= 3
+}
+
+/// The picture; `None` if [`can_draw`] says no.
+pub fn draw(trend: &Trend, row: &Row) -> Option<Vec<u8>> {
+    let Trend(points) = trend;
     let (first, last) = (points.first()?.0, points.last()?.0);
-    let known = points.iter().filter_map(|(_, value)| *value);
-    if known.clone().count() < 3 || last <= first {
+    if !can_draw(trend) {
         return None;
     }
+    let known = points.iter().filter_map(|(_, value)| *value);
     let goals = [row.goal.low, row.goal.high].into_iter().flatten().map(|Edge { at, .. }| at);
     let scale = Scale::of(known.chain(goals.clone()), row.indicator.unit);
     let mut canvas = Canvas::of_bands(row, &scale);
     goals.for_each(|at| canvas.goal(scale.y(at)));
 
     let length = (last - first).0 as f64;
-    let x = |time: crate::domain::Timestamp| MARGIN + (time - first).0 as f64 / length * (WIDTH as f64 - 2.0 * MARGIN);
+    let x = |time: Timestamp| MARGIN + (time - first).0 as f64 / length * (WIDTH as f64 - 2.0 * MARGIN);
     let at = |(time, value): &(_, Option<f64>)| value.map(|value| (x(*time), scale.y(value)));
     let mut before = None;
     for (number, point) in points.iter().map(at).enumerate() {
@@ -143,8 +152,8 @@ impl Canvas {
         encoder.set_color(png::ColorType::Indexed);
         encoder.set_depth(png::BitDepth::Eight);
         encoder.set_palette(palette());
-        encoder.set_compression(png::Compression::Fast);
-        encoder.set_filter(png::Filter::Up);
+        encoder.set_compression(png::Compression::Balanced);
+        encoder.set_filter(png::Filter::NoFilter);
         // Writing into memory cannot fail, and the pixels are as many as was said.
         let mut writer = encoder.write_header().ok()?;
         writer.write_image_data(&self.0).ok()?;
@@ -190,7 +199,7 @@ mod tests {
         let bytes = draw(&rising(), row).unwrap();
         let (pixels, width, height) = read(&bytes);
         assert_eq!((width, height), (WIDTH, HEIGHT));
-        assert!(bytes.len() < 12 << 10, "{} bytes", bytes.len());
+        assert!(bytes.len() < 4 << 10, "{} bytes", bytes.len());
         let column = |x: usize| (0..height).map(|y| pixels[y * width + x]).collect::<Vec<_>>();
         // The bands from top to bottom, where neither line nor goal is.
         let mut seen = column(4).to_vec();

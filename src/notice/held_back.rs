@@ -16,18 +16,21 @@ pub fn email(notification: &Notification, held: &HeldBack, context: &Context<'_>
     let about = about(language);
     let foot = format!("{}: {} · {}", words::matrix(language), clean(&matrix.name, NAME_MAX, false), notification.to);
     let late = words::late(language, &mail::when(matrix, notification.time));
-    let text = |late: &str| format!("{late}{title}. {about}\n\n{}\n\n-- \n{foot}\n", lines.join("\n"));
+    let board = context.board.map(|url| clean(url, 500, false));
+    let link = board.as_ref().map(|url| format!("{}: {url}\n\n", words::board(language))).unwrap_or_default();
+    let text = |late: &str| format!("{late}{title}. {about}\n\n{}\n\n{link}-- \n{foot}\n", lines.join("\n"));
     let items: String =
         lines.iter().map(|line| format!("<li style=\"margin:0 0 8px\">{}</li>\n", html::escape(line))).collect();
     let page = |late: Option<&str>| {
         let content = format!(
             "{}<p style=\"margin:0 0 8px\">{} <strong>{}</strong></p>\n<p style=\"margin:0 0 12px\">{}</p>\n\
-             <ul style=\"margin:0;padding:0 0 0 20px\">\n{items}</ul>\n\
+             <ul style=\"margin:0;padding:0 0 0 20px\">\n{items}</ul>\n{}\
              <p style=\"margin:20px 0 0;font-size:13px;opacity:.8\">{}</p>\n",
             late.map(|late| html::remark(late, "currentColor")).unwrap_or_default(),
             html::badge(notification.level, words::level(language, notification.level)),
             html::escape(&title),
             html::escape(about),
+            board.as_deref().map(|url| html::board(url, language)).unwrap_or_default(),
             html::escape(&foot),
         );
         html::frame(language, &subject, &content)

@@ -21,6 +21,9 @@ fn colours(level: Level) -> (&'static str, &'static str) {
     }
 }
 
+/// Most characters of an action in large letters.
+const LARGE: usize = 140;
+
 /// `picture` is the id of the trend's picture, if there is one.
 pub fn page(facts: &Facts, picture: Option<&str>, late: bool) -> String {
     let (ground, _) = colours(facts.level);
@@ -31,10 +34,12 @@ pub fn page(facts: &Facts, picture: Option<&str>, late: bool) -> String {
         out.push_str(&remark(note, ground));
     }
     if let Some(action) = &facts.action {
+        // An instruction is as large as it can be without filling the screen.
+        let size = if action.chars().count() > LARGE { 16 } else { 20 };
         out.push_str(&format!(
             "<div style=\"margin:0 0 16px;padding:4px 0 4px 14px;border-left:6px solid {ground}\">\n\
              <p style=\"margin:0;font-size:13px;letter-spacing:.04em;text-transform:uppercase;opacity:.75\">{}</p>\n\
-             <p style=\"margin:4px 0 0;font-size:20px;line-height:1.3;font-weight:600\">{}</p>\n</div>\n",
+             <p style=\"margin:4px 0 0;font-size:{size}px;line-height:1.35;font-weight:600\">{}</p>\n</div>\n",
             escape(words::todo(language)),
             escape(action).replace('\n', "<br>"),
         ));
@@ -118,7 +123,11 @@ fn trend(facts: &Facts, id: &str) -> String {
     let told = facts.trend.as_ref().map(|trend| (trend.words.as_str(), trend.caption.as_str())).unwrap_or_default();
     let goal = match facts.goal.is_empty() {
         true => String::new(),
-        false => format!(" · ╌╌ {} {}", words::goal(facts.language), escape(&facts.goal)),
+        false => format!(
+            "&emsp;<span style=\"white-space:nowrap\">╌╌ {} {}</span>",
+            words::goal(facts.language),
+            escape(&facts.goal)
+        ),
     };
     format!(
         "<p style=\"margin:0 0 12px;font-size:13px\"><img src=\"cid:{}\" alt=\"{}: {}\" width=\"{}\" height=\"{}\" \
@@ -143,9 +152,11 @@ fn links(facts: &Facts) -> String {
     let mut out = match &facts.acknowledge {
         Some(Acknowledge::Link(link)) => format!(
             "<p style=\"margin:16px 0 0\"><a href=\"{}\" style=\"display:inline-block;padding:12px 18px;border-radius:6px;\
-             background:#1f5fa8;color:#ffffff;font-weight:600;text-decoration:none\">{}</a></p>\n",
+             background:#1f5fa8;color:#ffffff;font-weight:600;text-decoration:none\">{}</a><br>\n\
+             <span style=\"font-size:13px;opacity:.75\">{}</span></p>\n",
             escape(link),
-            escape(words::acknowledge_link(language))
+            escape(words::acknowledge_link(language)),
+            escape(words::link_holds(language))
         ),
         Some(Acknowledge::Command(command)) => format!(
             "<p style=\"margin:16px 0 0\">{}: <code>{}</code></p>\n",
@@ -154,14 +165,16 @@ fn links(facts: &Facts) -> String {
         ),
         None => String::new(),
     };
-    if let Some(board) = &facts.board {
-        out.push_str(&format!(
-            "<p style=\"margin:16px 0 0\"><a href=\"{}\">{}</a></p>\n",
-            escape(board),
-            escape(words::board(language))
-        ));
+    if let Some(url) = &facts.board {
+        out.push_str(&board(url, language));
     }
     out
+}
+
+/// The link to the live board.
+pub fn board(url: &str, language: Language) -> String {
+    let (url, word) = (escape(url), escape(words::board(language)));
+    format!("<p style=\"margin:16px 0 0\"><a href=\"{url}\">{word}</a></p>\n")
 }
 
 /// Text as it stands in an element or a quoted attribute.

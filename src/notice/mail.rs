@@ -2,7 +2,7 @@
 
 use crate::domain::{Key, Millis, Timestamp};
 use crate::indicators::Unit;
-use crate::matrix::engine::{Acknowledged, Notification};
+use crate::matrix::engine::{Acknowledged, Notification, Reason};
 use crate::matrix::{Language, Level, Matrix, Recipient};
 
 use super::template::{self, Names, TemplateError};
@@ -63,7 +63,10 @@ pub fn facts(notification: &Notification, missed: Option<&Missed>, context: &Con
     let unit = selector.indicator.unit;
     let found = range_of(notification);
     let edges = found.map(|(row, _)| values::edges(row)).unwrap_or_default();
-    let read = |value| values::read(value, unit, language, &edges, words::no_data(language));
+    let read = |value| match values::read(value, unit, language, &edges, words::no_data(language)) {
+        count if transition.reason == Reason::Refused => words::defects(language, &count),
+        text => text,
+    };
     let goal = found.map(|(row, _)| values::bounds(&row.goal, unit, language)).unwrap_or_default();
     let zone = Zone::of(matrix, notification.time);
     let (action, action_failed) = action(notification, &read(notification.value), &goal, &zone, context);
@@ -130,12 +133,12 @@ pub fn email(notification: &Notification, facts: &Facts, missed: bool, context: 
     }
 }
 
-/// The trend drawn. Its id is unique to the notice, as a `Content-ID` has to be.
+/// The trend as it can be drawn. Its id is unique to the notice, as a `Content-ID` has to be.
 fn picture(notification: &Notification, missed: bool, context: &Context<'_>) -> Option<Picture> {
-    let (row, _) = range_of(notification)?;
-    let png = chart::draw(notification.trend.as_ref()?, row)?;
+    let trend = notification.trend.clone().filter(|trend| chart::can_draw(trend))?;
+    let (matrix, row) = (notification.transition.matrix.clone(), notification.transition.row);
     let hash = xxhash_rust::xxh3::xxh3_128(notice_id(notification, missed).as_bytes());
-    Some(Picture { id: format!("trend-{hash:032x}@{}", context.domain), png: png.into() })
+    Some(Picture { id: format!("trend-{hash:032x}@{}", context.domain), trend, matrix, row })
 }
 
 /// The list of a matrix, by which mail programs can sort.
@@ -186,7 +189,11 @@ fn text(facts: &Facts, late: bool) -> String {
     let lines: Vec<String> = facts.told().map(|(label, text)| format!("{label}: {text}")).collect();
     paragraph(&lines.join("\n"));
     match &facts.acknowledge {
-        Some(Acknowledge::Link(link)) => paragraph(&format!("{}:\n{link}", words::acknowledge_link(facts.language))),
+        Some(Acknowledge::Link(link)) => paragraph(&format!(
+            "{} ({}):\n{link}",
+            words::acknowledge_link(facts.language),
+            words::link_holds(facts.language)
+        )),
         Some(Acknowledge::Command(command)) => {
             paragraph(&format!("{}: {command}", words::acknowledge_by(facts.language)));
         }
@@ -336,6 +343,9 @@ fn action(
 ) -> (Option<String>, Option<TemplateError>) {
     if let Some(says) = context.says {
         return (Some(clean(says, template::LENGTH_MAX, true)), None);
+    }
+    if notification.transition.source.is_some() && notification.level > Level::Ok {
+        return (Some(words::feed_action(notification.transition.matrix.language).to_owned()), None);
     }
     let Some(action) = action_of(notification) else { return (None, None) };
     let transition = &notification.transition;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::domain::Timestamp;
-use crate::matrix::engine::{Acknowledged, Notification, OpenCase, Silence};
+use crate::matrix::engine::{Acknowledged, Notification, OpenCase, Silence, Trend};
 use crate::matrix::{Level, Matrix, Medium, NoData, Range, Row};
 use crate::plan::Plan;
 
@@ -119,12 +119,21 @@ pub struct Email {
     pub picture: Option<Picture>,
 }
 
-/// A picture that travels in the mail.
+/// The picture of a trend that travels in the mail.
 #[derive(Clone, Debug)]
 pub struct Picture {
     /// By which the HTML names it, without brackets.
     pub id: String,
-    pub png: Arc<[u8]>,
+    trend: Arc<Trend>,
+    matrix: Arc<Matrix>,
+    row: usize,
+}
+
+impl Picture {
+    /// The picture drawn, as PNG.
+    pub fn png(&self) -> Vec<u8> {
+        self.matrix.rows.get(self.row).and_then(|row| chart::draw(&self.trend, row)).unwrap_or_default()
+    }
 }
 
 /// The body of a webhook, in its format.

@@ -68,7 +68,7 @@ fn html_says_the_same_and_fetches_nothing() {
 fn the_trend_travels_in_the_mail() {
     let first = critical(matrix(Language::Es, ACTION));
     let picture = mail(&first).picture.unwrap();
-    assert!(picture.png.starts_with(b"\x89PNG\r\n\x1a\n"), "a PNG");
+    assert!(picture.png().starts_with(b"\x89PNG\r\n\x1a\n"), "a PNG");
     let told = "src=\"cid:ID\" alt=\"Tendencia: 12 min → 47 min (09:32 – 10:32; mín. 12 min, máx. 47 min)\"";
     for page in [&mail(&first).html, &mail(&first).late_html] {
         assert!(page.contains(&told.replace("ID", &picture.id)), "{page}");

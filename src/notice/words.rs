@@ -54,7 +54,8 @@ words! {
     test = "PRUEBA", "TEST", "TESTE";
     in_hours = "en horario de atención", "in opening hours", "em horário de atendimento";
     acknowledge = "Reconocer", "Acknowledge", "Reconhecer";
-    acknowledge_link = "Reconocer el incidente (enlace válido por 24 horas)", "Acknowledge the incident (link valid for 24 hours)", "Reconhecer o incidente (link válido por 24 horas)";
+    acknowledge_link = "Reconocer el incidente", "Acknowledge the incident", "Reconhecer o incidente";
+    link_holds = "enlace válido por 24 horas", "link valid for 24 hours", "link válido por 24 horas";
     acknowledge_by = "Para reconocerlo", "To acknowledge it", "Para reconhecê-lo";
     acknowledged_by = "Reconocido por", "Acknowledged by", "Reconhecido por";
     silenced = "Silenciado por", "Silenced by", "Silenciado por";
@@ -180,6 +181,25 @@ pub fn escalates(language: Language, at: &str, who: &str) -> String {
         Language::Es => format!("{at}: se avisa a {who}"),
         Language::En => format!("{at}: {who} is told"),
         Language::Pt => format!("{at}: avisa-se {who}"),
+    }
+}
+
+/// What to do about a feed that lags or is dead: no row says it.
+pub fn feed_action(language: Language) -> &'static str {
+    pick(
+        language,
+        "Revisar quién envía estos eventos y si se leen. Mientras falten, nadie vigila lo que depende de ellos: mire la operación directamente.",
+        "Check who sends these events and whether they are read. While they are missing nobody watches what depends on them: look at the floor itself.",
+        "Verificar quem envia estes eventos e se são lidos. Enquanto faltarem, ninguém vigia o que depende deles: olhe a operação diretamente.",
+    )
+}
+
+/// How many defects a file has: `errores: 2`.
+pub fn defects(language: Language, count: &str) -> String {
+    match language {
+        Language::Es => format!("errores: {count}"),
+        Language::En => format!("defects: {count}"),
+        Language::Pt => format!("erros: {count}"),
     }
 }
 

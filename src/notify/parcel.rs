@@ -1,4 +1,7 @@
-//! A message made ready to travel: the bytes of the mail, or the body of the webhook, before any connection is opened.
+//! A message made ready to travel: who it goes to, and the bytes of the mail.
+//!
+//! The words are in the message; the bytes are written, and the picture is drawn, when a try begins, before any connection
+//! is opened: whoever decides that ten thousand cases go off at once does not wait for ten thousand pictures.
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -8,7 +11,7 @@ use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 
 use crate::config;
-use crate::notice::{Body, Email, Message, Picture};
+use crate::notice::{Body, Email, Message};
 
 use super::NotifyError;
 
@@ -28,10 +31,8 @@ pub struct Parcel {
 #[derive(Clone, Debug)]
 pub enum Load {
     Mail {
-        from: Address,
+        from: Mailbox,
         to: Address,
-        bytes: Arc<[u8]>,
-        late_bytes: Arc<[u8]>,
     },
     /// The bodies are in the message.
     Hook,
@@ -43,13 +44,21 @@ impl Parcel {
         let load = match &message.body {
             Body::Webhook(_) => Ok(Load::Hook),
             Body::Email(email) => match from {
-                Some(from) => mail(&message, email, from),
+                Some(from) => mail(email, from),
                 None => Err("there is no mail server; set `smtp` in the configuration".to_owned()),
             },
         };
         match load {
             Ok(load) => Ok(Parcel { message, load }),
             Err(why) => Err((Box::new(message), why)),
+        }
+    }
+
+    /// The mail as it is handed over. `Err` says why it can never be.
+    pub fn mail(&self, late: bool) -> Result<Vec<u8>, String> {
+        match (&self.load, &self.message.body) {
+            (Load::Mail { from, to }, Body::Email(email)) => write(&self.message, email, from, to, late),
+            _ => Err("the notice is no mail".to_owned()),
         }
     }
 }
@@ -66,26 +75,16 @@ pub fn sender(smtp: &config::Smtp) -> Result<Mailbox, NotifyError> {
     smtp.from.parse::<Mailbox>().map_err(|error| NotifyError::From { from: smtp.from.clone(), why: error.to_string() })
 }
 
-fn mail(message: &Message, email: &Email, from: &Mailbox) -> Result<Load, String> {
+fn mail(email: &Email, from: &Mailbox) -> Result<Load, String> {
     let to: Address = email.to.parse().map_err(|error| format!("`{}` is no mail address: {error}", email.to))?;
-    let bytes = |text: &str, html: &str, late: bool| write(message, email, from, &to, text, html, late);
-    Ok(Load::Mail {
-        bytes: bytes(&email.text, &email.html, false)?,
-        late_bytes: bytes(&email.late_text, &email.late_html, true)?,
-        from: from.email.clone(),
-        to,
-    })
+    Ok(Load::Mail { from: from.clone(), to })
 }
 
-fn write(
-    message: &Message,
-    email: &Email,
-    from: &Mailbox,
-    to: &Address,
-    text: &str,
-    html: &str,
-    late: bool,
-) -> Result<Arc<[u8]>, String> {
+fn write(message: &Message, email: &Email, from: &Mailbox, to: &Address, late: bool) -> Result<Vec<u8>, String> {
+    let (text, html) = match late {
+        true => (&email.late_text, &email.late_html),
+        false => (&email.text, &email.html),
+    };
     let milliseconds = u64::try_from(message.notification.time.0).unwrap_or(0);
     let date = UNIX_EPOCH + Duration::from_millis(milliseconds);
     let mut builder = lettre::Message::builder()
@@ -107,16 +106,16 @@ fn write(
     let html = SinglePart::html(html.to_owned());
     let parts = match &email.picture {
         None => parts.singlepart(html),
-        Some(Picture { id, png }) => {
-            let inline = Attachment::new_inline_with_name(id.clone(), "trend.png".to_owned());
-            let picture =
-                inline.body(png.to_vec(), ContentType::parse("image/png").map_err(|error| error.to_string())?);
+        Some(picture) => {
+            let inline = Attachment::new_inline_with_name(picture.id.clone(), "trend.png".to_owned());
+            let png = ContentType::parse("image/png").map_err(|error| error.to_string())?;
+            let picture = inline.body(picture.png(), png);
             let related = MultiPart::related().boundary(format!("related-{boundary}"));
             parts.multipart(related.singlepart(html).singlepart(picture))
         }
     };
     let mail = builder.multipart(parts).map_err(|error| format!("the mail cannot be written: {error}"))?;
-    Ok(mail.formatted().into())
+    Ok(mail.formatted())
 }
 
 fn header(name: &str, value: &str) -> Result<HeaderValue, String> {
@@ -139,8 +138,7 @@ mod tests {
         let message = render(notification, &Context::new(&Plan::default(), "acme.example"));
         let from = "Atalaya <atalaya@acme.example>".parse().unwrap();
         let parcel = Parcel::new(message.clone(), Some(&from)).map_err(|(_, why)| why).unwrap();
-        let Load::Mail { bytes, late_bytes, .. } = parcel.load else { panic!("not a mail") };
-        (message, [bytes.to_vec(), late_bytes.to_vec()])
+        (message, [false, true].map(|late| parcel.mail(late).unwrap()))
     }
 
     /// The types of a part and of those in it.
@@ -168,7 +166,7 @@ mod tests {
             assert_eq!(structure(&mail, 0), expected);
             let inline = mail.attachments().next().unwrap();
             assert_eq!(inline.content_id(), Some(picture.id.as_str()));
-            assert_eq!(inline.contents(), &*picture.png);
+            assert_eq!(inline.contents(), picture.png());
             assert!(inline.content_disposition().is_some_and(|shown| shown.ctype() == "inline"));
             assert!(mail.body_html(0).unwrap().contains(&format!("src=\"cid:{}\"", picture.id)));
             assert!(mail.body_text(0).unwrap().contains("Tendencia: "));
