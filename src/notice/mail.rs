@@ -319,15 +319,17 @@ fn next(notification: &Notification, zone: &Zone) -> Vec<String> {
     let heard = |recipient: &Recipient| improved && notification.told.contains(&recipient.contact);
     let mut next = Vec::new();
     for step in range.escalate.iter().filter(|step| step.after > ran) {
+        let at = decided + (step.after - ran);
         let tell: Vec<String> = step.tell.iter().filter(|one| !heard(one)).map(|one| name(&one.contact)).collect();
-        if !tell.is_empty() {
-            next.push(words::escalates(language, &zone.short(decided + (step.after - ran)), &tell.join(", ")));
+        if at > notification.time && !tell.is_empty() {
+            next.push(words::escalates(language, &zone.short(at), &tell.join(", ")));
         }
     }
     if let Some(every) = range.repeat.filter(|every| *every > Millis::ZERO) {
-        let since = (ran - notification.muted).0.rem_euclid(every.0);
-        let at = zone.short(decided + (every - Millis(since)));
-        next.push(words::repeats(language, &at, &values::duration(every.as_seconds(), language, &[])));
+        // Those that passed while the notice waited went elsewhere.
+        let since = ran - notification.muted + (notification.time - decided);
+        let at = notification.time + (every - Millis(since.0.rem_euclid(every.0)));
+        next.push(words::repeats(language, &zone.short(at), &values::duration(every.as_seconds(), language, &[])));
     }
     next
 }

@@ -96,6 +96,8 @@ fn what_comes_next_is_told_with_its_time() {
     // A notice that has waited tells of the timers as they ran on meanwhile.
     let held = Notification { time: START + Millis(300_000), held_since: Some(START), ..first.clone() };
     assert_eq!(next(&held), next(&first));
+    let long = Notification { time: START + Millis(2_700_000), held_since: Some(START), ..first.clone() };
+    assert_eq!(next(&long), "11:32: repeated, and so every 30 min while it lasts");
     // After a better level a step tells only whom nothing has told yet.
     let mut better = first.clone();
     better.told = ["lead".into(), "manager".into()].into();

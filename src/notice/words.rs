@@ -26,8 +26,6 @@ macro_rules! words {
 words! {
     todo = "Qué hacer", "What to do", "O que fazer";
     goal = "objetivo", "goal", "meta";
-    goal_label = "Objetivo", "Goal", "Meta";
-    at_entry = "Al entrar", "At entry", "Na entrada";
     value_now = "Ahora", "Now", "Agora";
     value_last = "Último valor", "Last value", "Último valor";
     since = "Desde", "Since", "Desde";
