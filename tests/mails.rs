@@ -1,4 +1,4 @@
-//! Every kind of mail as it arrives, for people to look at: written to `target/mails`, one page each, as a browser of a
+//! Every kind of mail as it arrives, for people to look at: written to `target/tmp/mails`, one page each, as a browser of a
 //! telephone's width shows it. What must hold for all of them is checked here; what each says, in `src/notice`.
 
 #![cfg(feature = "shell")]
@@ -48,14 +48,16 @@ fn changed(first: &Notification, change: impl FnOnce(&mut Transition)) -> Notifi
 /// With a trend that ends with the value of the notice, at its time: down from the peak once it is better.
 fn told(notice: &Notification) -> Notification {
     let peak = notice.transition.from > notice.transition.to;
-    let shape = |share: f64| match peak {
-        true => 2880.0 - (2880.0 - notice.value.unwrap_or(1500.0)) * share.powi(3),
-        false => 700.0 + (notice.value.unwrap_or(1300.0) - 700.0) * share * share,
+    let start = match (notice.transition.selector.indicator.unit, peak) {
+        (indicators::Unit::Ratio, _) => 0.94,
+        (_, true) => 2880.0,
+        (_, false) => 700.0,
     };
+    let end = notice.value.unwrap_or(1.8 * start);
     let at = |minute: i64| notice.time - Millis((60 - minute) * 60_000);
     let known = |minute: &i64| !(24..30).contains(minute) && (notice.value.is_some() || *minute < 52);
-    let noise = |minute: i64| if minute == 60 { 0.0 } else { (minute * 7919 % 13) as f64 * 11.0 };
-    let value = |minute: i64| shape(minute as f64 / 60.0) - noise(minute);
+    let noise = |minute: i64| if minute == 60 { 0.0 } else { (minute * 7919 % 13) as f64 * 0.004 * start };
+    let value = |minute: i64| start + (end - start) * (minute as f64 / 60.0).powi(2) - noise(minute);
     let points = (0..=60).map(|minute| (at(minute), known(&minute).then(|| value(minute)))).collect();
     Notification { trend: Some(Arc::new(Trend(points))), ..notice.clone() }
 }
@@ -126,6 +128,12 @@ fn all(language: Language) -> Vec<(&'static str, Email)> {
         (transition.range, transition.to, transition.value) = (None, Level::Warning, None);
         transition.reason = Reason::NoData;
     });
+    let service_level = changed(&first, |transition| {
+        (transition.row, transition.range, transition.value) = (1, Some(0), Some(0.62));
+        transition.selector.indicator = indicators::find("service_level").unwrap();
+        transition.selector.labels.threshold = plan.default_threshold(Some("voice"));
+        (transition.key, transition.samples) = (Key::pair("ventas", "voice"), 93.0);
+    });
     let removed = changed(&resolved(&first), |transition| transition.reason = Reason::Removed);
     let held = HeldBack {
         notices: 19,
@@ -163,6 +171,7 @@ fn all(language: Language) -> Vec<(&'static str, Email)> {
         ("opened", say(&with(Reason::Opened))),
         ("no-data", say(&Notification { value: None, samples: 0.0, ..no_data })),
         ("flapping", say(&Notification { flaps: Some(Flaps { changes: 6, since: START }), ..with(Reason::Flapping) })),
+        ("service-level", say(&service_level)),
         ("feed", say(&dead_feed(language))),
         ("removed", say(&removed)),
         ("silence-ended", say(&with(Reason::SilenceEnded))),

@@ -40,7 +40,8 @@ pub fn lines(around: &Around, language: Language) -> Vec<(&'static str, String)>
 /// `disponibles 3 · atendiendo 9 · en auxiliares 4 (conectados 16)`. Of a class that nobody is in nothing is said, but that
 /// nobody is available is news.
 fn agents(agents: &[(State, f64)], language: Language) -> String {
-    let one = |count: f64, state| format!("{} {}", words::state(language, state), values::count(count, language));
+    // The count does not leave its class at the end of a line.
+    let one = |count: f64, state| format!("{}\u{a0}{}", words::state(language, state), values::count(count, language));
     let there = agents.iter().filter(|(state, count)| *count > 0.0 || *state == State::Available);
     let each: Vec<String> = there.map(|(state, count)| one(*count, *state)).collect();
     let all = agents.iter().map(|(_, count)| count).sum();
@@ -89,7 +90,7 @@ mod tests {
             said(&floor(), Language::Es),
             [
                 "En espera: 12, la más antigua 51 min",
-                "Agentes: disponibles 0 · atendiendo 9 · en cierre de gestión 2 · en auxiliares 4 (conectados 15)"
+                "Agentes: disponibles\u{a0}0 · atendiendo\u{a0}9 · en cierre de gestión\u{a0}2 · en auxiliares\u{a0}4 (conectados\u{a0}15)"
             ]
         );
         assert_eq!(said(&floor(), Language::En)[0], "Waiting: 12, the oldest for 51 min");
