@@ -8,7 +8,9 @@ use std::sync::Arc;
 use atalaya::config::{self, MatrixSet};
 use atalaya::domain::{Key, Millis, Timestamp};
 use atalaya::indicators::{Reading, Selector, Topics};
+use atalaya::matrix::Medium;
 use atalaya::matrix::engine::{Engine, Feed, FeedState, Feeds, Matcher, Operated, Operation, Readings, Tick, What};
+use atalaya::notice::{Body, Context, render};
 
 use support::{cpu_timed, figure, figure_with_goal, median};
 
@@ -106,10 +108,28 @@ fn main() {
     bench.tick();
     figure("cases_well_tick_ms", bench.ticks());
 
+    // An hour, so that every case has a trend to show.
+    for minute in 0..60 {
+        bench.second += 59;
+        bench.readings.value = 60.0 + 20.0 * f64::from(minute);
+        bench.tick();
+    }
     bench.readings.value = 3000.0;
     let (took, tick) = bench.tick();
     assert_eq!((tick.transitions.len(), tick.notifications.len()), (CASES, 3 * CASES));
     figure_with_goal("cases_all_go_off_ms", took, 1000.0);
+    let mails = tick.notifications.iter().filter(|notice| notice.medium == Medium::Email).take(CASES);
+    let context = Context::new(&bench.set.plan, "example.com");
+    let (took, rendered) = cpu_timed(|| mails.map(|notice| render(notice, &context).body).collect::<Vec<_>>());
+    figure_with_goal("cases_mails_rendered_ms", took * 1000.0, 1000.0);
+    let pictures = rendered.iter().filter_map(|body| match body {
+        Body::Email(mail) => mail.picture.as_ref(),
+        Body::Webhook(_) => None,
+    });
+    let (took, bytes) = cpu_timed(|| pictures.map(|picture| picture.png().len()).collect::<Vec<_>>());
+    assert_eq!(bytes.len(), CASES);
+    figure("picture_drawn_us", took * 1e6 / CASES as f64);
+    figure("picture_bytes", bytes[0] as f64);
     figure("cases_open_tick_ms", bench.ticks());
 
     for id in 0..100 {

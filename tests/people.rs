@@ -1,7 +1,7 @@
 //! When and to whom: rotas, quiet hours and the cap on mails, from a matrix as people write it, in virtual time.
 //!
 //! A time-line is local time and value; what came out is compared whole, so that a notice too many fails as one too few.
-#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect fails")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that meets what it does not expect fails")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -91,6 +91,7 @@ fn play_from(text: &str, timeline: &str, restart_every: Option<i64>) -> Vec<Stri
             let reason = notice.reason.name();
             let mut line = format!("{local} i{incident} #{} {to} {address} {level} {reason}", notice.sequence);
             line.push_str(&extra(notice, &matrices[0]));
+            check_shown(notice, &table, now);
             lines.push(line);
         }
         if restart_every.is_some_and(|every| (now.0 / 1000) % every == 0) {
@@ -113,6 +114,18 @@ fn extra(notice: &Notification, matrix: &Matrix) -> String {
         format!(": {}{} beyond {}", held.notices, each.collect::<String>(), held.beyond)
     });
     held.unwrap_or_default() + &seen.unwrap_or_default() + &more.unwrap_or_default()
+}
+
+/// Whenever it was decided, a notice shows the floor as it is when it is told.
+fn check_shown(notice: &Notification, table: &Table, now: Timestamp) {
+    if notice.held_back.is_some() {
+        return;
+    }
+    let value = table.values.get(&notice.transition.key).copied();
+    let around = notice.around.as_ref().expect("numbers around a row's case");
+    assert_eq!((around.waiting, around.oldest_wait), (value, value), "{now}");
+    let last = notice.trend.as_ref().and_then(|trend| trend.0.last().copied());
+    assert_eq!(last, Some((now, value)), "{now}");
 }
 
 impl Table {

@@ -16,28 +16,34 @@ pub fn email(notification: &Notification, held: &HeldBack, context: &Context<'_>
     let about = about(language);
     let foot = format!("{}: {} · {}", words::matrix(language), clean(&matrix.name, NAME_MAX, false), notification.to);
     let late = words::late(language, &mail::when(matrix, notification.time));
-    let text = |late: &str| format!("{late}{title}. {about}\n\n{}\n\n-- \n{foot}\n", lines.join("\n"));
-    let items: String = lines.iter().map(|line| format!("<li>{}</li>\n", html::escape(line))).collect();
-    let page = |late: &str| {
-        format!(
-            "<!doctype html>\n<html lang=\"{}\">\n<head>\n<meta charset=\"utf-8\">\n<title>{}</title>\n</head>\n<body>\n\
-             <p>{}{}. {}</p>\n<ul>\n{items}</ul>\n<p>{}</p>\n</body>\n</html>\n",
-            words::page_language(language),
-            html::escape(&subject),
-            html::escape(late),
+    let board = context.board.map(|url| clean(url, 500, false));
+    let link = board.as_ref().map(|url| format!("{}: {url}\n\n", words::board(language))).unwrap_or_default();
+    let text = |late: &str| format!("{late}{title}. {about}\n\n{}\n\n{link}-- \n{foot}\n", lines.join("\n"));
+    let items: String =
+        lines.iter().map(|line| format!("<li style=\"margin:0 0 8px\">{}</li>\n", html::escape(line))).collect();
+    let page = |late: Option<&str>| {
+        let content = format!(
+            "{}<p style=\"margin:0 0 8px\">{} <strong>{}</strong></p>\n<p style=\"margin:0 0 12px\">{}</p>\n\
+             <ul style=\"margin:0;padding:0 0 0 20px\">\n{items}</ul>\n{}\
+             <p style=\"margin:20px 0 0;font-size:13px;opacity:.8\">{}</p>\n",
+            late.map(|late| html::remark(late, "currentColor")).unwrap_or_default(),
+            html::badge(notification.level, words::level(language, notification.level)),
             html::escape(&title),
             html::escape(about),
+            board.as_deref().map(|url| html::board(url, language)).unwrap_or_default(),
             html::escape(&foot),
-        )
+        );
+        html::frame(language, &subject, &content)
     };
     Email {
         to: notification.address.clone(),
         thread: thread(notification, context.domain, false),
         list_id: mail::list_id(matrix, context),
         text: text(""),
-        html: page(""),
+        html: page(None),
         late_text: text(&format!("{late}\n\n")),
-        late_html: page(&format!("{late} ")),
+        late_html: page(Some(&late)),
+        picture: None,
         subject,
     }
 }

@@ -2,11 +2,14 @@
 
 use crate::domain::{Key, Millis, Timestamp};
 use crate::indicators::Unit;
-use crate::matrix::engine::{Acknowledged, Notification};
+use crate::matrix::engine::{Acknowledged, Notification, Reason};
 use crate::matrix::{Language, Level, Matrix, Recipient};
 
 use super::template::{self, Names, TemplateError};
-use super::{Context, Email, Missed, NAME_MAX, action_of, clean, html, range_of, thread, values, words};
+use super::{
+    Context, Email, Missed, NAME_MAX, Picture, action_of, around, chart, clean, html, notice_id, range_of, thread,
+    values, words,
+};
 
 /// Longest subject in bytes before it is encoded.
 const SUBJECT_MAX: usize = 240;
@@ -25,8 +28,12 @@ pub struct Facts {
     pub goal: String,
     pub action: Option<String>,
     pub action_failed: Option<TemplateError>,
+    /// What it has been until now, in words.
+    pub trend: Option<around::Told>,
     /// Label and text of each further line, in the order of reading.
     pub lines: Vec<(&'static str, String)>,
+    /// The same of what nobody needs at the first look.
+    pub details: Vec<(&'static str, String)>,
     /// Whom it missed, on top.
     pub missed: Option<String>,
     /// That nothing of it is real, above all else.
@@ -56,7 +63,10 @@ pub fn facts(notification: &Notification, missed: Option<&Missed>, context: &Con
     let unit = selector.indicator.unit;
     let found = range_of(notification);
     let edges = found.map(|(row, _)| values::edges(row)).unwrap_or_default();
-    let read = |value| values::read(value, unit, language, &edges, words::no_data(language));
+    let read = |value| match values::read(value, unit, language, &edges, words::no_data(language)) {
+        count if transition.reason == Reason::Refused => words::defects(language, &count),
+        text => text,
+    };
     let goal = found.map(|(row, _)| values::bounds(&row.goal, unit, language)).unwrap_or_default();
     let zone = Zone::of(matrix, notification.time);
     let (action, action_failed) = action(notification, &read(notification.value), &goal, &zone, context);
@@ -72,7 +82,9 @@ pub fn facts(notification: &Notification, missed: Option<&Missed>, context: &Con
         goal,
         action,
         action_failed,
+        trend: notification.trend.as_ref().and_then(|trend| around::trend(trend, unit, language, &zone)),
         lines: Vec::new(),
+        details: details(notification, unit),
         missed: missed.map(|m| {
             words::missed(language, &name(&m.contact), words::medium(language, m.medium), &clean(&m.why, 300, false))
         }),
@@ -92,22 +104,41 @@ pub fn facts(notification: &Notification, missed: Option<&Missed>, context: &Con
             name(&notification.to),
         ),
     };
-    facts.lines = lines(notification, &facts, unit, &zone, context);
+    facts.lines = lines(notification, &facts, &zone, context);
     facts.subject = subject(&facts, missed);
     facts
 }
 
+impl Facts {
+    /// Everything in words, for who sees no picture: trend, lines and details.
+    pub fn told(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let trend = self.trend.iter().map(|trend| (words::trend(self.language), trend.line.as_str()));
+        trend.chain(self.lines.iter().chain(&self.details).map(|(label, text)| (*label, text.as_str())))
+    }
+}
+
 pub fn email(notification: &Notification, facts: &Facts, missed: bool, context: &Context<'_>) -> Email {
+    let picture = picture(notification, missed, context);
+    let shown = picture.as_ref().map(|picture| picture.id.as_str());
     Email {
         to: notification.address.clone(),
         thread: thread(notification, context.domain, missed),
         list_id: list_id(&notification.transition.matrix, context),
         subject: facts.subject.clone(),
         text: text(facts, false),
-        html: html::page(facts, false),
+        html: html::page(facts, shown, false),
         late_text: text(facts, true),
-        late_html: html::page(facts, true),
+        late_html: html::page(facts, shown, true),
+        picture,
     }
+}
+
+/// The trend as it can be drawn. Its id is unique to the notice, as a `Content-ID` has to be.
+fn picture(notification: &Notification, missed: bool, context: &Context<'_>) -> Option<Picture> {
+    let trend = notification.trend.clone().filter(|trend| chart::can_draw(trend))?;
+    let (matrix, row) = (notification.transition.matrix.clone(), notification.transition.row);
+    let hash = xxhash_rust::xxh3::xxh3_128(notice_id(notification, missed).as_bytes());
+    Some(Picture { id: format!("trend-{hash:032x}@{}", context.domain), trend, matrix, row })
 }
 
 /// The list of a matrix, by which mail programs can sort.
@@ -155,10 +186,14 @@ fn text(facts: &Facts, late: bool) -> String {
         paragraph(&format!("{}:\n{action}", words::todo(facts.language).to_uppercase()));
     }
     paragraph(&format!("{} · {}\n{}", facts.level_word, facts.place, headline(facts)));
-    let lines: Vec<String> = facts.lines.iter().map(|(label, text)| format!("{label}: {text}")).collect();
+    let lines: Vec<String> = facts.told().map(|(label, text)| format!("{label}: {text}")).collect();
     paragraph(&lines.join("\n"));
     match &facts.acknowledge {
-        Some(Acknowledge::Link(link)) => paragraph(&format!("{}:\n{link}", words::acknowledge_link(facts.language))),
+        Some(Acknowledge::Link(link)) => paragraph(&format!(
+            "{} ({}):\n{link}",
+            words::acknowledge_link(facts.language),
+            words::link_holds(facts.language)
+        )),
         Some(Acknowledge::Command(command)) => {
             paragraph(&format!("{}: {command}", words::acknowledge_by(facts.language)));
         }
@@ -181,7 +216,6 @@ pub fn headline(facts: &Facts) -> String {
 fn lines(
     notification: &Notification,
     facts: &Facts,
-    unit: Unit,
     zone: &Zone,
     context: &Context<'_>,
 ) -> Vec<(&'static str, String)> {
@@ -207,17 +241,14 @@ fn lines(
         let length = (transition.time - notification.since).as_seconds();
         lines.push((words::lasted(language), values::duration(length, language, &[])));
     }
+    lines.push((words::reason(language), words::why(language, notification.reason).to_owned()));
+    lines.extend(notification.around.iter().flat_map(|around| around::lines(around, language)));
     if let Some(samples) = values::samples(notification.samples, transition.selector.indicator.samples, language) {
         lines.push((words::samples(language), samples));
     }
     if let Some(window) = transition.selector.window.and_then(|index| context.plan.windows.get(index)) {
         lines.push((words::window(language), words::window_of(language, window)));
     }
-    let found = range_of(notification);
-    if let Some((_, Some(range))) = found {
-        lines.push((words::range(language), values::bounds(&range.bounds, unit, language)));
-    }
-    lines.push((words::reason(language), words::why(language, notification.reason).to_owned()));
     let others: Vec<String> =
         notification.told.iter().filter(|who| **who != notification.to).map(|who| name(who)).collect();
     let others = if others.is_empty() { words::nobody_else(language).to_owned() } else { others.join(", ") };
@@ -232,9 +263,16 @@ fn lines(
     if !next.is_empty() {
         lines.push((words::next(language), next.join("; ")));
     }
-    let indicator = transition.selector.indicator;
-    lines.push((words::measures(language), format!("{}: {}", indicator.name, indicator.about())));
     lines
+}
+
+fn details(notification: &Notification, unit: Unit) -> Vec<(&'static str, String)> {
+    let transition = &notification.transition;
+    let (language, indicator) = (transition.matrix.language, transition.selector.indicator);
+    let range = range_of(notification).and_then(|(_, range)| range);
+    let range = range.map(|range| (words::range(language), values::bounds(&range.bounds, unit, language)));
+    let measures = (words::measures(language), format!("{}: {}", indicator.name, indicator.about()));
+    range.into_iter().chain([measures]).collect()
 }
 
 /// Nothing once it is over or while somebody has it, and nothing of what is no case of the engine.
@@ -267,25 +305,33 @@ fn wanted_by(who: &str, until: Timestamp, why: &str, language: Language, zone: &
     format!("{}, {} {}{why}", name(who), words::until(language), zone.with_name(until))
 }
 
-/// The escalation steps that have not come yet, with their times, and the repeat.
+/// The escalation steps that have not come yet, with their times, and the next repeat: as it is if nothing stops the timers.
 fn next(notification: &Notification, zone: &Zone) -> Vec<String> {
-    let language = notification.transition.matrix.language;
+    let transition = &notification.transition;
+    let language = transition.matrix.language;
     let Some((_, Some(range))) = range_of(notification) else { return Vec::new() };
+    let (ran, decided) = (notification.ran, notification.held_since.unwrap_or(notification.time));
+    if notification.acknowledged.is_some() && !(range.escalate.is_empty() && range.repeat.is_none()) {
+        return vec![words::rests(language).to_owned()];
+    }
+    // From a worse level a step tells only whom nothing has told yet.
+    let improved = transition.to < transition.from;
+    let heard = |recipient: &Recipient| improved && notification.told.contains(&recipient.contact);
     let mut next = Vec::new();
-    for step in &range.escalate {
-        let at = notification.transition.time + step.after;
-        if at > notification.time {
-            next.push(words::escalates(language, &zone.short(at), &recipients(&step.tell)));
+    for step in range.escalate.iter().filter(|step| step.after > ran) {
+        let at = decided + (step.after - ran);
+        let tell: Vec<String> = step.tell.iter().filter(|one| !heard(one)).map(|one| name(&one.contact)).collect();
+        if at > notification.time && !tell.is_empty() {
+            next.push(words::escalates(language, &zone.short(at), &tell.join(", ")));
         }
     }
-    if let Some(every) = range.repeat {
-        next.push(words::repeats(language, &values::duration(every.as_seconds(), language, &[])));
+    if let Some(every) = range.repeat.filter(|every| *every > Millis::ZERO) {
+        // Those that passed while the notice waited went elsewhere.
+        let since = ran - notification.muted + (notification.time - decided);
+        let at = notification.time + (every - Millis(since.0.rem_euclid(every.0)));
+        next.push(words::repeats(language, &zone.short(at), &values::duration(every.as_seconds(), language, &[])));
     }
     next
-}
-
-fn recipients(tell: &[Recipient]) -> String {
-    tell.iter().map(|recipient| name(&recipient.contact)).collect::<Vec<_>>().join(", ")
 }
 
 /// The action's text. A template that fails now, though it was proved when the matrix was taken, gives its raw text:
@@ -299,6 +345,9 @@ fn action(
 ) -> (Option<String>, Option<TemplateError>) {
     if let Some(says) = context.says {
         return (Some(clean(says, template::LENGTH_MAX, true)), None);
+    }
+    if notification.transition.source.is_some() && notification.level > Level::Ok {
+        return (Some(words::feed_action(notification.transition.matrix.language).to_owned()), None);
     }
     let Some(action) = action_of(notification) else { return (None, None) };
     let transition = &notification.transition;
@@ -351,7 +400,7 @@ impl Zone {
         Zone { zone: matrix.zone.clone(), today: now.in_zone(&matrix.zone).date() }
     }
 
-    fn short(&self, at: Timestamp) -> String {
+    pub fn short(&self, at: Timestamp) -> String {
         let local = at.in_zone(&self.zone);
         let format = if local.date() == self.today { "%H:%M" } else { "%Y-%m-%d %H:%M" };
         local.strftime(format).to_string()

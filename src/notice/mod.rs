@@ -7,11 +7,13 @@
 use std::sync::Arc;
 
 use crate::domain::Timestamp;
-use crate::matrix::engine::{Acknowledged, Notification, OpenCase, Silence};
+use crate::matrix::engine::{Acknowledged, Notification, OpenCase, Silence, Trend};
 use crate::matrix::{Level, Matrix, Medium, NoData, Range, Row};
 use crate::plan::Plan;
 
 mod acknowledged;
+mod around;
+mod chart;
 mod held_back;
 pub mod hooks;
 pub mod html;
@@ -115,6 +117,25 @@ pub struct Email {
     /// The same, marked as coming late.
     pub late_text: String,
     pub late_html: String,
+    /// What the HTML shows inline.
+    pub picture: Option<Picture>,
+}
+
+/// The picture of a trend that travels in the mail.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// By which the HTML names it, without brackets.
+    pub id: String,
+    trend: Arc<Trend>,
+    matrix: Arc<Matrix>,
+    row: usize,
+}
+
+impl Picture {
+    /// The picture drawn, as PNG.
+    pub fn png(&self) -> Vec<u8> {
+        self.matrix.rows.get(self.row).and_then(|row| chart::draw(&self.trend, row)).unwrap_or_default()
+    }
 }
 
 /// The body of a webhook, in its format.

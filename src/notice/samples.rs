@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::{Key, Millis, Timestamp};
-use crate::indicators::{Labels, Selector, find};
-use crate::matrix::engine::{Notification, Reason, Transition};
+use crate::indicators::{Labels, Selector, State, find};
+use crate::matrix::engine::{Around, Notification, Reason, Transition, Trend};
 use crate::matrix::{Bounds, Contact, Edge, Language, Level, Matrix, Medium, Range, Recipient, Row, Step};
 use crate::plan::{Plan, WindowKind};
 
@@ -71,6 +71,22 @@ pub fn matrix(language: Language, action: &str) -> Arc<Matrix> {
 /// The instant at which the sample incident begins: 10:32 in Bogota.
 pub const START: Timestamp = Timestamp(1_795_361_520_000);
 
+/// What is around it.
+pub fn floor() -> Around {
+    let agents = [9.0, 2.0, 4.0, 0.0];
+    let states = [State::Handling, State::Wrapup, State::Unproductive, State::Elsewhere];
+    let agents = [(State::Available, 0.0)].into_iter().chain(states.into_iter().zip(agents));
+    Around { waiting: Some(12.0), oldest_wait: Some(3060.0), agents: agents.collect() }
+}
+
+/// From 12 min an hour ago to 47 min, with some minutes of which nothing is known.
+pub fn rising() -> Trend {
+    let at = |minute: i64| START - Millis((60 - minute) * 60_000);
+    let known = |minute: &i64| !(24..30).contains(minute);
+    let value = |minute: i64| 720.0 + 2100.0 * (minute as f64 / 60.0).powi(2);
+    Trend((0..=60).map(|minute| (at(minute), known(&minute).then(|| value(minute)))).collect())
+}
+
 /// A critical ASA of 47 min on (reclamos, facebook), told to the lead by mail.
 pub fn critical(matrix: Arc<Matrix>) -> Notification {
     let plan = Plan::default();
@@ -95,6 +111,8 @@ pub fn critical(matrix: Arc<Matrix>) -> Notification {
     };
     Notification {
         told: ["lead".into(), "desk".into()].into(),
+        around: Some(Arc::new(floor())),
+        trend: Some(Arc::new(rising())),
         ..Notification::first(Arc::new(transition), "lead".into(), Medium::Email, "lead@acme.example".into())
     }
 }
@@ -104,6 +122,7 @@ pub fn repeat(first: &Notification) -> Notification {
     Notification {
         time: first.time + Millis(1_800_000),
         sequence: 4,
+        ran: Millis(1_800_000),
         reason: Reason::Repeat,
         value_time: first.time + Millis(1_800_000),
         value: Some(3120.0),

@@ -120,7 +120,8 @@ fn ratio(value: f64, language: Language, edges: &[f64]) -> String {
     format!("{} %", decimal(rounded, step, language))
 }
 
-fn count(value: f64, language: Language) -> String {
+/// A number of something.
+pub fn count(value: f64, language: Language) -> String {
     decimal(value, if value.fract() == 0.0 { 1.0 } else { 0.1 }, language)
 }
 

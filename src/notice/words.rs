@@ -26,8 +26,6 @@ macro_rules! words {
 words! {
     todo = "Qué hacer", "What to do", "O que fazer";
     goal = "objetivo", "goal", "meta";
-    goal_label = "Objetivo", "Goal", "Meta";
-    at_entry = "Al entrar", "At entry", "Na entrada";
     value_now = "Ahora", "Now", "Agora";
     value_last = "Último valor", "Last value", "Último valor";
     since = "Desde", "Since", "Desde";
@@ -37,6 +35,9 @@ words! {
     window = "Ventana", "Window", "Janela";
     range = "Rango", "Range", "Faixa";
     reason = "Motivo", "Reason", "Motivo";
+    trend = "Tendencia", "Trend", "Tendência";
+    waiting = "En espera", "Waiting", "Em espera";
+    agents = "Agentes", "Agents", "Agentes";
     told = "También avisados", "Also told", "Também avisados";
     nobody_else = "nadie más", "nobody else", "mais ninguém";
     next = "Qué sigue", "What comes next", "O que vem depois";
@@ -51,7 +52,8 @@ words! {
     test = "PRUEBA", "TEST", "TESTE";
     in_hours = "en horario de atención", "in opening hours", "em horário de atendimento";
     acknowledge = "Reconocer", "Acknowledge", "Reconhecer";
-    acknowledge_link = "Reconocer el incidente (enlace válido por 24 horas)", "Acknowledge the incident (link valid for 24 hours)", "Reconhecer o incidente (link válido por 24 horas)";
+    acknowledge_link = "Reconocer el incidente", "Acknowledge the incident", "Reconhecer o incidente";
+    link_holds = "enlace válido por 24 horas", "link valid for 24 hours", "link válido por 24 horas";
     acknowledge_by = "Para reconocerlo", "To acknowledge it", "Para reconhecê-lo";
     acknowledged_by = "Reconocido por", "Acknowledged by", "Reconhecido por";
     silenced = "Silenciado por", "Silenced by", "Silenciado por";
@@ -135,12 +137,39 @@ pub fn why(language: Language, reason: Reason) -> &'static str {
     }
 }
 
-/// `se repite cada 30 min mientras siga`.
-pub fn repeats(language: Language, every: &str) -> String {
+/// `11:02: se repite, y así cada 30 min mientras siga`.
+pub fn repeats(language: Language, at: &str, every: &str) -> String {
     match language {
-        Language::Es => format!("se repite cada {every} mientras siga"),
-        Language::En => format!("repeated every {every} while it lasts"),
-        Language::Pt => format!("repete-se a cada {every} enquanto durar"),
+        Language::Es => format!("{at}: se repite, y así cada {every} mientras siga"),
+        Language::En => format!("{at}: repeated, and so every {every} while it lasts"),
+        Language::Pt => format!("{at}: repete-se, e assim a cada {every} enquanto durar"),
+    }
+}
+
+/// In the place of what comes next, while somebody has it.
+pub fn rests(language: Language) -> &'static str {
+    pick(
+        language,
+        "mientras esté reconocido no se repite ni se avisa a nadie más",
+        "while it is acknowledged nothing is repeated and nobody else is told",
+        "enquanto estiver reconhecido não se repete nem se avisa mais ninguém",
+    )
+}
+
+/// Behind how many wait: `, la más antigua 51 min`.
+pub fn oldest(language: Language, age: &str) -> String {
+    match language {
+        Language::Es => format!(", la más antigua {age}"),
+        Language::En => format!(", the oldest for {age}"),
+        Language::Pt => format!(", a mais antiga há {age}"),
+    }
+}
+
+/// `mín. 11 min, máx. 47 min`.
+pub fn least_and_most(language: Language, least: &str, most: &str) -> String {
+    match language {
+        Language::Es | Language::Pt => format!("mín. {least}, máx. {most}"),
+        Language::En => format!("min. {least}, max. {most}"),
     }
 }
 
@@ -150,6 +179,25 @@ pub fn escalates(language: Language, at: &str, who: &str) -> String {
         Language::Es => format!("{at}: se avisa a {who}"),
         Language::En => format!("{at}: {who} is told"),
         Language::Pt => format!("{at}: avisa-se {who}"),
+    }
+}
+
+/// What to do about a feed that lags or is dead: no row says it.
+pub fn feed_action(language: Language) -> &'static str {
+    pick(
+        language,
+        "Revisar quién envía estos eventos y si se leen. Mientras falten, nadie vigila lo que depende de ellos: mire la operación directamente.",
+        "Check who sends these events and whether they are read. While they are missing nobody watches what depends on them: look at the floor itself.",
+        "Verificar quem envia estes eventos e se são lidos. Enquanto faltarem, ninguém vigia o que depende deles: olhe a operação diretamente.",
+    )
+}
+
+/// How many defects a file has: `errores: 2`.
+pub fn defects(language: Language, count: &str) -> String {
+    match language {
+        Language::Es => format!("errores: {count}"),
+        Language::En => format!("defects: {count}"),
+        Language::Pt => format!("erros: {count}"),
     }
 }
 
@@ -223,7 +271,7 @@ pub fn window_of(language: Language, window: &Window) -> String {
     }
 }
 
-fn state(language: Language, state: State) -> &'static str {
+pub fn state(language: Language, state: State) -> &'static str {
     match state {
         State::Available => pick(language, "disponibles", "available", "disponíveis"),
         State::Handling => pick(language, "atendiendo", "handling", "atendendo"),

@@ -23,8 +23,11 @@ impl Carrier for Carriers {
     fn send<'a>(&'a self, parcel: &'a Parcel, late: bool) -> Sending<'a> {
         Box::pin(async move {
             match (&parcel.load, &parcel.message.body) {
-                (Load::Mail { from, to, bytes, late_bytes }, _) => match &self.smtp {
-                    Some(smtp) => smtp.send(from, to, if late { late_bytes } else { bytes }).await,
+                (Load::Mail { from, to }, _) => match &self.smtp {
+                    Some(smtp) => {
+                        let mail = parcel.mail(late).map_err(|why| Failure::never(&why))?;
+                        smtp.send(&from.email, to, &mail).await
+                    }
                     None => Err(Failure::never("there is no mail server; set `smtp` in the configuration")),
                 },
                 (Load::Hook, Body::Webhook(hook)) => {

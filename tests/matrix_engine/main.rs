@@ -4,7 +4,7 @@
 //! theirs, `model` compares random rows and values with a second implementation that counts seconds one by one,
 //! `cases` says which cases and numbers a row makes, `kept` that a reading that is kept is the one that would be read.
 //! `operations`, `feeds`, `flapping` and `reload` are time-lines of acknowledgements and silences, frozen feeds, cases that
-//! change too often, and other rows in force; `random` is what holds whatever happens. Every time-line is played twice, the
+//! change too often, and other rows in force; `shown` is what notices carry beside their value; `random` is what holds whatever happens. Every time-line is played twice, the
 //! second time with reloads of the same rows and restarts all along.
 //!
 //! # Mutants
@@ -35,5 +35,6 @@ mod operations;
 mod published;
 mod random;
 mod reload;
+mod shown;
 mod support;
 mod timeline;

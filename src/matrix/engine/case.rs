@@ -8,6 +8,7 @@ use super::hold::Stands;
 use super::incident::{Address, Change, Incident, addresses};
 use super::operations::{Acknowledged, Silences};
 use super::track::Track;
+use super::trend::{self, Ring, Trend};
 use super::{OpenCase, Place, Readings, Reason, Tick, Transition, Version};
 use crate::domain::{Key, Stretch, Timestamp};
 use crate::indicators::{Indicator, Reading, Samples, Selector};
@@ -38,6 +39,8 @@ pub(super) struct Case {
     reading: Reading,
     /// The last that a rule could judge, and when.
     judged: Option<(Timestamp, Reading)>,
+    /// What it has been.
+    trend: Ring,
     /// There is one exactly while the level is not ok.
     incident: Option<Box<Incident>>,
     /// Its changes of level, if there were any lately.
@@ -102,6 +105,7 @@ impl Case {
             frozen: false,
             reading: Reading::default(),
             judged: None,
+            trend: Ring::new(),
             incident: None,
             flap: None,
         }
@@ -136,6 +140,7 @@ impl Case {
         }
 
         self.read(moment.readings);
+        self.remember(moment);
         match self.seen(moment.row()) {
             Seen::Value(value) => self.judge(moment, value),
             Seen::Null => {
@@ -153,6 +158,21 @@ impl Case {
             Some(_) if self.reading.samples < row.min_samples => Seen::TooFew,
             Some(value) => Seen::Value(value),
         }
+    }
+
+    /// Keeps the value for the trend, if one is due.
+    fn remember(&mut self, moment: &Moment<'_>) {
+        if self.trend.is_due(moment.now) {
+            let row = moment.row();
+            let value = if matches!(self.seen(row), Seen::Value(_)) { self.reading.value } else { None };
+            self.trend.put(moment.now, trend::step(row), value);
+        }
+    }
+
+    /// What it has been until `now`, and is.
+    pub(super) fn trend(&self, track: &Track, now: Timestamp) -> Trend {
+        let judged = self.judged.filter(|(time, _)| *time == now).and_then(|(_, reading)| reading.value);
+        self.trend.until(now, trend::step(track.row()), judged)
     }
 
     /// Reads the number, unless it cannot have changed.

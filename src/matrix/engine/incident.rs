@@ -367,6 +367,7 @@ impl Incident {
             }
         }
         let told: Arc<[Arc<str>]> = names.into();
+        let ran = self.clock(self.stands_since.unwrap_or(news.now)) - self.taken;
         for Address { to, medium, address } in recipients {
             self.sequence += 1;
             tick.notifications.push(Notification {
@@ -387,7 +388,11 @@ impl Incident {
                 acknowledged: self.acknowledged.clone(),
                 silenced: self.silenced.clone(),
                 flaps: self.flaps,
+                ran,
+                muted: self.muted,
                 held_since: None,
+                around: None,
+                trend: None,
                 held_back: None,
             });
         }

@@ -13,6 +13,7 @@
 //! | `flapping` | does its level change too often to be told |
 //! | `hold` | who is left in peace at this hour, and who has had enough |
 //! | `operations` | what people want: acknowledgements and silences |
+//! | `trend`, `around` | what a notice shows beside its value |
 //! | `feeds` | what nobody can judge, because its feed lags or is dead |
 //! | `reload`, `shape`, `snapshot` | how cases go on under other matrices, and after a restart |
 //!
@@ -106,6 +107,7 @@ use crate::domain::{Key, Millis, Timestamp};
 use crate::indicators::{Reading, Selector};
 use crate::plan::Plan;
 
+mod around;
 mod case;
 mod evidence;
 mod feeds;
@@ -117,10 +119,13 @@ mod reload;
 mod shape;
 mod snapshot;
 mod track;
+mod trend;
 
+pub use around::Around;
 pub use feeds::{Feed, FeedState, Feeds};
 pub use flapping::Flaps;
 pub use operations::{Acknowledged, Matcher, Operated, Operation, Refusal, SILENCES_MAX, Silence, What};
+pub use trend::Trend;
 
 use case::Case;
 use feeds::FeedCase;
@@ -236,8 +241,15 @@ pub struct Notification {
     pub silenced: Vec<Arc<str>>,
     /// How often its case has changed its level, while it flaps.
     pub flaps: Option<Flaps>,
+    /// For how long the timers of escalation and repeat have run in this level, and for how much of it repeats stood. What
+    /// comes next is told from it; while it is acknowledged, nothing does.
+    pub ran: Millis,
+    pub muted: Millis,
     /// Of what time it is, where it has waited for the end of quiet hours.
     pub held_since: Option<Timestamp>,
+    /// The numbers around it when it is told, and the values until then; `None` where it is of no row.
+    pub around: Option<Arc<Around>>,
+    pub trend: Option<Arc<Trend>>,
     /// Set where it is about notices that were held back, and not about one incident.
     pub held_back: Option<Arc<HeldBack>>,
 }
@@ -272,7 +284,11 @@ impl Notification {
             acknowledged: None,
             silenced: Vec::new(),
             flaps: None,
+            ran: Millis::ZERO,
+            muted: Millis::ZERO,
             held_since: None,
+            around: None,
+            trend: None,
             held_back: None,
             transition,
         }
@@ -374,6 +390,7 @@ impl Engine {
         let mut hold = std::mem::take(&mut self.state.hold);
         hold.pass(&mut tick, now, &|incident| self.stands(incident));
         self.state.hold = hold;
+        self.look_around(&mut tick, now, readings, feeds);
         tick
     }
 

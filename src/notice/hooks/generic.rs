@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
+use serde_json::json;
 
 use crate::records::{number, write_place};
 
@@ -51,6 +52,13 @@ impl Serialize for Data<'_> {
         map.serialize_entry("value_time", &notification.value_time)?;
         map.serialize_entry("since", &notification.since)?;
         map.serialize_entry("told", &*notification.told)?;
+        if let Some(around) = &notification.around {
+            let agents = around.agents.iter().map(|(state, count)| (state.name(), number(*count)));
+            let agents = (!around.agents.is_empty()).then(|| agents.collect::<std::collections::BTreeMap<_, _>>());
+            let (waiting, oldest) = (around.waiting.map(number), around.oldest_wait.map(number));
+            let around = json!({ "waiting": waiting, "oldest_wait": oldest, "agents": agents });
+            map.serialize_entry("around", &around)?;
+        }
         if context.test {
             map.serialize_entry("test", &true)?;
         }

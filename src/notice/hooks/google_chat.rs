@@ -23,7 +23,7 @@ fn message(said: &Said<'_>, text_max: usize) -> Value {
     if let Some(action) = &facts.action {
         widgets.push(paragraph(&format!("<b>{}</b><br>{}", said.todo(), fit(action, text_max, HTML))));
     }
-    widgets.extend(facts.lines.iter().map(|(label, text)| {
+    widgets.extend(facts.told().map(|(label, text)| {
         json!({ "decoratedText": { "topLabel": label, "text": fit(text, text_max, HTML), "wrapText": true } })
     }));
     widgets.push(paragraph(&fit(&facts.foot, text_max, HTML)));

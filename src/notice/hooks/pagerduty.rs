@@ -33,8 +33,8 @@ pub(super) fn body(said: &Said<'_>) -> Value {
     details.insert("value".to_owned(), detail(&facts.now));
     details.insert("value_raw".to_owned(), notification.value.filter(|v| v.is_finite()).map(number).into());
     details.insert("samples".to_owned(), number(notification.samples));
-    for (label, text) in &facts.lines {
-        details.insert((*label).to_owned(), detail(text));
+    for (label, text) in facts.told() {
+        details.insert(label.to_owned(), detail(text));
     }
     for (name, text) in transition.selector.labels.pairs(context.plan) {
         details.insert(name.to_owned(), detail(text));

@@ -24,7 +24,7 @@ pub(super) fn body(said: &Said<'_>) -> Value {
     if let Some(action) = &facts.action {
         section(&format!("{}:\n{action}", said.todo().to_uppercase()));
     }
-    let lines = facts.lines.iter().map(|(label, text)| format!("{label}: {text}"));
+    let lines = facts.told().map(|(label, text)| format!("{label}: {text}"));
     section(&[said.headline()].into_iter().chain(lines).collect::<Vec<_>>().join("\n"));
     if let Some((text, board)) = said.board() {
         // The only markup, around an address of the configuration.

@@ -40,7 +40,7 @@ fn message(said: &Said<'_>, text_max: usize) -> Value {
         }
     }
     body.push(block(vec![run(&said.headline())]));
-    body.extend(facts.lines.iter().map(|(label, text)| block(vec![bold(&format!("{label}: ")), run(text)])));
+    body.extend(facts.told().map(|(label, text)| block(vec![bold(&format!("{label}: ")), run(text)])));
     let mut foot = run(&facts.foot);
     (foot["isSubtle"], foot["size"]) = (true.into(), "Small".into());
     body.push(block(vec![foot]));

@@ -19,7 +19,7 @@ pub(super) fn body(said: &Said<'_>) -> Value {
     if let Some(action) = &facts.action {
         paragraphs.push(format!("{}:\n{action}", said.todo().to_uppercase()));
     }
-    let lines = facts.lines.iter().map(|(label, text)| format!("{label}: {text}"));
+    let lines = facts.told().map(|(label, text)| format!("{label}: {text}"));
     paragraphs.push([said.headline()].into_iter().chain(lines).collect::<Vec<_>>().join("\n"));
     paragraphs.extend(said.board().map(|(text, url)| format!("{text}: {url}")));
     paragraphs.push(facts.foot.clone());

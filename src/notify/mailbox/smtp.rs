@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mail_parser::{Address, HeaderValue, MessageParser};
+use base64::Engine as _;
+use mail_parser::{Address, HeaderValue, MessageParser, MimeHeaders as _};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -205,9 +206,19 @@ fn parse(bytes: &[u8], sender: String, recipients: Vec<String>) -> ReceivedMail 
         list_id: header("List-Id"),
         auto_submitted: header("Auto-Submitted"),
         text: mail.body_text(0).unwrap_or_default().into_owned(),
-        html: mail.body_html(0).unwrap_or_default().into_owned(),
+        html: with_pictures(&mail),
         ..envelope
     }
+}
+
+/// The HTML with its inline pictures in it, as a page can show it.
+fn with_pictures(mail: &mail_parser::Message<'_>) -> String {
+    let html = mail.body_html(0).unwrap_or_default().into_owned();
+    let pictures = mail.attachments().filter_map(|part| Some((part.content_id()?, part.contents())));
+    pictures.fold(html, |html, (id, bytes)| {
+        let data = base64::engine::general_purpose::STANDARD.encode(bytes);
+        html.replace(&format!("\"cid:{id}\""), &format!("\"data:image/png;base64,{data}\""))
+    })
 }
 
 fn ids(value: &HeaderValue<'_>) -> Vec<String> {

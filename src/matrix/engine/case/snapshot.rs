@@ -8,7 +8,8 @@ use super::super::flapping::{Damped, Flap, Flaps};
 use super::super::incident::WrittenIncident;
 use super::super::reload::Left;
 use super::super::snapshot::{at, at_last};
-use super::{Case, Evidence, Incident, Reading};
+use super::super::trend::WrittenRing;
+use super::{Case, Evidence, Incident, Reading, Ring};
 use crate::domain::Key;
 use crate::matrix::Level;
 use crate::plan::Plan;
@@ -29,6 +30,7 @@ pub(in crate::matrix::engine) struct WrittenCase {
     frozen: bool,
     reading: WrittenReading,
     judged: Option<(i64, WrittenReading)>,
+    trend: WrittenRing,
     incident: Option<WrittenIncident>,
     flap: Option<WrittenFlap>,
 }
@@ -69,6 +71,7 @@ impl Case {
             frozen: self.frozen,
             reading: reading(self.reading),
             judged: self.judged.map(|(at, last)| (at.0, reading(last))),
+            trend: self.trend.written(),
             incident: self.incident.as_deref().map(|incident| incident.written(plan)),
             flap: self.flap.as_deref().map(Flap::written),
         }
@@ -97,6 +100,7 @@ impl Case {
             frozen: written.frozen,
             reading: reading(written.reading),
             judged: judged.transpose()?,
+            trend: Ring::again(written.trend)?,
             incident: incident.map(Box::new),
             flap: written.flap.map(Flap::again).transpose()?.map(Box::new),
             key,

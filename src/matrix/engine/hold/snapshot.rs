@@ -9,7 +9,7 @@ use super::{Hold, Place, Waiting};
 use crate::domain::Key;
 use crate::matrix::engine::flapping::Flaps;
 use crate::matrix::engine::reload::Named;
-use crate::matrix::engine::snapshot::{WrittenMatrix, at, at_last};
+use crate::matrix::engine::snapshot::{WrittenMatrix, at, at_last, length};
 use crate::matrix::engine::{Acknowledged, Notification, Reason, Transition, feeds};
 use crate::matrix::{Level, Matrix};
 use crate::plan::Plan;
@@ -54,6 +54,8 @@ pub(super) struct WrittenNotice {
     acknowledged: Option<Acknowledged>,
     silenced: Vec<Arc<str>>,
     flaps: Option<(u32, i64)>,
+    ran: i64,
+    muted: i64,
     held_since: Option<i64>,
     transition: WrittenTransition,
 }
@@ -135,6 +137,8 @@ impl WrittenNotice {
             acknowledged: notice.acknowledged.clone(),
             silenced: notice.silenced.clone(),
             flaps: notice.flaps.map(|flaps| (flaps.changes, flaps.since.0)),
+            ran: notice.ran.0,
+            muted: notice.muted.0,
             held_since: notice.held_since.map(|at| at.0),
             transition: WrittenTransition::of(&notice.transition, plan),
         }
@@ -161,7 +165,12 @@ impl WrittenNotice {
             acknowledged: self.acknowledged,
             silenced: self.silenced,
             flaps: flaps.transpose()?,
+            ran: length(self.ran)?,
+            muted: length(self.muted)?,
             held_since: at(self.held_since)?,
+            // Both are of the instant at which it is told.
+            around: None,
+            trend: None,
             held_back: None,
         };
         Ok((place, notice))
