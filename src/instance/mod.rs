@@ -182,6 +182,12 @@ impl Instance {
         }
     }
 
+    /// The floor of a partition as it stands just after a flush, in bytes; how many batches counted as far as it has seen, and
+    /// how many it has told beyond them. `None` while it does not tell, or has gone on since.
+    pub fn floor(&self, place: SourcePartition) -> Option<(u64, u64, Vec<u8>)> {
+        self.owners.get(&place)?.floor()
+    }
+
     /// The next thing that is wanted.
     pub fn want(&mut self) -> Option<Want> {
         self.wants.pop_front()

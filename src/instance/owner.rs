@@ -259,6 +259,13 @@ impl Owner {
         }
     }
 
+    /// As [`super::Instance::floor`].
+    pub fn floor(&self) -> Option<(u64, u64, Vec<u8>)> {
+        let Stage::Telling(telling) = &self.stage else { return None };
+        (telling.written == telling.next)
+            .then(|| (telling.batches, telling.unconfirmed.len() as u64, telling.course.snapshot()))
+    }
+
     /// As [`super::Instance::flush`]; `current` is the claim that counts, and a snapshot is due after so many records and
     /// batches.
     pub fn flush(

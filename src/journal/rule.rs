@@ -21,7 +21,7 @@ pub enum Drop {
     Repeated,
     /// A batch that starts behind what is applied: one before it is missing.
     Gap,
-    /// A batch that ends before it starts, or a snapshot of what is not applied yet.
+    /// A batch that ends before it starts, or a snapshot with batches that do not count (yet).
     Torn,
 }
 
@@ -102,7 +102,7 @@ impl Rule {
             }
             Delta::Kept { place, claim, mark } => match self.owner(*place).filter(|owner| owner.claim == *claim) {
                 None => Err(Drop::NotOwner),
-                Some(owner) if mark.at > owner.applied => Err(Drop::Torn),
+                Some(owner) if mark.batches > owner.batches => Err(Drop::Torn),
                 Some(owner) => Ok(owner),
             },
         }

@@ -7,7 +7,8 @@ use atalaya::board::Board;
 use atalaya::domain::{Body, Event, Millis, Timestamp};
 use atalaya::floor::Floor;
 use atalaya::instance::{Instance, Share, Want};
-use atalaya::journal::{Delta, SourcePartition};
+use atalaya::journal::rule::Rule;
+use atalaya::journal::{Claim, Delta, SourcePartition};
 use atalaya::plan::Plan;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -31,6 +32,8 @@ struct Node {
     instance: Option<Instance>,
     /// The next entry of the deltas log that it will see.
     seen: usize,
+    /// The partitions of which its floors tell.
+    tells: BTreeSet<SourcePartition>,
     /// The next offset of each partition that it reads.
     reading: BTreeMap<SourcePartition, usize>,
     /// What it believes to be given to it.
@@ -47,13 +50,14 @@ struct Node {
 #[derive(Debug, Default)]
 pub struct Happened(BTreeMap<&'static str, u64>);
 
-const EVERYTHING: [&str; 14] = [
+const EVERYTHING: [&str; 15] = [
     "append doubled",
     "append lost",
     "append out of order",
     "batch dropped",
     "clock jumped",
     "crash",
+    "floor taken over",
     "late claim",
     "mark dropped",
     "node paused",
@@ -89,6 +93,10 @@ pub struct World {
     sources: Vec<Vec<Record>>,
     deltas: Vec<Delta<Share>>,
     floors_kept: BTreeMap<u64, Vec<u8>>,
+    /// The floors of each partition by how many batches they had told, under the claim that counted.
+    floors: BTreeMap<(SourcePartition, u64, Claim), Vec<u8>>,
+    /// The floors with which instances began to tell: of which partition, after how many batches.
+    taken_over: Vec<(SourcePartition, u64, Vec<u8>)>,
     /// The last bytes kept for a partition were damaged.
     damaged: BTreeSet<SourcePartition>,
     /// What instances saw of the deltas log: up to where, and the bytes.
@@ -120,7 +128,10 @@ impl World {
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
         let mut runner = TestRunner::new_with_rng(Config::default(), rng);
         let events = random::events().new_tree(&mut runner).unwrap().current();
-        let plan = Arc::new(random::plan());
+        let mut plan = random::plan();
+        // The tables that limits size are made anew with every floor.
+        plan.limits.identities = 1_000;
+        let plan = Arc::new(plan);
         let mut to_come = Vec::new();
         for event in &events {
             // Late by up to five hours, early by up to one; some twice.
@@ -146,6 +157,8 @@ impl World {
             sources: (0..PARTITIONS).map(|_| Vec::new()).collect(),
             deltas: Vec::new(),
             floors_kept: BTreeMap::new(),
+            floors: BTreeMap::new(),
+            taken_over: Vec::new(),
             damaged: BTreeSet::new(),
             replicas_kept: Vec::new(),
             owners: vec![None; PARTITIONS],
@@ -335,16 +348,38 @@ impl World {
                 instance.reached(*place, source.len() as i64);
             }
         }
+        self.look(node);
     }
 
     fn flush(&mut self, node: usize) {
         if self.runs(node) {
             let wall = self.wall(node);
             let World { nodes, random, .. } = self;
-            if let Some(instance) = &mut nodes[node].instance {
-                instance.flush(wall, &mut || random.next_u64());
+            let Node { instance: Some(instance), asked, .. } = &mut nodes[node] else { return };
+            asked.extend(std::iter::from_fn(|| instance.want()));
+            instance.flush(wall, &mut || random.next_u64());
+            while let Some(want) = instance.want() {
+                if let Want::Append(Delta::Batch(batch)) = &want
+                    && let Some((counted, told, bytes)) = instance.floor(batch.place)
+                    && counted + told == batch.number
+                {
+                    self.floors.insert((batch.place, batch.number, batch.claim), bytes);
+                }
+                asked.push_back(want);
             }
         }
+    }
+
+    /// Notes which floors began to tell.
+    fn look(&mut self, node: usize) {
+        let Node { instance: Some(instance), tells, believes, .. } = &mut self.nodes[node] else { return };
+        tells.retain(|place| instance.floor(*place).is_some());
+        for place in believes.iter().filter(|place| !tells.contains(*place)) {
+            if let Some((counted, 0, bytes)) = instance.floor(*place) {
+                self.taken_over.push((*place, counted, bytes));
+            }
+        }
+        tells.extend(believes.iter().filter(|place| instance.floor(**place).is_some()));
     }
 
     /// Something that a node asked for is done, or goes wrong.
@@ -377,6 +412,7 @@ impl World {
             Want::Read { place, from } => {
                 reading.insert(place, from as usize);
                 instance.reading(place, from);
+                self.look(node);
             }
             Want::Load { place, snapshot } => {
                 happened.note("snapshot loaded");
@@ -434,8 +470,30 @@ impl World {
         !asked.is_empty()
     }
 
+    /// Every floor that was taken over stands where it stood when it was left, to the byte.
+    fn judge_floors(&mut self) -> Result<(), String> {
+        let mut rule = Rule::default();
+        let mut counts = BTreeMap::new();
+        for delta in &self.deltas {
+            if let (Ok(_), Delta::Batch(batch)) = (rule.judge(delta), delta) {
+                counts.insert((batch.place, batch.number), batch.claim);
+            }
+        }
+        for (place, batches, found) in &self.taken_over {
+            let left = counts.get(&(*place, *batches)).and_then(|claim| self.floors.get(&(*place, *batches, *claim)));
+            if left.is_some() {
+                self.happened.note("floor taken over");
+            }
+            if left.is_some_and(|left| left != found) {
+                return Err(format!("{place:?} taken over after {batches} batches: another floor than was left"));
+            }
+        }
+        Ok(())
+    }
+
     /// Every node's board against all events taken once, in order.
     pub fn judge(&mut self) -> Result<(), String> {
+        self.judge_floors()?;
         let mut sorted = self.events.clone();
         sorted.sort_by_key(|event| event.time);
         let (mut floor, mut board) = (Floor::new(self.plan.clone()), Board::new(self.plan.clone()));
