@@ -9,7 +9,7 @@ use super::template::{self, Names, TemplateError};
 use super::{Context, Email, Missed, NAME_MAX, action_of, clean, html, range_of, thread, values, words};
 
 /// Longest subject in bytes before it is encoded.
-const SUBJECT_MAX: usize = 240;
+pub(super) const SUBJECT_MAX: usize = 240;
 
 /// Everything that a mail says, in the matrix's language.
 pub struct Facts {
@@ -40,6 +40,14 @@ pub struct Facts {
     /// The link that shows a button, or else what to type.
     pub acknowledge: Option<Acknowledge>,
     pub foot: String,
+}
+
+impl Facts {
+    /// What stands before everything else: a test, that it is late, stands in for another, may have been told before.
+    pub fn remarks(&self, late: bool) -> Vec<&str> {
+        let late = late.then_some(self.late.as_str());
+        [self.test, late, self.missed.as_deref(), self.restarted].into_iter().flatten().collect()
+    }
 }
 
 /// How the recipient acknowledges.
@@ -301,10 +309,21 @@ fn action(
         return (Some(clean(says, template::LENGTH_MAX, true)), None);
     }
     let Some(action) = action_of(notification) else { return (None, None) };
+    let names = names(notification, value, goal, zone, context);
+    let raw = || clean(action, template::LENGTH_MAX, true);
+    match template::render(action, &names) {
+        Ok(text) if text.trim().is_empty() => (None, None),
+        Ok(text) => (Some(text.trim().to_owned()), None),
+        Err(error) => (Some(raw()), Some(error)),
+    }
+}
+
+/// What templates may name, told of a notification whose value reads `value`.
+pub(super) fn names(notification: &Notification, value: &str, goal: &str, zone: &Zone, context: &Context<'_>) -> Names {
     let transition = &notification.transition;
     let language = transition.matrix.language;
     let window = transition.selector.window.and_then(|index| context.plan.windows.get(index));
-    let names = Names {
+    Names {
         value: value.to_owned(),
         value_raw: notification.value,
         goal: goal.to_owned(),
@@ -318,12 +337,6 @@ fn action(
         range: transition.range_text().map(|text| text.to_string()).unwrap_or_default(),
         since: zone.short(notification.since),
         incident: name(&transition.incident),
-    };
-    let raw = || clean(action, template::LENGTH_MAX, true);
-    match template::render(action, &names) {
-        Ok(text) if text.trim().is_empty() => (None, None),
-        Ok(text) => (Some(text.trim().to_owned()), None),
-        Err(error) => (Some(raw()), Some(error)),
     }
 }
 
@@ -351,13 +364,13 @@ impl Zone {
         Zone { zone: matrix.zone.clone(), today: now.in_zone(&matrix.zone).date() }
     }
 
-    fn short(&self, at: Timestamp) -> String {
+    pub(super) fn short(&self, at: Timestamp) -> String {
         let local = at.in_zone(&self.zone);
         let format = if local.date() == self.today { "%H:%M" } else { "%Y-%m-%d %H:%M" };
         local.strftime(format).to_string()
     }
 
-    fn with_name(&self, at: Timestamp) -> String {
+    pub(super) fn with_name(&self, at: Timestamp) -> String {
         format!("{} ({})", self.short(at), self.zone.iana_name().unwrap_or("UTC"))
     }
 }
