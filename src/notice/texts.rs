@@ -134,7 +134,7 @@ fn subject(template: &str, said: &Said<'_>) -> Result<String, TemplateError> {
     };
     let mut names = names::head(&at_entry, facts, &facts.entry, context, &str::to_owned);
     names.insert("matrix", Value::from(&*short(&of.matrix.name)));
-    let line = rendered(&environment(Part::Subject), template, Value::from_iter(names), OUTPUT_MAX)?;
+    let line = rendered(&environment(Part::Subject), template, Value::from(names), OUTPUT_MAX)?;
     let line = clean(line.trim(), OUTPUT_MAX, false);
     let mut line = match line.starts_with(facts.level_word) {
         true => line,
@@ -190,7 +190,7 @@ fn render(
     say: &dyn Fn(&str) -> String,
 ) -> Result<String, TemplateError> {
     let names = names::all(said, late, say, say);
-    let out = rendered(&environment(part), template, Value::from_iter(names), OUTPUT_MAX)?;
+    let out = rendered(&environment(part), template, Value::from(names), OUTPUT_MAX)?;
     let out = clean(&out, OUTPUT_MAX, true);
     if out.trim().is_empty() { Err(broken("nothing comes out of it".to_owned())) } else { Ok(out) }
 }
@@ -207,7 +207,7 @@ fn webhook(template: &str, said: &Said<'_>, late: bool, format: Format) -> Resul
             Format::Generic => names::all(said, late, &str::to_owned, &whole),
             _ => names::all(said, late, &|text| hooks::fit(text, max, escape), &whole),
         };
-        let out = rendered(&environment, template, Value::from_iter(names), OUTPUT_MAX)?;
+        let out = rendered(&environment, template, Value::from(names), OUTPUT_MAX)?;
         let body: serde_json::Value = serde_json::from_str(&out).map_err(|error| {
             broken(format!("no JSON comes out of it: {error}; write {{{{ name | tojson }}}} without quotes"))
         })?;

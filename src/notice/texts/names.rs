@@ -123,7 +123,7 @@ pub(super) fn all(said: &Said<'_>, late: bool, say: &dyn Fn(&str) -> String, who
     let mut all = head(notification, facts, &facts.now, context, say);
     let text = |text: &str| Value::from(say(text));
     let mark = |text: Option<&str>| Value::from(text.map(whole).unwrap_or_default());
-    let line = |label: &str, line: &str| Value::from_iter([("label", text(label)), ("text", text(line))]);
+    let line = |label: &str, line: &str| Value::from(BTreeMap::from([("label", text(label)), ("text", text(line))]));
     let (link, command) = match &facts.acknowledge {
         Some(Acknowledge::Link(link)) => (&**link, ""),
         Some(Acknowledge::Command(command)) => ("", &**command),
