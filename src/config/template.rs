@@ -1,5 +1,7 @@
 //! The texts with `{{ name }}` in a matrix: proved when the file is read, so that none fails while an alert goes out.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use minijinja::Environment;
@@ -7,17 +9,21 @@ use minijinja::Environment;
 use super::node::Node;
 use super::reader::{Report, did_you_mean, text};
 use super::texts::Proof;
+use crate::matrix::Part;
+use crate::notice::hooks::Format;
 use crate::notice::template::{self, LENGTH_MAX, NAMES, TemplateError, environment};
 use crate::notice::texts;
 
 /// Proves texts.
 pub(super) struct Templates {
     environment: Environment<'static>,
+    /// What was found of own texts: rows repeat the same ones, and each is rendered a hundred times.
+    proved: RefCell<BTreeMap<(Part, Vec<Format>, Arc<str>), Result<(), TemplateError>>>,
 }
 
 impl Templates {
     pub fn new() -> Self {
-        Templates { environment: environment() }
+        Templates { environment: environment(), proved: RefCell::default() }
     }
 
     /// What stands between the braces of the first `{{ }}` that is no expression.
@@ -32,19 +38,24 @@ impl Templates {
         if written.len() <= LENGTH_MAX && !written.contains(['{', '}']) {
             return Some(written.clone());
         }
-        self.proved(node, (key, LENGTH_MAX, &NAMES), |written| template::check(written), report)
+        self.taken(node, (key, LENGTH_MAX, &NAMES), |written| template::check(written), report)
     }
 
     /// As [`Self::read`], of a text in the place of the built-in ones.
     pub fn read_own(&self, node: &Node, proof: &Proof, report: &mut Report) -> Option<Arc<str>> {
         let part = proof.part;
         let rules = (part.name(), texts::LENGTH_MAX, texts::names_of(part));
-        let mut formats = proof.formats.iter();
-        let check = |written: &str| formats.try_for_each(|format| texts::check(part, written, proof.language, *format));
-        self.proved(node, rules, check, report)
+        let prove = |written: &str| {
+            proof.formats.iter().try_for_each(|format| texts::check(part, written, proof.language, *format))
+        };
+        let once = |written: &str| {
+            let key = (part, proof.formats.clone(), Arc::from(written));
+            self.proved.borrow_mut().entry(key).or_insert_with(|| prove(written)).clone()
+        };
+        self.taken(node, rules, once, report)
     }
 
-    fn proved(
+    fn taken(
         &self,
         node: &Node,
         (key, max, names): (&str, usize, &[&str]),

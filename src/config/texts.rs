@@ -49,7 +49,8 @@ pub(super) fn shared<'c>(
 
 /// `texts` of a contact with these media.
 pub(super) fn own(fields: &Fields<'_>, contact: &Contact, writing: &Writing<'_>, report: &mut Report) -> Texts {
-    let Some(node) = fields.get("texts") else { return Texts::default() };
+    // That a rota has any is a defect of its own.
+    let Some(node) = fields.get("texts").filter(|_| fields.get("rota").is_none()) else { return Texts::default() };
     let format = contact.webhook.as_ref().and_then(|name| writing.formats.get(name)).copied().unwrap_or_default();
     let takes = limits::escape(format).is_some();
     let proved = if takes { format } else { Format::default() };

@@ -66,8 +66,9 @@ fn cases(language: Language, plan: &Plan) -> Vec<Case> {
         }
         let names = Key::pair(&hostile(), &hostile());
         let notice = notice(&long, 1, &names, Level::Critical, reason, plan);
-        add("with every remark", burdened(notice.clone()), true, Some(Acknowledge::Code));
+        let full = burdened(notice.clone());
         add("with long names that hold quotes, line breaks and <script>", notice, false, Some(Acknowledge::Link));
+        add("with long names and every remark", full, true, Some(Acknowledge::Code));
     }
     let none = |row, level| Notification {
         value: None,
