@@ -20,7 +20,8 @@ fn matrix(matrix: &str, contact: &str, row: &str) -> String {
 }
 
 fn with_format(format: WebhookFormat, text: &str) -> Result<MatrixSet, Vec<Diagnostic>> {
-    let mut config = config::load("c.yaml", "kafka: { brokers: [localhost:9092] }\n", &BTreeMap::new(), None).unwrap();
+    let mut config = config::load("c.yaml", "kafka: { brokers: [localhost:9092] }\n", &BTreeMap::new(), None)
+        .unwrap_or_else(|defects| panic!("{defects:#?}"));
     config.webhooks.insert("out".to_owned(), Webhook::new(format, "https://out.example/hook"));
     config::matrices(&[("m.yaml".into(), text.into())], Some(&config))
 }
@@ -86,6 +87,7 @@ fn a_body_is_proved_for_the_formats_of_the_configuration() {
 
 /// The same text on many rows, as an anchor would repeat it.
 #[test]
+#[allow(clippy::disallowed_methods, reason = "measures the check itself; nothing of the product depends on it")]
 fn proving_many_texts_is_quick() {
     let texts = "texts: { subject: \"{{ place }}: {{ value }}\", text: \"{{ headline }} {{ lines }}\", html: \"<p>{{ queue }} {{ lines }}</p>\" }";
     let one = |threshold: usize| {

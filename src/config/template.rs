@@ -14,11 +14,14 @@ use crate::notice::hooks::Format;
 use crate::notice::template::{self, LENGTH_MAX, NAMES, TemplateError, environment};
 use crate::notice::texts;
 
+/// A text and what it is proved for.
+type OwnText = (Part, Vec<Format>, Arc<str>);
+
 /// Proves texts.
 pub(super) struct Templates {
     environment: Environment<'static>,
     /// What was found of own texts: rows repeat the same ones, and each is rendered a hundred times.
-    proved: RefCell<BTreeMap<(Part, Vec<Format>, Arc<str>), Result<(), TemplateError>>>,
+    proved: RefCell<BTreeMap<OwnText, Result<(), TemplateError>>>,
 }
 
 impl Templates {
@@ -38,7 +41,7 @@ impl Templates {
         if written.len() <= LENGTH_MAX && !written.contains(['{', '}']) {
             return Some(written.clone());
         }
-        self.taken(node, (key, LENGTH_MAX, &NAMES), |written| template::check(written), report)
+        self.taken(node, (key, LENGTH_MAX, &NAMES), template::check, report)
     }
 
     /// As [`Self::read`], of a text in the place of the built-in ones.

@@ -90,7 +90,8 @@ fn the_names_are_those_of_the_lists() {
 
 #[test]
 fn the_nearest_text_wins_for_each_part() {
-    let ways: [(&str, fn(&mut Matrix, Texts)); 3] = [
+    type Way = fn(&mut Matrix, Texts);
+    let ways: [(&str, Way); 3] = [
         ("matrix", |matrix, texts| matrix.texts = texts),
         ("row", |matrix, texts| matrix.rows[0].texts = texts),
         ("contact", |matrix, texts| matrix.contacts.get_mut("lead").unwrap().texts = texts),
