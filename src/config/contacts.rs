@@ -9,6 +9,7 @@ use super::hours;
 use super::node::Node;
 use super::reader::{Fields, Mark, Report, did_you_mean, is_email, list, map, text, whole};
 use super::rota;
+use super::texts::{self, Writing};
 use crate::domain::Calendar;
 use crate::matrix::contacts::people;
 use crate::matrix::{Contact, Medium, Recipient};
@@ -25,7 +26,7 @@ pub(super) struct Contacts {
 }
 
 /// What a contact of a matrix may say.
-pub(super) const KEYS: [&str; 5] = ["email", "webhook", "rota", "quiet", "mails_per_hour"];
+pub(super) const KEYS: [&str; 6] = ["email", "webhook", "rota", "quiet", "mails_per_hour", "texts"];
 
 /// What its reading needs to know.
 #[derive(Clone, Copy)]
@@ -36,6 +37,7 @@ pub(super) struct Known<'k> {
     pub zone: &'k TimeZone,
     /// That of the matrix, for contacts that do not say their own.
     pub mails_per_hour: u32,
+    pub writing: &'k Writing<'k>,
 }
 
 /// The owner of a configuration: media alone.
@@ -59,13 +61,19 @@ fn member(node: &Node, known: Known<'_>, report: &mut Report) -> Option<Contact>
         mails_per_hour: mails_per_hour(&fields, report).unwrap_or(known.mails_per_hour),
         quiet: fields.get("quiet").and_then(|node| quiet(node, known.zone, report)),
         rota: fields.get("rota").map(|node| rota::read(node, known.zone, report)).unwrap_or_default(),
+        texts: texts::own(&fields, &contact, known.writing, report),
         ..contact
     };
     if report.errors() == before {
-        let own = told || contact.quiet.is_some() || fields.get("mails_per_hour").is_some();
+        let own =
+            told || contact.quiet.is_some() || fields.get("mails_per_hour").is_some() || fields.get("texts").is_some();
         if fields.get("rota").is_some() && own {
             let hint = "give them to the people that the rota names";
-            report.error(node.at, "a contact with a `rota`, and media, `quiet` or `mails_per_hour` of its own", hint);
+            report.error(
+                node.at,
+                "a contact with a `rota`, and media, `quiet`, `mails_per_hour` or `texts` of its own",
+                hint,
+            );
         } else if !told && contact.rota.is_empty() {
             report.error(node.at, "a contact without a medium", "give it an `email`, a `webhook` or both, or a `rota`");
         }

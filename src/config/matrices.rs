@@ -15,6 +15,7 @@ use super::row::{self, Defaults, ReadRow};
 use super::same_case;
 use super::scopes::{Scopes, is_literal};
 use super::template::Templates;
+use super::texts::{self, Writing};
 use crate::domain::{Globs, Millis};
 use crate::indicators::{Clock, Label};
 use crate::matrix::contacts::MAILS_PER_HOUR;
@@ -34,7 +35,7 @@ pub struct MatrixSet {
 
 pub(super) const LANGUAGES: [(&str, Language); 3] = [("es", Language::Es), ("en", Language::En), ("pt", Language::Pt)];
 
-pub(super) const KEYS: [&str; 13] = [
+pub(super) const KEYS: [&str; 14] = [
     "version",
     "name",
     "language",
@@ -46,6 +47,7 @@ pub(super) const KEYS: [&str; 13] = [
     "ack_for",
     "flapping",
     "mails_per_hour",
+    "texts",
     "rows",
     "reports",
 ];
@@ -152,7 +154,11 @@ fn matrix(
     let webhooks: Option<BTreeSet<&str>> =
         config.filter(|_| written).map(|config| config.webhooks.keys().map(String::as_str).collect());
     let mails_per_hour = contacts::mails_per_hour(&fields, report).unwrap_or(MAILS_PER_HOUR);
-    let known = Known { webhooks: webhooks.as_ref(), zone: &zone, mails_per_hour };
+    let language = language.or(config.map(|config| config.language)).unwrap_or_default();
+    let formats = config.map(Config::formats).unwrap_or_default();
+    let templates = Templates::new();
+    let writing = Writing { templates: &templates, language, formats: &formats };
+    let known = Known { webhooks: webhooks.as_ref(), zone: &zone, mails_per_hour, writing: &writing };
     let mut contacts = Contacts::read(fields.get("contacts"), known, report);
     let own_owner = fields.get("owner").and_then(|node| contacts.recipient(node, "owner", report));
     contacts.owner = own_owner.or_else(|| configured_owner(config, &mut contacts));
@@ -170,9 +176,9 @@ fn matrix(
         ack_for: row::ack_for(&fields, report).unwrap_or(ACK_FOR),
         flapping: row::flapping(&fields, report).unwrap_or_default(),
     };
-    let templates = Templates::new();
+    let own_texts = texts::shared(&fields, contacts.all.values(), &writing, report);
     let rows =
-        rows(&fields, &defaults, &mut scopes, &mut Around { contacts: &mut contacts, templates: &templates }, report);
+        rows(&fields, &defaults, &mut scopes, &mut Around { contacts: &mut contacts, writing: &writing }, report);
     same_case::check(&rows, plan, report);
     lint::check(&rows, plan, report);
     if let Some(node) = fields.get("reports") {
@@ -183,10 +189,11 @@ fn matrix(
     let matrix = Matrix {
         file: file.into(),
         name,
-        language: language.or(config.map(|config| config.language)).unwrap_or_default(),
+        language,
         zone,
         owner: contacts.owner.take(),
         contacts: contacts.all,
+        texts: own_texts,
         rows: Vec::new(),
     };
     Some(ReadMatrix { matrix, name_at, rows })

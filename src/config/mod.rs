@@ -32,6 +32,7 @@ pub mod schema;
 mod scopes;
 mod settings;
 pub mod template;
+mod texts;
 mod webhooks;
 
 pub use crate::notice::hooks::Format as WebhookFormat;

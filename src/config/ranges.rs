@@ -4,7 +4,7 @@ use super::bounds::{self, Placed};
 use super::contacts::Contacts;
 use super::node::{Kind, Node};
 use super::reader::{Fields, Mark, Report, duration, list, text, word};
-use super::template::Templates;
+use super::texts::Writing;
 use crate::domain::Millis;
 use crate::indicators::Indicator;
 use crate::matrix::{Level, NoData, Range, Recipient, Recover, Step};
@@ -18,7 +18,7 @@ pub(super) const KEYS: [&str; 7] = ["when", "level", "for", "tell", "action", "e
 /// What ranges need of the matrix around them.
 pub(super) struct Around<'a> {
     pub contacts: &'a mut Contacts,
-    pub templates: &'a Templates,
+    pub writing: &'a Writing<'a>,
 }
 
 /// What a range says beside its bounds and level.
@@ -60,7 +60,7 @@ pub(super) fn read<'n>(
         report.warning(node.at, what, "what began it has left the window by then");
     }
     let tell = around.contacts.tell(fields.get("tell"), "tell", report);
-    let action = fields.get("action").and_then(|node| around.templates.read(node, "action", report));
+    let action = fields.get("action").and_then(|node| around.writing.templates.read(node, "action", report));
     let escalate = fields.get("escalate").map(|node| steps(node, around.contacts, report)).unwrap_or_default();
     let repeat = fields.get("repeat").and_then(|node| duration(node, "repeat", Millis::SECOND, report));
 
@@ -173,6 +173,6 @@ pub(super) fn no_data(node: &Node, around: &mut Around<'_>, report: &mut Report)
             Some(node) => around.contacts.tell(Some(node), "tell", report),
             None => owner,
         },
-        action: fields.get("action").and_then(|node| around.templates.read(node, "action", report)),
+        action: fields.get("action").and_then(|node| around.writing.templates.read(node, "action", report)),
     }
 }

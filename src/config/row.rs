@@ -12,13 +12,14 @@ use super::node::{Kind, Node};
 use super::ranges::{self, Around, Said};
 use super::reader::{Fields, Mark, Report, did_you_mean, duration, text, whole, word};
 use super::scopes::Scopes;
+use super::texts;
 use crate::domain::{Calendar, Millis, Scope, Shift};
 use crate::indicators::{self, Clock, Indicator, Label, Samples, Stage, State, Treatment};
 use crate::matrix::{Flapping, Level, NoData, Per, Recover, Row};
 use crate::plan::WindowKind;
 
 /// The keys of a row, labels included.
-pub(super) const KEYS: [&str; 18] = [
+pub(super) const KEYS: [&str; 19] = [
     "indicator",
     "window",
     "per",
@@ -32,6 +33,7 @@ pub(super) const KEYS: [&str; 18] = [
     "settle",
     "ack_for",
     "flapping",
+    "texts",
     "threshold",
     "treatment",
     "state",
@@ -82,6 +84,7 @@ pub(super) fn read(
     let shifts = fields.get("hours").map(|node| hours::read(node, report)).or_else(|| defaults.shifts.clone());
     let settle = fields.get("settle").and_then(|node| duration(node, "settle", Millis::ZERO, report));
     let (ack_for, flapping) = (ack_for(&fields, report), flapping(&fields, report));
+    let texts = texts::shared(&fields, around.contacts.all.values(), around.writing, report);
     let window =
         fields.get("window").and_then(|node| Some((text(node, "window", report)?.clone(), window(node, report)?)));
 
@@ -147,6 +150,7 @@ pub(super) fn read(
         settle: settle.unwrap_or_default(),
         ack_for: ack_for.unwrap_or(defaults.ack_for),
         flapping: flapping.unwrap_or(defaults.flapping),
+        texts,
     };
     let threshold = labels.threshold.map(|(label, _, at)| (label, at));
     Some(ReadRow { row, at: node.at, window, threshold, places })

@@ -104,6 +104,7 @@ mod tests {
         assert_eq!(keys(&matrix(), "/definitions/range/properties"), set(&super::super::ranges::KEYS));
         let contact = "/properties/contacts/additionalProperties/properties";
         assert_eq!(keys(&matrix(), contact), set(&super::super::contacts::KEYS));
+        assert_eq!(keys(&matrix(), "/properties/texts/properties"), set(&super::super::texts::KEYS));
         assert_eq!(keys(&config(), "/properties"), set(&super::super::settings::KEYS));
         assert_eq!(keys(&matrix_test(), "/properties"), set(&super::super::matrix_test::KEYS));
         assert_eq!(keys(&matrix_test(), "/definitions/test/properties"), set(&super::super::matrix_test::TEST_KEYS));

@@ -1,21 +1,32 @@
 //! The texts with `{{ name }}` in a matrix: proved when the file is read, so that none fails while an alert goes out.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use minijinja::Environment;
 
 use super::node::Node;
 use super::reader::{Report, did_you_mean, text};
-use crate::notice::template::{self, LENGTH_MAX, NAMES, environment};
+use super::texts::Proof;
+use crate::matrix::Part;
+use crate::notice::hooks::Format;
+use crate::notice::template::{self, LENGTH_MAX, NAMES, TemplateError, environment};
+use crate::notice::texts;
+
+/// A text and what it is proved for.
+type OwnText = (Part, Vec<Format>, Arc<str>);
 
 /// Proves texts.
 pub(super) struct Templates {
     environment: Environment<'static>,
+    /// What was found of own texts: rows repeat the same ones, and each is rendered a hundred times.
+    proved: RefCell<BTreeMap<OwnText, Result<(), TemplateError>>>,
 }
 
 impl Templates {
     pub fn new() -> Self {
-        Templates { environment: environment() }
+        Templates { environment: environment(), proved: RefCell::default() }
     }
 
     /// What stands between the braces of the first `{{ }}` that is no expression.
@@ -27,24 +38,51 @@ impl Templates {
     /// The text of `node`, if it can be rendered; otherwise the defect is reported.
     pub fn read(&self, node: &Node, key: &str, report: &mut Report) -> Option<Arc<str>> {
         let written = text(node, key, report)?;
-        let length = written.len();
-        if length > LENGTH_MAX {
-            report.error(node.at, format!("`{key}` has {length} bytes"), format!("at most {LENGTH_MAX}"));
-            return None;
-        }
-        if !written.contains(['{', '}']) {
+        if written.len() <= LENGTH_MAX && !written.contains(['{', '}']) {
             return Some(written.clone());
+        }
+        self.taken(node, (key, LENGTH_MAX, &NAMES), template::check, report)
+    }
+
+    /// As [`Self::read`], of a text in the place of the built-in ones.
+    pub fn read_own(&self, node: &Node, proof: &Proof, report: &mut Report) -> Option<Arc<str>> {
+        let part = proof.part;
+        let rules = (part.name(), texts::LENGTH_MAX, texts::names_of(part));
+        let prove = |written: &str| {
+            proof.formats.iter().try_for_each(|format| texts::check(part, written, proof.language, *format))
+        };
+        let once = |written: &str| {
+            let key = (part, proof.formats.clone(), Arc::from(written));
+            self.proved.borrow_mut().entry(key).or_insert_with(|| prove(written)).clone()
+        };
+        self.taken(node, rules, once, report)
+    }
+
+    fn taken(
+        &self,
+        node: &Node,
+        (key, max, names): (&str, usize, &[&str]),
+        check: impl FnOnce(&str) -> Result<(), TemplateError>,
+        report: &mut Report,
+    ) -> Option<Arc<str>> {
+        let written = text(node, key, report)?;
+        let length = written.len();
+        if length > max {
+            report.error(node.at, format!("`{key}` has {length} bytes"), format!("at most {max}"));
+            return None;
         }
         let environment = &self.environment;
         let template = match environment.template_from_str(written) {
             Ok(template) => template,
             Err(error) => {
                 match self.first_broken(written) {
-                    Some(inner) if is_name(inner) => unknown_name(inner, key, node, report),
+                    Some(inner) if is_name(inner) => unknown_name(inner, key, names, node, report),
                     broken => {
                         let shown =
                             broken.map_or_else(|| shortened(written), |inner| shortened(&format!("{{{{{inner}}}}}")));
-                        let what = format!("template of `{key}` has a syntax error in `{shown}`: {}", reason(&error));
+                        let line = line(written, error.line());
+                        let what =
+                            format!("template of `{key}` has a syntax error in `{shown}`{line}: {}", reason(&error));
                         report.error(node.at, what, "write {{ name }}, as in \"{{ queue }}: {{ value }}\"");
                     }
                 }
@@ -53,28 +91,34 @@ impl Templates {
         };
         let mut unknown: Vec<String> = template.undeclared_variables(false).into_iter().collect();
         unknown
-            .retain(|name| !NAMES.contains(&name.as_str()) && environment.globals().all(|(global, _)| global != name));
+            .retain(|name| !names.contains(&name.as_str()) && environment.globals().all(|(global, _)| global != name));
         unknown.sort_unstable();
         for name in &unknown {
-            unknown_name(name, key, node, report);
+            unknown_name(name, key, names, node, report);
         }
         if !unknown.is_empty() {
             return None;
         }
         // With the worst of what may come: no data, long names, quotes.
-        match template::check(written) {
+        match check(written) {
             Ok(()) => Some(written.clone()),
             Err(error) => {
-                report.error(node.at, format!("template of `{key}` cannot be rendered: {}", error.message), "");
+                let line = line(written, error.line);
+                report.error(node.at, format!("template of `{key}` cannot be rendered{line}: {}", error.message), "");
                 None
             }
         }
     }
 }
 
-fn unknown_name(name: &str, key: &str, node: &Node, report: &mut Report) {
+/// In which line of a text of several, whose place in the file is that of its beginning.
+fn line(written: &str, line: Option<usize>) -> String {
+    line.filter(|_| written.trim_end().contains('\n')).map(|line| format!(" (its line {line})")).unwrap_or_default()
+}
+
+fn unknown_name(name: &str, key: &str, names: &[&str], node: &Node, report: &mut Report) {
     let name = name.trim();
-    let hint = did_you_mean(name, NAMES.into_iter(), "the names are");
+    let hint = did_you_mean(name, names.iter().copied(), "the names are");
     report.error(node.at, format!("template of `{key}` has an unknown name `{name}`"), hint);
 }
 

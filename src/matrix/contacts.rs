@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Matrix;
+use super::{Matrix, Texts};
 use crate::domain::{Calendar, Timestamp};
 
 /// How a contact can be told: at least one medium, or a rota.
@@ -22,6 +22,8 @@ pub struct Contact {
     pub quiet: Option<Calendar>,
     /// What is more is held back, and told of in one mail.
     pub mails_per_hour: u32,
+    /// A rota has none: its people do.
+    pub texts: Texts,
 }
 
 /// Where nobody says how many.
@@ -29,7 +31,14 @@ pub const MAILS_PER_HOUR: u32 = 100;
 
 impl Default for Contact {
     fn default() -> Self {
-        Contact { email: None, webhook: None, rota: Vec::new(), quiet: None, mails_per_hour: MAILS_PER_HOUR }
+        Contact {
+            email: None,
+            webhook: None,
+            rota: Vec::new(),
+            quiet: None,
+            mails_per_hour: MAILS_PER_HOUR,
+            texts: Texts::default(),
+        }
     }
 }
 

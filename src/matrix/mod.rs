@@ -16,9 +16,11 @@ use crate::plan::WindowKind;
 pub mod contacts;
 pub mod engine;
 mod geometry;
+pub mod texts;
 
 pub use contacts::{Contact, Duty, Medium, Recipient};
 pub use geometry::Sides;
+pub use texts::{Part, Texts};
 
 /// One file of `escalation-matrices/`.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub struct Matrix {
     /// where that is absent, the owner of the configuration.
     pub owner: Option<Recipient>,
     pub contacts: BTreeMap<Arc<str>, Contact>,
+    /// For rows and contacts that have none of their own.
+    pub texts: Texts,
     pub rows: Vec<Row>,
 }
 
@@ -94,6 +98,7 @@ pub struct Row {
     /// How long an acknowledgement holds that does not say so itself.
     pub ack_for: Millis,
     pub flapping: Flapping,
+    pub texts: Texts,
 }
 
 #[derive(Debug)]
@@ -199,6 +204,7 @@ impl Row {
             settle: Millis::ZERO,
             ack_for: ACK_FOR,
             flapping: Flapping::default(),
+            texts: Texts::default(),
         }
     }
 

@@ -30,6 +30,7 @@ pub fn render_acknowledged(case: &OpenCase, formats: &Formats) -> Vec<Message> {
             missed: None,
             body: Body::Webhook(hook),
             action_failed: None,
+            texts_failed: Vec::new(),
         }
     };
     told.map(message).collect()

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Longest subject in bytes before it is encoded.
-const SUBJECT_MAX: usize = 240;
+pub(super) const SUBJECT_MAX: usize = 240;
 
 /// Everything that a mail says, in the matrix's language.
 pub struct Facts {
@@ -110,10 +110,21 @@ pub fn facts(notification: &Notification, missed: Option<&Missed>, context: &Con
 }
 
 impl Facts {
+    /// What stands before everything else: a test, that it is late, stands in for another, may have been told before.
+    pub fn remarks(&self, late: bool) -> Vec<&str> {
+        let late = late.then_some(self.late.as_str());
+        [self.test, late, self.missed.as_deref(), self.restarted].into_iter().flatten().collect()
+    }
+
     /// Everything in words, for who sees no picture: trend, lines and details.
     pub fn told(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let trend = self.trend.iter().map(|trend| (words::trend(self.language), trend.line.as_str()));
-        trend.chain(self.lines.iter().chain(&self.details).map(|(label, text)| (*label, text.as_str())))
+        trend.chain(self.labelled())
+    }
+
+    /// Lines and details.
+    pub fn labelled(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.lines.iter().chain(&self.details).map(|(label, text)| (*label, text.as_str()))
     }
 }
 
@@ -134,7 +145,7 @@ pub fn email(notification: &Notification, facts: &Facts, missed: bool, context: 
 }
 
 /// The trend as it can be drawn. Its id is unique to the notice, as a `Content-ID` has to be.
-fn picture(notification: &Notification, missed: bool, context: &Context<'_>) -> Option<Picture> {
+pub(super) fn picture(notification: &Notification, missed: bool, context: &Context<'_>) -> Option<Picture> {
     let trend = notification.trend.clone().filter(|trend| chart::can_draw(trend))?;
     let (matrix, row) = (notification.transition.matrix.clone(), notification.transition.row);
     let hash = xxhash_rust::xxh3::xxh3_128(notice_id(notification, missed).as_bytes());
@@ -350,10 +361,21 @@ fn action(
         return (Some(words::feed_action(notification.transition.matrix.language).to_owned()), None);
     }
     let Some(action) = action_of(notification) else { return (None, None) };
+    let names = names(notification, value, goal, zone, context);
+    let raw = || clean(action, template::LENGTH_MAX, true);
+    match template::render(action, &names) {
+        Ok(text) if text.trim().is_empty() => (None, None),
+        Ok(text) => (Some(text.trim().to_owned()), None),
+        Err(error) => (Some(raw()), Some(error)),
+    }
+}
+
+/// What templates may name, told of a notification whose value reads `value`.
+pub(super) fn names(notification: &Notification, value: &str, goal: &str, zone: &Zone, context: &Context<'_>) -> Names {
     let transition = &notification.transition;
     let language = transition.matrix.language;
     let window = transition.selector.window.and_then(|index| context.plan.windows.get(index));
-    let names = Names {
+    Names {
         value: value.to_owned(),
         value_raw: notification.value,
         goal: goal.to_owned(),
@@ -367,12 +389,6 @@ fn action(
         range: transition.range_text().map(|text| text.to_string()).unwrap_or_default(),
         since: zone.short(notification.since),
         incident: name(&transition.incident),
-    };
-    let raw = || clean(action, template::LENGTH_MAX, true);
-    match template::render(action, &names) {
-        Ok(text) if text.trim().is_empty() => (None, None),
-        Ok(text) => (Some(text.trim().to_owned()), None),
-        Err(error) => (Some(raw()), Some(error)),
     }
 }
 
@@ -406,7 +422,7 @@ impl Zone {
         local.strftime(format).to_string()
     }
 
-    fn with_name(&self, at: Timestamp) -> String {
+    pub(super) fn with_name(&self, at: Timestamp) -> String {
         format!("{} ({})", self.short(at), self.zone.iana_name().unwrap_or("UTC"))
     }
 }

@@ -25,6 +25,7 @@ pub mod samples;
 pub mod template;
 #[cfg(test)]
 mod tests;
+pub mod texts;
 mod thread;
 pub mod trial;
 pub mod values;
@@ -96,6 +97,8 @@ pub struct Message {
     pub body: Body,
     /// Why the action's template failed, if it did: the raw text was taken, and somebody should hear of it.
     pub action_failed: Option<template::TemplateError>,
+    /// The matrix's own texts that failed: the built-in ones were taken.
+    pub texts_failed: Vec<texts::Failed>,
 }
 
 #[derive(Clone, Debug)]
@@ -196,17 +199,20 @@ fn notification_of_case(case: &OpenCase) -> Notification {
 fn compose(notification: &Notification, missed: Option<Missed>, context: &Context<'_>) -> Message {
     let facts = mail::facts(notification, missed.as_ref(), context);
     let held = notification.held_back.as_ref();
-    let body = match (notification.medium, held) {
+    let mut body = match (notification.medium, held) {
         (Medium::Email, Some(held)) => Body::Email(Box::new(held_back::email(notification, held, context))),
         (Medium::Email, None) => Body::Email(Box::new(mail::email(notification, &facts, missed.is_some(), context))),
         (Medium::Webhook, _) => Body::Webhook(hooks::hook(notification, &facts, missed.as_ref(), context)),
     };
+    let said = texts::Said { notification, facts: &facts, missed: missed.as_ref(), context };
+    let texts_failed = texts::apply(&mut body, &said);
     Message {
         id: notice_id(notification, missed.is_some()).into(),
         notification: notification.clone(),
         missed,
         body,
         action_failed: facts.action_failed,
+        texts_failed,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::matrix::engine::{Notification, Reason, Transition};
 use crate::matrix::{Contact, Level, Matrix};
 
 /// Not one of the indicators that rows can name.
-static MATRIX: Indicator = Indicator {
+pub(super) static MATRIX: Indicator = Indicator {
     name: "matrix",
     unit: Unit::Count,
     samples: Samples::Value,

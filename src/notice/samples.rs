@@ -64,6 +64,7 @@ pub fn matrix(language: Language, action: &str) -> Arc<Matrix> {
             ("manager".into(), contact(Some("manager@acme.example"), None)),
             ("desk".into(), contact(None, Some("wfm-desk"))),
         ]),
+        texts: Default::default(),
         rows: vec![asa, service_level],
     })
 }

@@ -79,7 +79,7 @@ pub fn check(text: &str) -> Result<(), TemplateError> {
         return Err(TemplateError { line: None, column: None, message });
     }
     let environment = environment();
-    let template = environment.template_from_str(text).map_err(|error| explain(text, &error))?;
+    let template = environment.template_from_str(text).map_err(|error| explain(text, &error, OUTPUT_MAX))?;
     let known: BTreeSet<String> = NAMES
         .iter()
         .map(|name| (*name).to_owned())
@@ -104,11 +104,21 @@ pub fn check(text: &str) -> Result<(), TemplateError> {
 
 /// The text of a template, at most [`OUTPUT_MAX`] bytes, without control characters other than line breaks.
 pub fn render(text: &str, names: &Names) -> Result<String, TemplateError> {
-    let environment = environment();
-    let template = environment.template_from_str(text).map_err(|error| explain(text, &error))?;
-    let mut out = Bounded(Vec::new());
-    template.render_captured_to(names.value(), &mut out).map_err(|error| explain(text, &error))?;
-    Ok(super::clean(&String::from_utf8_lossy(&out.0), OUTPUT_MAX, true))
+    Ok(super::clean(&rendered(&environment(), text, names.value(), OUTPUT_MAX)?, OUTPUT_MAX, true))
+}
+
+/// What comes out of a template, as it is; more than `max` bytes are an error.
+pub(super) fn rendered(
+    environment: &Environment<'_>,
+    text: &str,
+    names: Value,
+    max: usize,
+) -> Result<String, TemplateError> {
+    let explain = |error: minijinja::Error| explain(text, &error, max);
+    let template = environment.template_from_str(text).map_err(explain)?;
+    let mut out = Bounded { bytes: Vec::new(), max };
+    template.render_captured_to(names, &mut out).map_err(explain)?;
+    Ok(String::from_utf8_lossy(&out.bytes).into_owned())
 }
 
 /// The environment in which texts are proved and rendered: undefined names are errors.
@@ -121,15 +131,18 @@ pub fn environment<'t>() -> Environment<'t> {
     environment
 }
 
-/// A writer that refuses to grow beyond [`OUTPUT_MAX`].
-struct Bounded(Vec<u8>);
+/// A writer that refuses to grow beyond `max`.
+struct Bounded {
+    bytes: Vec<u8>,
+    max: usize,
+}
 
 impl io::Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0.len() + bytes.len() > OUTPUT_MAX {
+        if self.bytes.len() + bytes.len() > self.max {
             return Err(io::Error::other("too long"));
         }
-        self.0.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())
     }
     fn flush(&mut self) -> io::Result<()> {
@@ -137,13 +150,13 @@ impl io::Write for Bounded {
     }
 }
 
-fn explain(text: &str, error: &minijinja::Error) -> TemplateError {
+fn explain(text: &str, error: &minijinja::Error, max: usize) -> TemplateError {
     let detail = error.detail().map(str::to_owned).unwrap_or_else(|| match std::error::Error::source(error) {
         Some(source) => source.to_string(),
         None => String::new(),
     });
     let message = match error.kind() {
-        ErrorKind::WriteFailure => format!("its text is longer than {OUTPUT_MAX} bytes"),
+        ErrorKind::WriteFailure => format!("its text is longer than {max} bytes"),
         ErrorKind::OutOfFuel => "it does too much work; write a shorter text".to_owned(),
         kind if detail.is_empty() => kind.to_string(),
         kind => format!("{kind}: {detail}"),

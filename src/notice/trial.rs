@@ -51,6 +51,7 @@ fn transition(language: Language, now: Timestamp) -> Option<Transition> {
         zone: jiff::tz::TimeZone::UTC,
         owner: None,
         contacts: BTreeMap::new(),
+        texts: Default::default(),
         rows: vec![row],
     };
     Some(Transition {

@@ -122,6 +122,11 @@ impl Office {
             self.counters.templates_failed.fetch_add(1, Ordering::Relaxed);
             tracing::error!(id = %message.id, %error, "the template of an action failed; its raw text is sent");
         }
+        for failed in &message.texts_failed {
+            let (part, error) = (failed.part.name(), &failed.error);
+            self.counters.templates_failed.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(id = %message.id, part, %error, "a text of the matrix failed; the built-in one is sent");
+        }
         let parcel = match Parcel::new(message, self.from.as_ref()) {
             Ok(parcel) => parcel,
             Err((message, why)) => return self.refuse(&message, false, why),

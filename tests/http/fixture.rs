@@ -222,6 +222,7 @@ fn matrix(selector: Selector, goal: &str, beyond: &str, level: Level, action: &s
         zone: jiff::tz::TimeZone::UTC,
         owner: None,
         contacts: Default::default(),
+        texts: Default::default(),
         rows: vec![row],
     })
 }

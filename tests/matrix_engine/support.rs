@@ -92,6 +92,7 @@ pub fn built(name: &str, rows: Vec<Row>) -> Arc<Matrix> {
         zone: TimeZone::UTC,
         owner: Some(Recipient { contact: "desk".into(), medium: None }),
         contacts: contacts.into_iter().map(|(name, contact)| (name.into(), contact)).collect(),
+        texts: Default::default(),
         rows,
     })
 }

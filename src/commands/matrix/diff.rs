@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::table::{hours, names, place, reached};
 use crate::domain::Millis;
-use crate::matrix::{Bounds, Contact, Language, Level, Matrix, NoData, Range, Row};
+use crate::matrix::{Bounds, Contact, Language, Level, Matrix, NoData, Part, Range, Row, Texts};
 use crate::notice::values;
 
 /// Everything that differs; empty if nothing does.
@@ -35,6 +35,7 @@ fn matrices(old: &Matrix, new: &Matrix) -> String {
     change(&mut lines, "time_zone", &zone(old), &zone(new));
     let owner = |matrix: &Matrix| some(names(matrix.owner.as_slice()));
     change(&mut lines, "owner", &owner(old), &owner(new));
+    texts(&mut lines, "", &old.texts, &new.texts);
     contacts(old, new, &mut lines);
 
     let pairs = pair(&old.rows, &new.rows);
@@ -73,7 +74,10 @@ fn contacts(old: &Matrix, new: &Matrix, lines: &mut Vec<String>) {
     let media = |contact: &Contact| reached(contact, Language::En);
     for (name, before) in &old.contacts {
         match new.contacts.get(name) {
-            Some(after) => change(lines, &format!("contact {name}"), &media(before), &media(after)),
+            Some(after) => {
+                change(lines, &format!("contact {name}"), &media(before), &media(after));
+                texts(lines, &format!("contact {name}: "), &before.texts, &after.texts);
+            }
             None => lines.push(format!("- contact {name} is gone ({})", media(before))),
         }
     }
@@ -147,8 +151,22 @@ fn rows(old: &Row, new: &Row) -> Vec<String> {
     change(&mut lines, "recover.margin", &margin(old), &margin(new));
     change(&mut lines, "recover.for", &old.recover.hold.to_string(), &new.recover.hold.to_string());
     change(&mut lines, "no_data", &no_data(&old.no_data), &no_data(&new.no_data));
+    texts(&mut lines, "", &old.texts, &new.texts);
     all_ranges(&old.ranges, &new.ranges, &mut lines);
     lines
+}
+
+/// Which of the own texts are others; they are too long to be shown in a list of differences.
+fn texts(lines: &mut Vec<String>, whose: &str, old: &Texts, new: &Texts) {
+    for part in Part::ALL {
+        let how = match (old.get(part), new.get(part)) {
+            (None, Some(_)) => "is new",
+            (Some(_), None) => "is gone",
+            (before, after) if before != after => "is another",
+            _ => continue,
+        };
+        lines.push(format!("{whose}texts.{} {how}", part.name()));
+    }
 }
 
 fn no_data(no_data: &NoData) -> String {

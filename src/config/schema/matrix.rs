@@ -4,6 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::{closed, described, document, duration, hours, language, media, one_or_more, words};
 use crate::indicators::{self, Clock, Indicator, Label, Samples, Stage, State, Treatment};
+use crate::matrix::Part;
+use crate::notice::texts::LENGTH_MAX;
 
 pub fn matrix() -> Value {
     let properties = json!({
@@ -23,6 +25,7 @@ pub fn matrix() -> Value {
         "ack_for": ack_for(),
         "flapping": flapping(),
         "mails_per_hour": mails_per_hour(),
+        "texts": texts(),
         "rows": { "type": "array", "minItems": 1, "items": { "$ref": "#/definitions/row" } },
         "reports": { "type": "array", "items": { "$ref": "#/definitions/report" } },
     });
@@ -104,6 +107,7 @@ fn row() -> Value {
             "settle": described(duration(), "How long after opening the row waits before it judges"),
             "ack_for": ack_for(),
             "flapping": flapping(),
+            "texts": texts(),
             "threshold": duration(),
             "treatment": words(Treatment::ALL.iter().map(|one| one.name())),
             "state": words(State::ALL.iter().map(|one| one.name())),
@@ -153,6 +157,7 @@ fn member() -> Value {
         let text = "When notices below critical wait: hours as of `hours`";
         properties.insert("mails_per_hour".to_owned(), mails_per_hour());
         properties.insert("quiet".to_owned(), described(hours(), text));
+        properties.insert("texts".to_owned(), texts());
     }
     contact
 }
@@ -161,6 +166,23 @@ fn mails_per_hour() -> Value {
     described(
         json!({ "type": "integer", "minimum": 1 }),
         "More mails to a contact are held back, and told of in one; default 100",
+    )
+}
+
+fn texts() -> Value {
+    let about = |part| match part {
+        Part::Subject => "One line behind the level's word; names the queue",
+        Part::Text => "The plain text of mails",
+        Part::Html => "The HTML of mails; what names stand for is escaped",
+        Part::Webhook => "The whole body of a webhook, as JSON: {{ name | tojson }}",
+    };
+    let part = |part: Part| {
+        (part.name().to_owned(), described(json!({ "type": "string", "maxLength": LENGTH_MAX }), about(part)))
+    };
+    let properties: Map<String, Value> = Part::ALL.into_iter().map(part).collect();
+    described(
+        closed(properties.into(), &[]),
+        "Templates in the place of the built-in words. The nearest counts: of the contact, of the row, of the matrix",
     )
 }
 

@@ -76,6 +76,7 @@ impl WrittenMatrix {
             zone: zone.unwrap_or(TimeZone::UTC),
             owner: None,
             contacts: BTreeMap::new(),
+            texts: Default::default(),
             rows: Vec::new(),
         })
     }

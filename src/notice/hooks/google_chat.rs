@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::pagerduty::key;
 use super::{Escape, Said, as_it_is, entities, fit, within};
 
-const SIZE_MAX: usize = 32_000;
+pub(super) const SIZE_MAX: usize = 32_000;
 
 pub(super) fn body(said: &Said<'_>) -> String {
     within(SIZE_MAX, str::len, |text_max| message(said, text_max))

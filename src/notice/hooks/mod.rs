@@ -26,6 +26,7 @@ use super::{Context, Hook, Missed, words};
 pub mod alertmanager;
 mod generic;
 mod google_chat;
+pub(crate) mod limits;
 pub mod pagerduty;
 mod slack;
 mod teams;
@@ -72,11 +73,8 @@ struct Said<'a> {
 }
 
 impl Said<'_> {
-    /// What stands before everything else: a test, that it is late, stands in for another, may have been told before.
     fn remarks(&self) -> Vec<&str> {
-        let late = self.late.then_some(self.facts.late.as_str());
-        let all = [self.facts.test, late, self.facts.missed.as_deref(), self.facts.restarted];
-        all.into_iter().flatten().collect()
+        self.facts.remarks(self.late)
     }
 
     fn headline(&self) -> String {
@@ -120,7 +118,7 @@ pub fn hook(notification: &Notification, facts: &Facts, missed: Option<&Missed>,
 }
 
 /// How a service wants a character written, where it is not the character itself.
-type Escape = fn(char) -> Option<&'static str>;
+pub(super) type Escape = fn(char) -> Option<&'static str>;
 
 fn as_it_is(_: char) -> Option<&'static str> {
     None
@@ -138,7 +136,7 @@ fn entities(c: char) -> Option<&'static str> {
 
 /// `text`, escaped, in at most `max` units of UTF-16, which is the most that any of the services counts for a character.
 /// What does not fit is cut between two characters, never within an escape, and ends in an ellipsis.
-fn fit(text: &str, max: usize, escape: Escape) -> String {
+pub(super) fn fit(text: &str, max: usize, escape: Escape) -> String {
     let mut out = String::with_capacity(text.len().min(4 * max));
     // Up to `before` there is room for the ellipsis.
     let (mut length, mut before) = (0, 0);
@@ -161,11 +159,14 @@ fn fit(text: &str, max: usize, escape: Escape) -> String {
     out
 }
 
+/// How long the texts of a body may be, tried in this order until the whole of it fits.
+pub(super) const TEXT_MAX: [usize; 5] = [4_000, 2_000, 1_000, 400, 100];
+
 /// The largest of the bodies that `build` makes that is no larger than `max` by `size`; each text in it has at most as many
 /// characters as `build` is told. The least number is small enough whatever the notice says.
 fn within(max: usize, size: fn(&str) -> usize, build: impl Fn(usize) -> Value) -> String {
     let mut body = String::new();
-    for text_max in [4_000, 2_000, 1_000, 400, 100] {
+    for text_max in TEXT_MAX {
         body = build(text_max).to_string();
         if size(&body) <= max {
             break;

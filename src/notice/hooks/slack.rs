@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use super::{Said, entities, fit};
 
-const HEADER_MAX: usize = 150;
-const TEXT_MAX: usize = 3_000;
+pub(super) const HEADER_MAX: usize = 150;
+pub(super) const TEXT_MAX: usize = 3_000;
+pub(super) const BLOCKS_MAX: usize = 50;
 
 pub(super) fn body(said: &Said<'_>) -> Value {
     let facts = said.facts;

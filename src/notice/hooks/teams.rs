@@ -11,12 +11,17 @@ use serde_json::{Value, json};
 use super::{Said, as_it_is, fit, within};
 use crate::matrix::Level;
 
-const SIZE_MAX: usize = 28_000;
+pub(super) const SIZE_MAX: usize = 28_000;
 /// Lines of an action: each is a block of its own, as a block has one line.
 const LINES_MAX: usize = 30;
 
 pub(super) fn body(said: &Said<'_>) -> String {
-    within(SIZE_MAX, |body| 2 * body.encode_utf16().count(), |text_max| message(said, text_max))
+    within(SIZE_MAX, size, |text_max| message(said, text_max))
+}
+
+/// As the service that counts most does.
+pub(super) fn size(body: &str) -> usize {
+    2 * body.encode_utf16().count()
 }
 
 fn message(said: &Said<'_>, text_max: usize) -> Value {

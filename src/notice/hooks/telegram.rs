@@ -8,9 +8,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Said, fit};
+use super::{Escape, Said, fit};
 
-const TEXT_MAX: usize = 4_096;
+pub(super) const TEXT_MAX: usize = 4_096;
 
 pub(super) fn body(said: &Said<'_>) -> Value {
     let facts = said.facts;
@@ -23,9 +23,11 @@ pub(super) fn body(said: &Said<'_>) -> Value {
     paragraphs.push([said.headline()].into_iter().chain(lines).collect::<Vec<_>>().join("\n"));
     paragraphs.extend(said.board().map(|(text, url)| format!("{text}: {url}")));
     paragraphs.push(facts.foot.clone());
-    let quiet = |c| (c == '@').then_some("@\u{2060}");
     json!({
-        "text": fit(&paragraphs.join("\n\n"), TEXT_MAX, quiet),
+        "text": fit(&paragraphs.join("\n\n"), TEXT_MAX, QUIET),
         "link_preview_options": { "is_disabled": true },
     })
 }
+
+/// Calls nobody.
+pub(super) const QUIET: Escape = |c| (c == '@').then_some("@\u{2060}");
