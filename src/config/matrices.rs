@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Config;
 use super::contacts::{self, Contacts, Known};
 use super::diagnostics::{Diagnostic, Severity};
+use super::group;
 use super::hours;
 use super::lint;
 use super::node::{self, Kind, Node};
@@ -34,7 +35,7 @@ pub struct MatrixSet {
 
 pub(super) const LANGUAGES: [(&str, Language); 3] = [("es", Language::Es), ("en", Language::En), ("pt", Language::Pt)];
 
-pub(super) const KEYS: [&str; 13] = [
+pub(super) const KEYS: [&str; 14] = [
     "version",
     "name",
     "language",
@@ -45,6 +46,7 @@ pub(super) const KEYS: [&str; 13] = [
     "hours",
     "ack_for",
     "flapping",
+    "group",
     "mails_per_hour",
     "rows",
     "reports",
@@ -168,12 +170,14 @@ fn matrix(
         holidays: config.map(|config| config.holidays.iter().copied().collect()).unwrap_or_default(),
         ack_for: row::ack_for(&fields, report).unwrap_or(ACK_FOR),
         flapping: row::flapping(&fields, report).unwrap_or_default(),
+        group: group::read(&fields, report).flatten(),
     };
     let templates = Templates::new();
     let rows =
         rows(&fields, &defaults, &mut scopes, &mut Around { contacts: &mut contacts, templates: &templates }, report);
     same_case::check(&rows, plan, report);
     lint::check(&rows, plan, report);
+    group::warn_of_late_criticals(&rows, fields.get("group").map(|node| node.at), report);
     if let Some(node) = fields.get("reports") {
         reports(node, &mut contacts, report);
     }

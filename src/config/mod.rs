@@ -14,6 +14,7 @@ use crate::plan::Plan;
 mod bounds;
 mod contacts;
 pub mod diagnostics;
+mod group;
 mod hours;
 pub mod layout;
 mod lint;

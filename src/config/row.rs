@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::bounds::{self, Placed};
+use super::group;
 use super::hours;
 use super::lint::Places;
 use super::node::{Kind, Node};
@@ -14,11 +15,11 @@ use super::reader::{Fields, Mark, Report, did_you_mean, duration, text, whole, w
 use super::scopes::Scopes;
 use crate::domain::{Calendar, Millis, Scope, Shift};
 use crate::indicators::{self, Clock, Indicator, Label, Samples, Stage, State, Treatment};
-use crate::matrix::{Flapping, Level, NoData, Per, Recover, Row};
+use crate::matrix::{Flapping, Group, Level, NoData, Per, Recover, Row};
 use crate::plan::WindowKind;
 
 /// The keys of a row, labels included.
-pub(super) const KEYS: [&str; 18] = [
+pub(super) const KEYS: [&str; 19] = [
     "indicator",
     "window",
     "per",
@@ -32,6 +33,7 @@ pub(super) const KEYS: [&str; 18] = [
     "settle",
     "ack_for",
     "flapping",
+    "group",
     "threshold",
     "treatment",
     "state",
@@ -53,6 +55,7 @@ pub(super) struct Defaults {
     pub holidays: BTreeSet<Date>,
     pub ack_for: Millis,
     pub flapping: Flapping,
+    pub group: Option<Group>,
 }
 
 /// A row with what is needed to hold it against others and to add to the plan.
@@ -82,6 +85,7 @@ pub(super) fn read(
     let shifts = fields.get("hours").map(|node| hours::read(node, report)).or_else(|| defaults.shifts.clone());
     let settle = fields.get("settle").and_then(|node| duration(node, "settle", Millis::ZERO, report));
     let (ack_for, flapping) = (ack_for(&fields, report), flapping(&fields, report));
+    let group = group::read(&fields, report);
     let window =
         fields.get("window").and_then(|node| Some((text(node, "window", report)?.clone(), window(node, report)?)));
 
@@ -126,6 +130,7 @@ pub(super) fn read(
         ranges: known.iter().map(|range| range.node.at).collect(),
         settle: place("settle"),
         no_data: place("no_data"),
+        group: place("group"),
     };
     let row = Row {
         line: node.at.line as usize,
@@ -147,6 +152,7 @@ pub(super) fn read(
         settle: settle.unwrap_or_default(),
         ack_for: ack_for.unwrap_or(defaults.ack_for),
         flapping: flapping.unwrap_or(defaults.flapping),
+        group: group.unwrap_or(defaults.group),
     };
     let threshold = labels.threshold.map(|(label, _, at)| (label, at));
     Some(ReadRow { row, at: node.at, window, threshold, places })

@@ -9,7 +9,7 @@ use super::template::{self, Names, TemplateError};
 use super::{Context, Email, Missed, NAME_MAX, action_of, clean, html, range_of, thread, values, words};
 
 /// Longest subject in bytes before it is encoded.
-const SUBJECT_MAX: usize = 240;
+pub const SUBJECT_MAX: usize = 240;
 
 /// Everything that a mail says, in the matrix's language.
 pub struct Facts {
@@ -351,7 +351,7 @@ impl Zone {
         Zone { zone: matrix.zone.clone(), today: now.in_zone(&matrix.zone).date() }
     }
 
-    fn short(&self, at: Timestamp) -> String {
+    pub fn short(&self, at: Timestamp) -> String {
         let local = at.in_zone(&self.zone);
         let format = if local.date() == self.today { "%H:%M" } else { "%Y-%m-%d %H:%M" };
         local.strftime(format).to_string()

@@ -11,6 +11,7 @@ use crate::matrix::engine::{Acknowledged, Notification, OpenCase, Silence};
 use crate::matrix::{Level, Matrix, Medium, NoData, Range, Row};
 use crate::plan::Plan;
 
+mod gathered;
 mod held_back;
 pub mod hooks;
 pub mod html;
@@ -27,6 +28,7 @@ pub mod trial;
 pub mod values;
 pub mod words;
 
+pub use gathered::{NAMED_MAX, cases};
 pub use missed::{render_missed, stand_ins};
 pub use refused::{Refused, render_refused};
 pub use thread::{Thread, notice_id, thread};
@@ -173,6 +175,9 @@ fn compose(notification: &Notification, missed: Option<Missed>, context: &Contex
     let held = notification.held_back.as_ref();
     let body = match (notification.medium, held) {
         (Medium::Email, Some(held)) => Body::Email(Box::new(held_back::email(notification, held, context))),
+        (Medium::Email, None) if let Some(all) = &notification.gathered => {
+            Body::Email(Box::new(gathered::email(notification, all, &facts, missed.as_ref(), context)))
+        }
         (Medium::Email, None) => Body::Email(Box::new(mail::email(notification, &facts, missed.is_some(), context))),
         (Medium::Webhook, _) => Body::Webhook(hooks::hook(notification, &facts, missed.as_ref(), context)),
     };
