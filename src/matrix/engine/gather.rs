@@ -219,34 +219,42 @@ impl Gather {
         }
     }
 
-    /// The mails that are due at `now`, each with its notices: the worst first, then by place.
-    pub fn due(&mut self, now: Timestamp) -> Vec<(Arc<Circle>, Vec<(Place, Notification)>)> {
-        let due = self.open.iter_mut().filter(|(_, gathering)| gathering.due.is_some_and(|due| due <= now));
-        let mails = due.map(|(circle, gathering)| {
-            gathering.due = None;
-            let waiting = std::mem::take(&mut gathering.waiting).into_values();
-            let mut notices: Vec<(Place, Notification)> = waiting.map(|notice| (Place::of(&notice), notice)).collect();
-            let order = |notice: &Notification| (notice.transition.row, notice.incident.clone());
-            notices.sort_by(|(_, a), (_, b)| {
-                let by_place = || a.transition.key.cmp(&b.transition.key);
-                b.level.cmp(&a.level).then_with(by_place).then_with(|| order(a).cmp(&order(b)))
-            });
-            (circle.clone(), notices)
-        });
-        mails.collect()
+    /// Whose mails are due at `now`.
+    pub fn due(&self, now: Timestamp) -> Vec<Arc<Circle>> {
+        let due = self.open.iter().filter(|(_, gathering)| gathering.due.is_some_and(|due| due <= now));
+        due.map(|(circle, _)| circle.clone()).collect()
     }
 
-    /// What waits of the incident may not be told now: whether something does. If nothing of it has been told, it need not
-    /// come back to this gathering.
-    pub fn withdraw(&mut self, place: &Place) -> bool {
-        let Some(Member { circle, told }) = self.members.get(place).cloned() else { return false };
-        let gathering = self.open.get_mut(&circle);
-        let waited = gathering.is_some_and(|gathering| gathering.waiting.remove(&place.incident).is_some());
+    /// What waits for the mail of a circle, to be looked at once more.
+    pub fn waiting(&mut self, circle: &Circle) -> impl Iterator<Item = &mut Notification> {
+        self.open.get_mut(circle).into_iter().flat_map(|gathering| gathering.waiting.values_mut())
+    }
+
+    /// What waits of an incident may not be told now. If nothing of it has been told, it need not come back to this
+    /// gathering.
+    pub fn withdraw(&mut self, place: &Place) -> Option<Notification> {
+        let Member { circle, told } = self.members.get(place)?.clone();
+        let waited = self.open.get_mut(&circle)?.waiting.remove(&place.incident);
         match told {
             Level::Ok => self.forget(place),
             _ => self.tidy(&circle),
         }
         waited
+    }
+
+    /// The notices of a mail that is due, as of `now`: the worst first, then by place.
+    pub fn notices(&mut self, circle: &Circle, now: Timestamp) -> Vec<(Place, Notification)> {
+        let Some(gathering) = self.open.get_mut(circle) else { return Vec::new() };
+        gathering.due = None;
+        let waiting = std::mem::take(&mut gathering.waiting).into_values();
+        let mut notices: Vec<(Place, Notification)> =
+            waiting.map(|notice| (Place::of(&notice), Notification { time: now, ..notice })).collect();
+        notices.sort_by(|(_, a), (_, b)| {
+            let by_place = || a.transition.key.cmp(&b.transition.key);
+            let by_row = || (a.transition.row, &a.incident).cmp(&(b.transition.row, &b.incident));
+            b.level.cmp(&a.level).then_with(by_place).then_with(by_row)
+        });
+        notices
     }
 
     /// Notes what is told, or held back by the cap if it is not `admitted`, and makes the mail of it.

@@ -89,7 +89,7 @@ impl Hold {
             let waited = self.waiting.len();
             self.waiting.retain(|waiting| waiting.place != place);
             let quiet = quiet_until(&notice, now).filter(|_| notice.level < Level::Critical);
-            let waited = waited > self.waiting.len() || (quiet.is_some() && self.gather.withdraw(&place));
+            let waited = waited > self.waiting.len() || (quiet.is_some() && self.gather.withdraw(&place).is_some());
             if notice.level == Level::Ok && waited && !self.told.contains_key(&place) {
                 self.gather.forget(&place);
                 continue;
@@ -124,17 +124,15 @@ impl Hold {
 
     /// Tells the gatherings whose mails are due. What may not be told by now waits on.
     fn tell_gatherings(&mut self, tick: &mut Tick, now: Timestamp, standing: &dyn Fn(&str) -> Option<Stands>) {
-        for (circle, due) in self.gather.due(now) {
-            let mut all = Vec::with_capacity(due.len());
-            for (place, mut notice) in due {
-                match stay(&mut notice, now, standing) {
-                    Some(until) => {
-                        self.gather.withdraw(&place);
-                        self.waiting.push(Waiting { place, notice, until });
-                    }
-                    None => all.push((place, Notification { time: now, ..notice })),
+        for circle in self.gather.due(now) {
+            let again = |notice: &mut Notification| Some((stay(notice, now, standing)?, Place::of(notice)));
+            let again: Vec<(Timestamp, Place)> = self.gather.waiting(&circle).filter_map(again).collect();
+            for (until, place) in again {
+                if let Some(notice) = self.gather.withdraw(&place) {
+                    self.waiting.push(Waiting { place, notice, until });
                 }
             }
+            let all = self.gather.notices(&circle, now);
             let admitted = self.admits(&all, now);
             tick.notifications.extend(self.gather.tell(&circle, all, admitted, now));
         }
