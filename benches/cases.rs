@@ -9,8 +9,8 @@ use atalaya::config::{self, MatrixSet};
 use atalaya::domain::{Key, Millis, Timestamp};
 use atalaya::indicators::{Reading, Selector, Topics};
 use atalaya::matrix::engine::{Engine, Feed, FeedState, Feeds, Matcher, Operated, Operation, Readings, Tick, What};
-
 use atalaya::notice::{self, Body, Context};
+
 use support::{cpu_timed, figure, figure_with_goal, median};
 
 const CASES: usize = 10_000;

@@ -490,6 +490,9 @@ mod random {
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
+    /// Incident, or gathering, and address.
+    type At = (Arc<str>, Arc<str>);
+
     /// Second, which of six queues, and its value.
     fn changes() -> impl Strategy<Value = Vec<(i64, usize, u8)>> {
         let value = prop_oneof![Just(0u8), Just(12), Just(25)];
@@ -523,7 +526,7 @@ mod random {
             let timeline = timeline(changes);
             let singly = play(&matrix("", ""), &timeline, Upset::None);
             let together = play(&matrix("group: { by: row, wait: 15s }", ""), &timeline, Upset::None);
-            let mut open: BTreeMap<(Arc<str>, Arc<str>), BTreeMap<Arc<str>, Level>> = BTreeMap::new();
+            let mut open: BTreeMap<At, BTreeMap<Arc<str>, Level>> = BTreeMap::new();
             for mail in together.mails.iter().filter(|mail| mail.gathered.is_some()) {
                 let gathered = mail.gathered.as_ref().unwrap();
                 let thread = open.entry((mail.incident.clone(), mail.address.clone())).or_default();
@@ -549,7 +552,7 @@ mod random {
                 each.map(|one| (one.incident.clone(), one.address.clone(), one.level)).collect()
             };
             prop_assert!(told(&together).is_subset(&told(&singly)));
-            let mut last: BTreeMap<(Arc<str>, Arc<str>), &Notification> = BTreeMap::new();
+            let mut last: BTreeMap<At, &Notification> = BTreeMap::new();
             for one in singly.mails.iter() {
                 let before = last.insert((one.incident.clone(), one.address.clone()), one);
                 if let Some(before) = before.filter(|before| one.time - before.time > Millis::seconds(15)) {
