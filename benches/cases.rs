@@ -10,7 +10,7 @@ use atalaya::domain::{Key, Millis, Timestamp};
 use atalaya::indicators::{Reading, Selector, Topics};
 use atalaya::matrix::Medium;
 use atalaya::matrix::engine::{Engine, Feed, FeedState, Feeds, Matcher, Operated, Operation, Readings, Tick, What};
-use atalaya::notice::{Body, Context, render};
+use atalaya::notice::{self, Body, Context, render};
 
 use support::{cpu_timed, figure, figure_with_goal, median};
 
@@ -130,6 +130,7 @@ fn main() {
     assert_eq!(bytes.len(), CASES);
     figure("picture_drawn_us", took * 1e6 / CASES as f64);
     figure("picture_bytes", bytes[0] as f64);
+    gathered();
     figure("cases_open_tick_ms", bench.ticks());
 
     for id in 0..100 {
@@ -157,4 +158,37 @@ fn main() {
     let (took, ()) = cpu_timed(|| bench.engine.reload(matrices, Arc::clone(&plan)));
     figure("cases_reload_ms", took * 1000.0);
     figure("cases_after_reload_tick_ms", bench.tick().0);
+}
+
+/// As many cases of one row that is gathered, going off at once: decided in a second, and one mail for each contact.
+fn gathered() {
+    let text = MATRIX.replace("\nrows:", "\ngroup: { by: row, wait: 20s }\nrows:").replace(", webhook: desk", "");
+    let set = match config::matrices(&[("bench.yaml".to_owned(), text)], None) {
+        Ok(set) => set,
+        Err(defects) => panic!("{defects:?}"),
+    };
+    let plan = set.plan.clone();
+    let mut bench = Bench::new(set);
+    bench.tick();
+    bench.readings.value = 3000.0;
+    let (decided, tick) = bench.tick();
+    assert_eq!((tick.transitions.len(), tick.notifications.len()), (CASES, 0));
+    figure_with_goal("cases_gathered_go_off_ms", decided, 1000.0);
+    figure("cases_gathered_snapshot_kib", bench.engine.snapshot().len() as f64 / 1024.0);
+    for _ in 1..20 {
+        assert_eq!(bench.tick().1.notifications.len(), 0);
+    }
+    let (told, tick) = bench.tick();
+    let cases: Vec<usize> = tick.notifications.iter().map(|mail| mail.each().len()).collect();
+    assert_eq!(cases, [CASES, CASES], "one mail for each of two contacts");
+    figure_with_goal("cases_gathered_told_ms", told, 1000.0);
+    let context = Context::new(&plan, "example.com");
+    let (took, mails) =
+        cpu_timed(|| tick.notifications.iter().map(|mail| notice::render(mail, &context)).collect::<Vec<_>>());
+    figure_with_goal("cases_gathered_mails_ms", took * 1000.0, 1000.0);
+    let bytes = mails.iter().map(|mail| match &mail.body {
+        Body::Email(mail) => mail.text.len() + mail.html.len(),
+        Body::Webhook(_) => 0,
+    });
+    figure("cases_gathered_mail_kib", bytes.max().unwrap_or(0) as f64 / 1024.0);
 }

@@ -243,6 +243,8 @@ fn scrapes(label: &str, evaluator: Evaluator, whole: bool) -> Result<(), Box<dyn
         render_action: None,
         mailbox: None,
         reload: None,
+        trail: Default::default(),
+        acknowledged: None,
         tickets: Arc::new(http::Tickets::new(None, None)?),
         // Moves, so that no answer is given out a second time.
         clock: atalaya::clock::now,

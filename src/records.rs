@@ -24,7 +24,19 @@ pub struct TransitionRecord<'a> {
 }
 
 /// `{"kind":"notification", ...}`
-pub struct NotificationRecord<'a>(pub &'a Notification);
+pub struct NotificationRecord<'a> {
+    pub notification: &'a Notification,
+    /// The id of the gathering in whose mail it was told.
+    pub gathering: Option<&'a str>,
+}
+
+impl<'a> NotificationRecord<'a> {
+    /// Of each notice that a notification tells: several where it is the mail of a gathering.
+    pub fn each(told: &'a Notification) -> impl Iterator<Item = NotificationRecord<'a>> {
+        let gathering = told.gathered.is_some().then_some(&*told.incident);
+        told.each().iter().map(move |notification| NotificationRecord { notification, gathering })
+    }
+}
 
 /// A number as people expect it in JSON: whole ones without a fraction.
 pub fn number(value: f64) -> serde_json::Value {
@@ -95,13 +107,16 @@ impl Serialize for NotificationRecord<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("kind", "notification")?;
-        map.serialize_entry("time", &self.0.time)?;
-        map.serialize_entry("incident", &self.0.incident)?;
-        map.serialize_entry("sequence", &self.0.sequence)?;
-        map.serialize_entry("to", &self.0.to)?;
-        map.serialize_entry("medium", &self.0.medium)?;
-        map.serialize_entry("level", &self.0.level)?;
-        map.serialize_entry("reason", self.0.reason.name())?;
+        map.serialize_entry("time", &self.notification.time)?;
+        map.serialize_entry("incident", &self.notification.incident)?;
+        map.serialize_entry("sequence", &self.notification.sequence)?;
+        map.serialize_entry("to", &self.notification.to)?;
+        map.serialize_entry("medium", &self.notification.medium)?;
+        map.serialize_entry("level", &self.notification.level)?;
+        map.serialize_entry("reason", self.notification.reason.name())?;
+        if let Some(gathering) = self.gathering {
+            map.serialize_entry("gathering", gathering)?;
+        }
         map.end()
     }
 }

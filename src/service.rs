@@ -265,11 +265,14 @@ impl Speech {
     /// State is in memory: what was outside `ok` already when deciding began may have been told before, and says so.
     fn context(&self, notification: &Notification) -> notice::Context<'_> {
         let began = Timestamp(self.decides_since.load(std::sync::atomic::Ordering::Relaxed));
-        let transition = &notification.transition;
-        let range = transition.matrix.rows.get(transition.row).zip(transition.range);
-        let hold = range.and_then(|(row, range)| row.ranges.get(range)).map_or(Millis::ZERO, |range| range.hold);
         let before = !self.new && self.ran_before.load(std::sync::atomic::Ordering::Relaxed);
-        let restarted = before && notification.since - hold <= began + Millis::SECOND;
+        let found_open = |notice: &Notification| {
+            let transition = &notice.transition;
+            let range = transition.matrix.rows.get(transition.row).zip(transition.range);
+            let hold = range.and_then(|(row, range)| row.ranges.get(range)).map_or(Millis::ZERO, |range| range.hold);
+            notice.since - hold <= began + Millis::SECOND
+        };
+        let restarted = before && notification.each().iter().any(found_open);
         notice::Context { restarted, ..self.words() }
     }
 

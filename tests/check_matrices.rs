@@ -10,7 +10,7 @@ use std::time::Instant;
 use atalaya::config::{self, Diagnostic, MatrixSet};
 use atalaya::domain::{Key, Millis};
 use atalaya::indicators::{State, Treatment};
-use atalaya::matrix::{Language, Level, Medium, NoData, Per};
+use atalaya::matrix::{By, Language, Level, Medium, NoData, Per};
 use atalaya::plan::WindowKind;
 
 fn fixtures() -> PathBuf {
@@ -146,6 +146,8 @@ fn every_accepted_form_means_what_it_says() {
     // The row's own, with the default of what it leaves out; the others have the matrix's.
     let flapping = |row: usize| (matrix.rows[row].flapping.changes, matrix.rows[row].flapping.within);
     assert_eq!((level.ack_for, flapping(0)), (Millis(2_700_000), (10, Millis::HOUR)));
+    let groups: Vec<_> = matrix.rows.iter().map(|row| row.group.map(|group| (group.by, group.wait))).collect();
+    assert_eq!(groups, [Some((By::Queue, Millis(45_000))), None, Some((By::Row, Millis(20_000)))]);
     assert_eq!((matrix.rows[1].ack_for, flapping(1)), (Millis(7_200_000), (4, Millis(1_800_000))));
     assert!(level.goal.contains(1.0) && level.goal.contains(0.8) && !level.goal.contains(0.79));
     // Sorted from the lowest values to the highest.

@@ -132,7 +132,7 @@ fn decided(scenario: &Scenario, every: usize) -> (BTreeMap<i64, String>, Vec<Str
     let mut each = |evaluator: &mut Evaluator, tick: Tick| {
         let transitions = tick.transitions.iter().map(|transition| TransitionRecord { transition, plan: &plan });
         decisions.extend(transitions.map(|record| serde_json::to_string(&record).unwrap()));
-        let notices = tick.notifications.iter().map(NotificationRecord);
+        let notices = tick.notifications.iter().flat_map(NotificationRecord::each);
         decisions.extend(notices.map(|notice| serde_json::to_string(&notice).unwrap()));
         let time = evaluator.now();
         if instants.contains(&time.0) {

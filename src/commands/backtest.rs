@@ -328,13 +328,15 @@ impl<W: Write> Printer<W> {
                 )
             });
         }
-        for notification in &tick.notifications {
-            self.line(&NotificationRecord(notification), || {
+        for record in tick.notifications.iter().flat_map(NotificationRecord::each) {
+            let NotificationRecord { notification, gathering } = record;
+            self.line(&record, || {
                 format!(
-                    "{}   tells {} by {:?}: {}, {}",
+                    "{}   tells {} by {:?}{}: {}, {}",
                     notification.time,
                     notification.to,
                     notification.medium,
+                    gathering.map(|id| format!(" (gathering {id})")).unwrap_or_default(),
                     notification.level.name(),
                     notification.reason.name(),
                 )

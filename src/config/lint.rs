@@ -18,6 +18,7 @@ pub(super) struct Places {
     pub ranges: Vec<Mark>,
     pub settle: Option<Mark>,
     pub no_data: Option<Mark>,
+    pub group: Option<Mark>,
 }
 
 pub(super) fn check(rows: &[ReadRow], plan: &Plan, report: &mut Report) {

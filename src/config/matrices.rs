@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Config;
 use super::contacts::{self, Contacts, Known};
 use super::diagnostics::{Diagnostic, Severity};
+use super::group;
 use super::hours;
 use super::lint;
 use super::node::{self, Kind, Node};
@@ -35,7 +36,7 @@ pub struct MatrixSet {
 
 pub(super) const LANGUAGES: [(&str, Language); 3] = [("es", Language::Es), ("en", Language::En), ("pt", Language::Pt)];
 
-pub(super) const KEYS: [&str; 14] = [
+pub(super) const KEYS: [&str; 15] = [
     "version",
     "name",
     "language",
@@ -46,6 +47,7 @@ pub(super) const KEYS: [&str; 14] = [
     "hours",
     "ack_for",
     "flapping",
+    "group",
     "mails_per_hour",
     "texts",
     "rows",
@@ -175,12 +177,14 @@ fn matrix(
         holidays: config.map(|config| config.holidays.iter().copied().collect()).unwrap_or_default(),
         ack_for: row::ack_for(&fields, report).unwrap_or(ACK_FOR),
         flapping: row::flapping(&fields, report).unwrap_or_default(),
+        group: group::read(&fields, report).flatten(),
     };
     let own_texts = texts::shared(&fields, contacts.all.values(), &writing, report);
     let rows =
         rows(&fields, &defaults, &mut scopes, &mut Around { contacts: &mut contacts, writing: &writing }, report);
     same_case::check(&rows, plan, report);
     lint::check(&rows, plan, report);
+    group::warn_of_late_criticals(&rows, fields.get("group").map(|node| node.at), report);
     if let Some(node) = fields.get("reports") {
         reports(node, &mut contacts, report);
     }

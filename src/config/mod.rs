@@ -14,6 +14,7 @@ use crate::plan::Plan;
 mod bounds;
 mod contacts;
 pub mod diagnostics;
+mod group;
 mod hours;
 mod ics;
 pub mod layout;

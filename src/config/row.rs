@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::bounds::{self, Placed};
+use super::group;
 use super::hours;
 use super::lint::Places;
 use super::node::{Kind, Node};
@@ -15,11 +16,11 @@ use super::scopes::Scopes;
 use super::texts;
 use crate::domain::{Calendar, Millis, Scope, Shift};
 use crate::indicators::{self, Clock, Indicator, Label, Samples, Stage, State, Treatment};
-use crate::matrix::{Flapping, Level, NoData, Per, Recover, Row};
+use crate::matrix::{Flapping, Group, Level, NoData, Per, Recover, Row};
 use crate::plan::WindowKind;
 
 /// The keys of a row, labels included.
-pub(super) const KEYS: [&str; 19] = [
+pub(super) const KEYS: [&str; 20] = [
     "indicator",
     "window",
     "per",
@@ -34,6 +35,7 @@ pub(super) const KEYS: [&str; 19] = [
     "ack_for",
     "flapping",
     "texts",
+    "group",
     "threshold",
     "treatment",
     "state",
@@ -55,6 +57,7 @@ pub(super) struct Defaults {
     pub holidays: BTreeSet<Date>,
     pub ack_for: Millis,
     pub flapping: Flapping,
+    pub group: Option<Group>,
 }
 
 /// A row with what is needed to hold it against others and to add to the plan.
@@ -85,6 +88,7 @@ pub(super) fn read(
     let settle = fields.get("settle").and_then(|node| duration(node, "settle", Millis::ZERO, report));
     let (ack_for, flapping) = (ack_for(&fields, report), flapping(&fields, report));
     let texts = texts::shared(&fields, around.contacts.all.values(), around.writing, report);
+    let group = group::read(&fields, report);
     let window =
         fields.get("window").and_then(|node| Some((text(node, "window", report)?.clone(), window(node, report)?)));
 
@@ -129,6 +133,7 @@ pub(super) fn read(
         ranges: known.iter().map(|range| range.node.at).collect(),
         settle: place("settle"),
         no_data: place("no_data"),
+        group: place("group"),
     };
     let row = Row {
         line: node.at.line as usize,
@@ -151,6 +156,7 @@ pub(super) fn read(
         ack_for: ack_for.unwrap_or(defaults.ack_for),
         flapping: flapping.unwrap_or(defaults.flapping),
         texts,
+        group: group.unwrap_or(defaults.group),
     };
     let threshold = labels.threshold.map(|(label, _, at)| (label, at));
     Some(ReadRow { row, at: node.at, window, threshold, places })

@@ -56,9 +56,9 @@ pub async fn show(State(served): Shared, link: Result<Query<Link>, QueryRejectio
     let work = move |served: &Served| {
         let opened = link.map_err(|_| BROKEN).and_then(|Query(link)| open(served, link));
         Ok(match opened {
-            Ok((link, case)) => {
-                let language = case.last.matrix.language;
-                page(StatusCode::OK, language, &about(served, &case), &form(&link, language))
+            Ok((link, cases)) => {
+                let language = language(served, &cases);
+                page(StatusCode::OK, language, &about(served, &cases, language), &form(&link, language))
             }
             Err(why) => told(served, why),
         })
@@ -72,18 +72,20 @@ pub async fn press(State(served): Shared, form: Result<Form<Pressed>, FormReject
         let Ok(Form(Pressed { incident, by, until, sig, who })) = form else {
             return Ok(told(served, BROKEN));
         };
-        let (link, case) = match open(served, Link { incident, by, until, sig }) {
+        let (link, _) = match open(served, Link { incident, by, until, sig }) {
             Ok(opened) => opened,
             Err(why) => return Ok(told(served, why)),
         };
         // A field left empty means the contact to whom the link went.
         let who = desk::who(&who).or_else(|_| desk::who(&link.by))?;
-        let what = What::Acknowledge { incident: case.last.incident.clone(), until: None };
+        let what = What::Acknowledge { incident: link.incident.as_str().into(), until: None };
         let contact: Arc<str> = link.by.into();
         let (operated, _) = desk::operate(served, Operation { who, why: "".into(), what }, Some(contact));
-        Ok(match (operated, desk::find(served, &link.incident)) {
-            (Operated::Acknowledged { .. }, Some(case)) => {
-                page(StatusCode::OK, case.last.matrix.language, &about(served, &case), "")
+        let cases = desk::find(served, &link.incident);
+        Ok(match operated {
+            Operated::Acknowledged { .. } if !cases.is_empty() => {
+                let language = language(served, &cases);
+                page(StatusCode::OK, language, &about(served, &cases, language), "")
             }
             _ => told(served, OVER),
         })
@@ -91,8 +93,8 @@ pub async fn press(State(served): Shared, form: Result<Form<Pressed>, FormReject
     build(served, work).await.map_err(IntoResponse::into_response)
 }
 
-/// The open case of a link that was made here and has not ended, or why not.
-fn open(served: &Served, link: Link) -> Result<(Link, OpenCase), Why> {
+/// The open cases of a link that was made here and has not ended, or why not: several where it is of a gathering.
+fn open(served: &Served, link: Link) -> Result<(Link, Vec<OpenCase>), Why> {
     let Link { incident, by, until, sig } = &link;
     if !served.site.tickets.is_signed(incident, by, *until, sig) {
         return Err((StatusCode::FORBIDDEN, words::link_broken));
@@ -100,20 +102,28 @@ fn open(served: &Served, link: Link) -> Result<(Link, OpenCase), Why> {
     if (served.site.clock)().0.div_euclid(1000) >= *until {
         return Err((StatusCode::GONE, words::link_ended));
     }
-    match desk::find(served, incident) {
-        Some(case) => Ok((link, case)),
-        None => Err(OVER),
-    }
+    let cases = desk::find(served, incident);
+    if cases.is_empty() { Err(OVER) } else { Ok((link, cases)) }
 }
 
-/// The incident in a line, and who has taken it up.
-fn about(served: &Served, case: &OpenCase) -> String {
+fn language(served: &Served, cases: &[OpenCase]) -> Language {
+    cases.first().map_or(served.site.language, |case| case.last.matrix.language)
+}
+
+/// Each incident in a line, and who has taken it up; of many as many as the mail names.
+fn about(served: &Served, cases: &[OpenCase], language: Language) -> String {
     let plan = lock(&served.site.source).plan();
-    let mut about = format!("<h1>{}</h1>\n", escape(&notice::subject_of_case(case, &plan)));
-    if let Some(seen) = &case.acknowledged {
-        let matrix = &case.last.matrix;
-        let seen = notice::seen_by(seen, matrix, (served.site.clock)());
-        about.push_str(&format!("<p>{}: {}</p>\n", words::acknowledged_by(matrix.language), escape(&seen)));
+    let mut about = String::new();
+    if cases.len() > 1 {
+        let count = u32::try_from(cases.len()).unwrap_or(u32::MAX);
+        about.push_str(&format!("<p>{}</p>\n", escape(&notice::cases(language, count))));
+    }
+    for case in cases.iter().take(notice::NAMED_MAX) {
+        about.push_str(&format!("<h1>{}</h1>\n", escape(&notice::subject_of_case(case, &plan))));
+        if let Some(seen) = &case.acknowledged {
+            let seen = notice::seen_by(seen, &case.last.matrix, (served.site.clock)());
+            about.push_str(&format!("<p>{}: {}</p>\n", words::acknowledged_by(language), escape(&seen)));
+        }
     }
     about
 }

@@ -4,6 +4,7 @@
 //! the order in which things happened. Deliberately not here: who may ask. There are no log-ins; a reverse proxy has
 //! them, and the only thing refused is a page of another site that uses the browser of somebody who may.
 
+use std::cmp::Reverse;
 use std::sync::{Arc, PoisonError};
 
 use axum::body::Bytes;
@@ -62,10 +63,8 @@ pub fn operate(served: &Served, operation: Operation, link_of: Option<Arc<str>>)
     };
     served.views.lock().unwrap_or_else(PoisonError::into_inner).clear();
     telemetry.emit(events::Operated { operation: name, outcome, who: &who, of: &of });
-    if let (Operated::Acknowledged { .. }, Some(tell)) = (&operated, &served.site.acknowledged)
-        && let Some(case) = find(served, &of)
-    {
-        tell(&case);
+    if let (Operated::Acknowledged { .. }, Some(tell)) = (&operated, &served.site.acknowledged) {
+        find(served, &of).iter().for_each(|case| tell(case));
     }
     (operated, now)
 }
@@ -143,9 +142,14 @@ pub async fn acknowledge(
         let what = What::Acknowledge { incident: incident.clone(), until };
         match operate(served, Operation { who, why, what }, None) {
             (Operated::Acknowledged { .. }, _) => {
-                let case = find(served, &incident);
-                let acknowledged = case.and_then(|case| case.acknowledged);
-                Ok(json!({ "incident": incident, "acknowledged": acknowledged }).to_string())
+                let cases = find(served, &incident);
+                let acknowledged = cases.first().and_then(|case| case.acknowledged.clone());
+                let mut said = json!({ "incident": incident, "acknowledged": acknowledged });
+                // Of a gathering: which incidents that was.
+                if cases.iter().any(|case| case.last.incident != incident) {
+                    said["incidents"] = cases.iter().map(|case| &*case.last.incident).collect();
+                }
+                Ok(said.to_string())
             }
             (Operated::NotOpen, _) => Err(not_open(&incident)),
             (other, _) => Err(broken(format!("an acknowledgement came out as {other:?}"))),
@@ -181,16 +185,25 @@ fn not_open(incident: &str) -> Refused {
     Refused(StatusCode::NOT_FOUND, text)
 }
 
-/// The incident's own name, of an open one by its code too.
+/// The own name of an incident or a gathering, of an open one by its code too.
 fn incident(served: &Served, asked: &str) -> Arc<str> {
-    let open = lock(&served.site.source).open_cases();
-    let by_name = open.iter().find(|case| *case.last.incident == *asked);
-    let found = by_name.or_else(|| open.iter().find(|case| served.site.tickets.is_code(asked, &case.last.incident)));
-    found.map_or_else(|| asked.into(), |case| case.last.incident.clone())
+    let (open, gatherings) = {
+        let source = lock(&served.site.source);
+        (source.open_cases(), source.gatherings())
+    };
+    let ids = || open.iter().map(|case| &case.last.incident).chain(gatherings.keys());
+    let found = ids().find(|id| ***id == *asked).or_else(|| ids().find(|id| served.site.tickets.is_code(asked, id)));
+    found.map_or_else(|| asked.into(), Arc::clone)
 }
 
-pub fn find(served: &Served, incident: &str) -> Option<OpenCase> {
-    lock(&served.site.source).open_cases().into_iter().find(|case| *case.last.incident == *incident)
+/// The open case of an incident, or those of a gathering: the worst first.
+pub fn find(served: &Served, id: &str) -> Vec<OpenCase> {
+    let source = lock(&served.site.source);
+    let ids = source.gatherings().remove(id).unwrap_or_else(|| vec![id.into()]);
+    let mut cases = source.open_cases();
+    cases.retain(|case| ids.binary_search(&case.last.incident).is_ok());
+    cases.sort_by_key(|case| Reverse(case.last.to));
+    cases
 }
 
 /// A silence, and whether it is on now.

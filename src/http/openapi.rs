@@ -56,7 +56,10 @@ pub fn document(plan: &Plan) -> Value {
                 "requestBody": body("Acknowledge"),
                 "responses": refusals(&["400", "403", "404", "413", "415"], "200", answer("It is acknowledged.", json!({
                     "type": "object", "required": ["incident", "acknowledged"],
-                    "properties": { "incident": { "type": "string" }, "acknowledged": reference("Acknowledged") },
+                    "properties": {
+                        "incident": { "type": "string" }, "acknowledged": reference("Acknowledged"),
+                        "incidents": { "type": "array", "items": { "type": "string" }, "description": "Of a gathering: its open incidents, each acknowledged alike" },
+                    },
                 }))),
             } },
             "/api/v1/silences": {

@@ -99,6 +99,8 @@ pub struct Row {
     pub ack_for: Millis,
     pub flapping: Flapping,
     pub texts: Texts,
+    /// Whether what goes off together is one mail; `None` tells each case by itself.
+    pub group: Option<Group>,
 }
 
 #[derive(Debug)]
@@ -163,6 +165,23 @@ impl Default for Flapping {
     }
 }
 
+/// `group: { by, wait }`: cases that go off together are one mail. [`engine`] says what that means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Group {
+    pub by: By,
+    /// For how long a mail waits for what joins it.
+    pub wait: Millis,
+}
+
+/// Which cases are gathered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Those of the row, of whatever queue.
+    Row,
+    /// Those of a queue, of whatever row of the matrix.
+    Queue,
+}
+
 /// How long an acknowledgement holds where no row says so.
 pub const ACK_FOR: Millis = Millis(4 * Millis::HOUR.0);
 
@@ -205,6 +224,7 @@ impl Row {
             ack_for: ACK_FOR,
             flapping: Flapping::default(),
             texts: Texts::default(),
+            group: None,
         }
     }
 
@@ -231,6 +251,15 @@ impl Row {
             Per::All => (None, None),
         };
         Key { queue, channel }
+    }
+}
+
+impl By {
+    pub fn name(self) -> &'static str {
+        match self {
+            By::Row => "row",
+            By::Queue => "queue",
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::mail::{Acknowledge, Facts};
 use super::words;
 
 /// Ground of the badge; its text is white (dark on amber), with a contrast of 4.5 at least.
-fn colours(level: Level) -> (&'static str, &'static str) {
+pub fn colours(level: Level) -> (&'static str, &'static str) {
     match level {
         Level::Ok => ("#1b7a3d", "#ffffff"),
         Level::Info => ("#1f5fa8", "#ffffff"),

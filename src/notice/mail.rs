@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Longest subject in bytes before it is encoded.
-pub(super) const SUBJECT_MAX: usize = 240;
+pub const SUBJECT_MAX: usize = 240;
 
 /// Everything that a mail says, in the matrix's language.
 pub struct Facts {

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use crate::domain::Timestamp;
 use crate::matrix::engine::Notification;
-use crate::matrix::{Contact, Matrix, Medium, Recipient};
+use crate::matrix::{Contact, Level, Matrix, Medium, Recipient};
 
+use super::gathered::NAMED_MAX;
 use super::{Context, Message, Missed, compose, range_of};
 
 /// The name under which the configuration's owner is told; contacts of matrices have their own.
@@ -18,19 +19,18 @@ const OWNER: &str = "owner";
 /// Contact, medium and address of everyone who is told instead: the first escalation step that names somebody who has
 /// not been told yet, and the owner (the matrix's, else the configuration's). The address that failed is left out.
 pub fn stand_ins(notification: &Notification, owner: Option<&Contact>) -> Vec<(Arc<str>, Medium, Arc<str>)> {
-    let matrix = &notification.transition.matrix;
     let mut found = Vec::new();
-    let mut named = |recipient: &Recipient| {
-        let reached = matrix.reach(recipient, notification.time).into_iter();
-        found.extend(reached.map(|(medium, address)| (recipient.contact.clone(), medium, address)));
-    };
-    let steps =
-        range_of(notification).and_then(|(_, range)| range).map(|range| range.escalate.as_slice()).unwrap_or(&[]);
-    let untold = |recipient: &Recipient| !notification.told.contains(&recipient.contact);
-    if let Some(step) = steps.iter().find(|step| step.tell.iter().any(untold)) {
-        step.tell.iter().for_each(&mut named);
+    for notice in criticals(notification) {
+        let matrix = &notice.transition.matrix;
+        let steps = range_of(notice).and_then(|(_, range)| range).map(|range| range.escalate.as_slice()).unwrap_or(&[]);
+        let untold = |recipient: &Recipient| !notice.told.contains(&recipient.contact);
+        let step = steps.iter().find(|step| step.tell.iter().any(untold));
+        for recipient in step.iter().flat_map(|step| &step.tell) {
+            let reached = matrix.reach(recipient, notice.time).into_iter();
+            found.extend(reached.map(|(medium, address)| (recipient.contact.clone(), medium, address)));
+        }
     }
-    found.extend(owners(matrix, owner, notification.time));
+    found.extend(owners(&notification.transition.matrix, owner, notification.time));
     let mut seen = BTreeSet::from([(notification.medium, notification.address.clone())]);
     found.retain(|(_, medium, address)| seen.insert((*medium, address.clone())));
     found
@@ -57,9 +57,26 @@ pub fn render_missed(
     context: &Context<'_>,
 ) -> Vec<Message> {
     let missed = Missed { contact: notification.to.clone(), medium: notification.medium, why: why.to_owned() };
-    let each = stand_ins(notification, owner).into_iter().map(|(to, medium, address)| {
-        let stand_in = Notification { to, medium, address, ..notification.clone() };
-        compose(&stand_in, Some(missed.clone()), context)
-    });
-    each.collect()
+    let mut messages = Vec::new();
+    for (to, medium, address) in stand_ins(notification, owner) {
+        // A webhook is told of single incidents only, of as many as the mail would have named.
+        let instead = match medium {
+            Medium::Email => std::slice::from_ref(notification).iter().take(1),
+            Medium::Webhook => criticals(notification).iter().take(NAMED_MAX),
+        };
+        for notice in instead {
+            let stand_in = Notification { to: to.clone(), medium, address: address.clone(), ..notice.clone() };
+            messages.push(compose(&stand_in, Some(missed.clone()), context));
+        }
+    }
+    messages
+}
+
+/// What somebody else must hear of: itself, or the criticals of a gathering, which come first in it.
+fn criticals(notification: &Notification) -> &[Notification] {
+    let all = notification.each();
+    match notification.gathered {
+        Some(_) => all.get(..all.partition_point(|notice| notice.level == Level::Critical)).unwrap_or(all),
+        None => all,
+    }
 }

@@ -14,6 +14,7 @@ use crate::plan::Plan;
 mod acknowledged;
 mod around;
 mod chart;
+mod gathered;
 mod held_back;
 pub mod hooks;
 pub mod html;
@@ -32,6 +33,7 @@ pub mod values;
 pub mod words;
 
 pub use acknowledged::render_acknowledged;
+pub use gathered::{NAMED_MAX, cases};
 pub use missed::{render_missed, stand_ins};
 pub use refused::{Refused, render_refused};
 pub use thread::{Thread, notice_id, thread};
@@ -201,6 +203,9 @@ fn compose(notification: &Notification, missed: Option<Missed>, context: &Contex
     let held = notification.held_back.as_ref();
     let mut body = match (notification.medium, held) {
         (Medium::Email, Some(held)) => Body::Email(Box::new(held_back::email(notification, held, context))),
+        (Medium::Email, None) if let Some(all) = &notification.gathered => {
+            Body::Email(Box::new(gathered::email(notification, all, &facts, missed.as_ref(), context)))
+        }
         (Medium::Email, None) => Body::Email(Box::new(mail::email(notification, &facts, missed.is_some(), context))),
         (Medium::Webhook, _) => Body::Webhook(hooks::hook(notification, &facts, missed.as_ref(), context)),
     };

@@ -62,10 +62,11 @@ pub fn names_of(part: Part) -> &'static [&'static str] {
     if part == Part::Subject { &SUBJECT_NAMES } else { &NAMES }
 }
 
-/// Puts the matrix's own texts in the place of those of `body`. Notices that are of no case keep theirs.
+/// Puts the matrix's own texts in the place of those of `body`. Notices that are not of one case keep theirs.
 pub(super) fn apply(body: &mut Body, said: &Said<'_>) -> Vec<Failed> {
     let mut failed = Vec::new();
-    if said.context.says.is_some() || said.notification.held_back.is_some() {
+    let Notification { held_back, gathered, .. } = said.notification;
+    if said.context.says.is_some() || held_back.is_some() || gathered.is_some() {
         return failed;
     }
     for part in Part::ALL {

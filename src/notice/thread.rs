@@ -8,7 +8,8 @@
 //! * the **opening**, borne by the mail that tells this recipient that the incident began. It answers the root;
 //! * one per **sequence** for every other mail. It answers the opening, and refers to the root and the opening.
 //!
-//! A client that never got the opening still threads by the root.
+//! A client that never got the opening still threads by the root. A gathering is as an incident: it has an id and numbers its
+//! mails, and its opening is its first.
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
@@ -25,6 +26,9 @@ pub struct Thread {
 
 /// Whether this notice tells its recipient for the first time of the incident: it went out with the transition that left `ok`.
 fn is_opening(notification: &Notification) -> bool {
+    if notification.gathered.is_some() {
+        return notification.sequence == 1;
+    }
     let transition = &notification.transition;
     transition.from == Level::Ok
         && transition.to != Level::Ok

@@ -132,13 +132,16 @@ impl Book {
         let mut superseded = Vec::new();
         let Some(lane) = self.lanes.get_mut(destination) else { return (None, superseded) };
         while let Some(head) = lane.queue.front() {
-            let incident = &head.parcel.message.notification.incident;
+            if head.age(now) <= late {
+                break;
+            }
+            let old = &head.parcel.message;
             let newer = lane.queue.iter().skip(1).any(|entry| {
                 let message = &entry.parcel.message;
                 let tells = !matches!(&message.body, Body::Webhook(hook) if hook.acknowledges);
-                tells && message.notification.incident == *incident && message.missed == head.parcel.message.missed
+                tells && message.missed == old.missed && message.notification.takes_the_place_of(&old.notification)
             });
-            if head.age(now) <= late || !newer {
+            if !newer {
                 break;
             }
             superseded.extend(lane.queue.pop_front());

@@ -3,6 +3,7 @@
 //! `/metrics`, the API and the page read a [`Source`] and nothing else, so that they are tested with a table made by
 //! hand. Nothing here waits for I/O: whoever holds the lock copies what it needs and lets go before a socket is written.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::{Key, Timestamp};
@@ -43,6 +44,11 @@ pub trait Source: Send {
 
     /// The silences that are on or will be, by their ids.
     fn silences(&self) -> Vec<Silence>;
+
+    /// The gatherings that are open, by their ids, with the open incidents that have been told in them.
+    fn gatherings(&self) -> BTreeMap<Arc<str>, Vec<Arc<str>>> {
+        BTreeMap::new()
+    }
 }
 
 /// A source that the evaluation and the servers share.
@@ -86,5 +92,8 @@ impl Source for Evaluator {
     }
     fn silences(&self) -> Vec<Silence> {
         self.engine().silences()
+    }
+    fn gatherings(&self) -> BTreeMap<Arc<str>, Vec<Arc<str>>> {
+        self.engine().gatherings()
     }
 }

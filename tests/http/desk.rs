@@ -3,6 +3,7 @@
 use std::sync::PoisonError;
 
 use atalaya::domain::Millis;
+use atalaya::matrix::engine::Notification;
 use atalaya::pipeline::Evaluator;
 use serde_json::{Value, json};
 
@@ -28,11 +29,24 @@ rows:
 "#;
 
 pub fn server() -> Server<Evaluator> {
-    let set = atalaya::config::matrices(&[("care.yaml".to_owned(), MATRIX.to_owned())], None).unwrap();
+    serve(MATRIX).0
+}
+
+/// Both cases in one gathering, whose mail has gone out: the server, and the gathering's id.
+pub fn gathered() -> (Server<Evaluator>, String) {
+    let (server, _) = serve(&MATRIX.replace("ack_for: 2h", "ack_for: 2h\ngroup: { by: row, wait: 1s }"));
+    let told = tick(&server, 1);
+    assert_eq!((told.len(), told[0].each().len()), (1, 2));
+    let id = told[0].incident.to_string();
+    (server, id)
+}
+
+fn serve(matrix: &str) -> (Server<Evaluator>, Vec<Notification>) {
+    let set = atalaya::config::matrices(&[("care.yaml".to_owned(), matrix.to_owned())], None).unwrap();
     let mut evaluator = Evaluator::new(set.plan, set.matrices);
     evaluator.advance(NOW);
-    evaluator.tick();
-    Server::start(evaluator, Options { demo: false, clock: wall })
+    let told = evaluator.tick().notifications;
+    (Server::start(evaluator, Options { demo: false, clock: wall }), told)
 }
 
 /// The open case of a queue, as the API has it.
@@ -42,14 +56,31 @@ pub fn alert(server: &Server<Evaluator>, queue: &str) -> Value {
     found.unwrap_or_else(|| panic!("no alert of {queue}: {all}"))
 }
 
-fn tick(server: &Server<Evaluator>, seconds: i64) {
+fn tick(server: &Server<Evaluator>, seconds: i64) -> Vec<Notification> {
     let mut evaluator = server.table.lock().unwrap_or_else(PoisonError::into_inner);
     evaluator.advance(NOW + Millis::seconds(seconds));
-    evaluator.tick();
+    evaluator.tick().notifications
 }
 
 fn acknowledge(server: &Server<Evaluator>, incident: &str, body: &Value) -> Answer {
     send(server.port, "POST", &format!("/api/v1/alerts/{incident}/acknowledge"), "", body)
+}
+
+#[test]
+fn acknowledging_a_gathering_acknowledges_each_of_its_incidents() {
+    use atalaya::notice::Acknowledging as _;
+    let (server, id) = gathered();
+    let answer = acknowledge(&server, &super::fixture::tickets().code(&id), &json!({"who": "ana", "why": "on it"}));
+    let (ventas, soporte) = (alert(&server, "ventas"), alert(&server, "soporte"));
+    assert_eq!((&ventas["acknowledged"]["by"], &ventas["acknowledged"]), (&json!("ana"), &soporte["acknowledged"]));
+    let said = answer.json();
+    assert_eq!((answer.status, &said["incident"], &said["acknowledged"]), (200, &json!(id), &ventas["acknowledged"]));
+    let mut incidents = [ventas["incident"].clone(), soporte["incident"].clone()];
+    let mut listed = said["incidents"].as_array().unwrap().clone();
+    incidents.sort_by_key(Value::to_string);
+    listed.sort_by_key(Value::to_string);
+    assert_eq!(listed, incidents);
+    assert_eq!((trail(&server).len(), &trail(&server)[0]["incident"]), (1, &json!(id)));
 }
 
 pub fn trail(server: &Server<Evaluator>) -> Vec<Value> {

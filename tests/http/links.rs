@@ -6,7 +6,7 @@ use atalaya::pipeline::Evaluator;
 use serde_json::{Value, json};
 
 use super::client::{Answer, form, get, request, send};
-use super::desk::{alert, server, trail};
+use super::desk::{alert, gathered, server, trail};
 use super::fixture::{Server, tickets, wall};
 
 /// Path and query of the link for the lead, made at that time.
@@ -58,6 +58,20 @@ fn following_a_link_shows_a_button_and_only_the_button_acknowledges() {
     assert!(page.body.contains("Acknowledged by: ana bé") && page.body.contains("<form"), "{}", page.body);
     assert_eq!(form(server.port, "/ack", &fields(&page, "")).status, 200);
     assert_eq!(alert(&server, "ventas")["acknowledged"]["by"], "lead");
+}
+
+#[test]
+fn the_link_of_a_gathering_shows_and_acknowledges_all_of_its_cases() {
+    let (server, id) = gathered();
+    let page = get(server.port, &link(&id, wall()));
+    for text in ["<p>2 cases</p>", "CRITICAL · ventas · voice", "CRITICAL · soporte · voice", "<form"] {
+        assert!(page.body.contains(text), "{text}: {}", page.body);
+    }
+    let done = form(server.port, "/ack", &fields(&page, "ana"));
+    assert_eq!((done.status, done.body.matches("Acknowledged by: ana, until").count()), (200, 2), "{}", done.body);
+    for queue in ["ventas", "soporte"] {
+        assert_eq!(alert(&server, queue)["acknowledged"]["by"], "ana");
+    }
 }
 
 #[test]

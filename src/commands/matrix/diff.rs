@@ -152,6 +152,9 @@ fn rows(old: &Row, new: &Row) -> Vec<String> {
     change(&mut lines, "recover.for", &old.recover.hold.to_string(), &new.recover.hold.to_string());
     change(&mut lines, "no_data", &no_data(&old.no_data), &no_data(&new.no_data));
     texts(&mut lines, "", &old.texts, &new.texts);
+    let group =
+        |row: &Row| row.group.map_or("none".to_owned(), |group| format!("by {}, wait {}", group.by.name(), group.wait));
+    change(&mut lines, "group", &group(old), &group(new));
     all_ranges(&old.ranges, &new.ranges, &mut lines);
     lines
 }

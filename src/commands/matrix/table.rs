@@ -3,7 +3,7 @@
 
 use crate::domain::{Globs, Millis, Shift};
 use crate::indicators::Labels;
-use crate::matrix::{Bounds, Contact, Duty, Language, Level, Matrix, Medium, NoData, Per, Range, Recipient, Row};
+use crate::matrix::{Bounds, By, Contact, Duty, Language, Level, Matrix, Medium, NoData, Per, Range, Recipient, Row};
 use crate::notice::{values, words};
 use crate::plan::{Plan, Window};
 
@@ -91,6 +91,13 @@ fn group(row: &Row, language: Language, plan: &Plan) -> Group {
             word("desde", "from", "desde"),
             word("muestras", "samples", "amostras")
         ));
+    }
+    if let Some(group) = row.group {
+        let by = match group.by {
+            By::Row => word("un correo por fila de la matriz", "one mail for the row", "um e-mail por linha da matriz"),
+            By::Queue => word("un correo por cola", "one mail for each queue", "um e-mail por fila"),
+        };
+        indicator.push(format!("{by}, {} {}", word("espera", "waits", "espera"), group.wait));
     }
     let mut lines: Vec<Line> = row.ranges.iter().map(|range| line(row, range, language)).collect();
     if let NoData::Raise { level, hold, tell, action } = &row.no_data {

@@ -166,10 +166,15 @@ impl Judge<'_> {
         nobody(names)
     }
 
-    /// What a person or a program would receive.
+    /// What a person or a program would receive: of what is gathered, the mail that tells it.
     fn written(&self, notice: &Notification) -> String {
         let context = Context::new(&self.set.plan, "atalaya.invalid");
-        match notice::render(notice, &context).body {
+        let tells = |mail: &&Notification| {
+            (mail.time, &mail.to, &mail.address) == (notice.time, &notice.to, &notice.address)
+                && mail.each().iter().any(|one| one.incident == notice.incident && one.sequence == notice.sequence)
+        };
+        let mail = self.course.gathered.iter().find(tells).unwrap_or(notice);
+        match notice::render(mail, &context).body {
             Body::Email(mail) => format!("{}\n{}", mail.subject, mail.text.replace("\r\n", "\n")),
             Body::Webhook(hook) => hook.json,
         }

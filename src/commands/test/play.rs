@@ -20,6 +20,8 @@ use crate::wire::{Decoded, Decoder};
 pub(super) struct Course {
     pub transitions: Vec<Arc<Transition>>,
     pub notifications: Vec<Notification>,
+    /// The mails of gatherings, whose notices are among the notifications.
+    pub gathered: Vec<Notification>,
     /// What each expectation's case read at its instant.
     pub readings: Vec<Option<Reading>>,
     /// What was done `meanwhile`, in words.
@@ -80,7 +82,9 @@ fn refused(file: &str, record: &Record, why: &str) -> String {
 impl Course {
     fn note(&mut self, test: &MatrixTest, now: Timestamp, tick: Tick, read: &mut dyn FnMut(usize) -> Option<Reading>) {
         self.transitions.extend(tick.transitions);
-        self.notifications.extend(tick.notifications);
+        let notices = tick.notifications.iter().flat_map(Notification::each);
+        self.notifications.extend(notices.cloned());
+        self.gathered.extend(tick.notifications.into_iter().filter(|mail| mail.gathered.is_some()));
         let due = test.expect.iter().enumerate().filter(|(_, expect)| expect.at == now);
         for (index, _) in due {
             if let Some(slot) = self.readings.get_mut(index) {
@@ -202,13 +206,13 @@ fn series(test: &MatrixTest, set: &MatrixSet, step: Millis, feeds: &[Feed], last
         let mut tick = engine.tick(now, &mut readings, &acts.feeds);
         // A row that the test does not feed has no values, and what it makes of that is another test's matter.
         tick.transitions.retain(|transition| followed(transition.row, &transition.key));
-        tick.notifications.retain(|notice| followed(notice.transition.row, &notice.transition.key));
         course.note(test, now, tick, &mut |index| {
             selector(test, set, index).map(|(key, selector)| readings.read(&key, &selector))
         });
         acts.act_at(now, true, &mut engine, course);
         now = now + Millis::SECOND;
     }
+    course.notifications.retain(|notice| followed(notice.transition.row, &notice.transition.key));
 }
 
 /// A series for one case, or, without a key, for every case.

@@ -24,6 +24,7 @@ pub fn matrix() -> Value {
         "hours": hours(),
         "ack_for": ack_for(),
         "flapping": flapping(),
+        "group": group(),
         "mails_per_hour": mails_per_hour(),
         "texts": texts(),
         "rows": { "type": "array", "minItems": 1, "items": { "$ref": "#/definitions/row" } },
@@ -108,6 +109,7 @@ fn row() -> Value {
             "ack_for": ack_for(),
             "flapping": flapping(),
             "texts": texts(),
+            "group": group(),
             "threshold": duration(),
             "treatment": words(Treatment::ALL.iter().map(|one| one.name())),
             "state": words(State::ALL.iter().map(|one| one.name())),
@@ -195,5 +197,13 @@ fn flapping() -> Value {
     described(
         closed(properties, &[]),
         "More changes of level than that in that time are told once, then damped; default 6 within 1h",
+    )
+}
+
+fn group() -> Value {
+    let group = closed(json!({ "by": words(["row", "queue"]), "wait": duration() }), &["by"]);
+    described(
+        json!({ "anyOf": [words(["none"]), group] }),
+        "Cases of a row, or of a queue, that go off within `wait` (20s; 1s to 5m) are one mail",
     )
 }

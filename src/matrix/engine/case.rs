@@ -365,15 +365,16 @@ impl Case {
         Some(OpenCase { value, samples, closed_hours: self.closed, frozen: self.frozen, ..incident.open() })
     }
 
-    /// How its incident stands, if it has this id.
-    pub(super) fn stands(&self, id: &str) -> Option<Stands> {
-        let stands = self.incident.as_ref()?.stands(id)?;
-        Some(Stands { held: stands.held || self.closed, ..stands })
+    /// The id of its incident, and how that stands.
+    pub(super) fn stands(&self) -> Option<(&str, Stands)> {
+        let (id, stands) = self.incident.as_ref()?.stands();
+        Some((id, Stands { held: stands.held || self.closed, ..stands }))
     }
 
-    /// Somebody has taken up the incident with this id.
-    pub(super) fn acknowledge(&mut self, id: &str, acknowledge: impl FnOnce(Level) -> Acknowledged) -> bool {
-        let Some(incident) = self.incident.as_mut().filter(|incident| *incident.id == *id) else { return false };
+    /// Somebody has taken up the incidents with these ids, which are sorted.
+    pub(super) fn acknowledge(&mut self, ids: &[Arc<str>], acknowledge: impl FnOnce(Level) -> Acknowledged) -> bool {
+        let theirs = |incident: &&mut Box<Incident>| ids.binary_search(&incident.id).is_ok();
+        let Some(incident) = self.incident.as_mut().filter(theirs) else { return false };
         incident.acknowledge(acknowledge(self.level));
         true
     }

@@ -1,4 +1,5 @@
-//! What stands between a notice and the person: their quiet hours, and how many mails they get in an hour ([`cap`]).
+//! What stands between a notice and the person: their quiet hours, what is told together ([`super::gather`]), and how many
+//! mails they get in an hour ([`cap`]).
 //!
 //! The cases say what is to be told; this says when. A notice below critical that comes in somebody's quiet hours waits for
 //! their end. Of an incident only the newest waits, and it is marked with the time of which it is. What is over by then and was
@@ -17,6 +18,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::gather::Gather;
 use super::{Acknowledged, Notification, Tick};
 use crate::domain::{Millis, Timestamp};
 use crate::matrix::{Contact, Level, Matrix, Medium};
@@ -24,20 +26,21 @@ use crate::matrix::{Contact, Level, Matrix, Medium};
 mod cap;
 mod snapshot;
 
-pub(super) use snapshot::WrittenHold;
+pub(super) use snapshot::{WrittenHold, WrittenNotice, WrittenTransition};
 
 use cap::Cap;
 
 /// An incident at somebody's address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-struct Place {
-    incident: Arc<str>,
-    to: Arc<str>,
-    medium: Medium,
-    address: Arc<str>,
+pub(super) struct Place {
+    pub incident: Arc<str>,
+    pub to: Arc<str>,
+    pub medium: Medium,
+    pub address: Arc<str>,
 }
 
 /// How an open incident stands.
+#[derive(Clone)]
 pub(super) struct Stands {
     /// A silence is over it, or its hours are closed.
     pub held: bool,
@@ -51,6 +54,7 @@ pub(super) struct Hold {
     waiting: Vec<Waiting>,
     /// Where something of an incident that is not over has been told, and whether a critical was.
     told: BTreeMap<Place, bool>,
+    gather: Gather,
     cap: Cap,
 }
 
@@ -63,7 +67,7 @@ struct Waiting {
 }
 
 impl Place {
-    fn of(notice: &Notification) -> Place {
+    pub fn of(notice: &Notification) -> Place {
         let Notification { incident, to, medium, address, .. } = notice;
         Place { incident: incident.clone(), to: to.clone(), medium: *medium, address: address.clone() }
     }
@@ -84,49 +88,84 @@ impl Hold {
             let place = Place::of(&notice);
             let waited = self.waiting.len();
             self.waiting.retain(|waiting| waiting.place != place);
-            let waited = waited > self.waiting.len();
+            let quiet = quiet_until(&notice, now).filter(|_| notice.level < Level::Critical);
+            let waited = waited > self.waiting.len() || (quiet.is_some() && self.gather.withdraw(&place).is_some());
             if notice.level == Level::Ok && waited && !self.told.contains_key(&place) {
+                self.gather.forget(&place);
                 continue;
             }
-            match quiet_until(&notice, now) {
-                Some(until) if notice.level < Level::Critical => self.waiting.push(Waiting { place, notice, until }),
-                _ => self.tell(place, notice, now, tick),
+            match quiet {
+                Some(until) => self.waiting.push(Waiting { place, notice, until }),
+                None => self.pass_on(place, notice, now, tick),
             }
         }
-        let mut later = Vec::new();
         for Waiting { place, mut notice, until } in std::mem::take(&mut self.waiting) {
-            let stands = (until <= now).then(|| standing(&notice.incident));
-            let again = match &stands {
-                None => Some(until),
-                Some(Some(incident)) if incident.held => Some(now + Millis::MINUTE),
-                Some(_) => quiet_until(&notice, now),
-            };
+            let again = if until > now { Some(until) } else { stay(&mut notice, now, standing) };
             if let Some(until) = again {
-                later.push(Waiting { place, notice, until });
+                self.waiting.push(Waiting { place, notice, until });
                 continue;
             }
             notice.held_since = Some(notice.time);
-            notice.time = now;
-            if let Some(Some(incident)) = stands {
-                notice.acknowledged = incident.acknowledged;
-            }
-            self.tell(place, notice, now, tick);
+            self.pass_on(place, notice, now, tick);
         }
-        self.waiting = later;
+        self.tell_gatherings(tick, now, standing);
     }
 
-    fn tell(&mut self, place: Place, notice: Notification, now: Timestamp, tick: &mut Tick) {
-        let told = self.told.get(&place).copied();
-        let admitted = self.cap.admits(&place, &notice, told, now);
-        if notice.level == Level::Ok {
-            self.told.remove(&place);
-        } else if admitted {
-            *self.told.entry(place).or_default() |= notice.level == Level::Critical;
-        }
-        if admitted {
-            tick.notifications.push(notice);
+    /// Tells what may be told, unless it is told together with others.
+    fn pass_on(&mut self, place: Place, notice: Notification, now: Timestamp, tick: &mut Tick) {
+        let told = self.told.contains_key(&place);
+        if let Some((place, notice)) = self.gather.take(place, notice, told, now) {
+            let all = [(place, notice)];
+            if self.admits(&all, now) {
+                tick.notifications.extend(all.map(|(_, notice)| Notification { time: now, ..notice }));
+            }
         }
     }
+
+    /// Tells the gatherings whose mails are due. What may not be told by now waits on.
+    fn tell_gatherings(&mut self, tick: &mut Tick, now: Timestamp, standing: &dyn Fn(&str) -> Option<Stands>) {
+        for circle in self.gather.due(now) {
+            let again = |notice: &mut Notification| Some((stay(notice, now, standing)?, Place::of(notice)));
+            let again: Vec<(Timestamp, Place)> = self.gather.waiting(&circle).filter_map(again).collect();
+            for (until, place) in again {
+                if let Some(notice) = self.gather.withdraw(&place) {
+                    self.waiting.push(Waiting { place, notice, until });
+                }
+            }
+            let all = self.gather.notices(&circle, now);
+            let admitted = self.admits(&all, now);
+            tick.notifications.extend(self.gather.tell(&circle, all, admitted, now));
+        }
+    }
+
+    /// Notes what one mail tells, each notice of another incident. Whether it goes out now; else the cap holds it back.
+    fn admits(&mut self, all: &[(Place, Notification)], now: Timestamp) -> bool {
+        let admitted = self.cap.admits(all, &self.told, now);
+        for (place, notice) in all {
+            if notice.level == Level::Ok {
+                self.told.remove(place);
+            } else if admitted {
+                *self.told.entry(place.clone()).or_default() |= notice.level == Level::Critical;
+            }
+        }
+        admitted
+    }
+
+    /// The gatherings that are open, by their ids, with the open incidents that have been told in them.
+    pub fn gatherings(&self) -> BTreeMap<Arc<str>, Vec<Arc<str>>> {
+        self.gather.gatherings(|place| self.told.contains_key(place))
+    }
+}
+
+/// Until when a notice that has waited waits on; `None` if it may be told now, and then it says who has taken its
+/// incident up.
+fn stay(notice: &mut Notification, now: Timestamp, standing: &dyn Fn(&str) -> Option<Stands>) -> Option<Timestamp> {
+    match standing(&notice.incident) {
+        Some(incident) if incident.held => return Some(now + Millis::MINUTE),
+        Some(incident) => notice.acknowledged = incident.acknowledged,
+        None => {}
+    }
+    quiet_until(notice, now).filter(|_| notice.level < Level::Critical)
 }
 
 /// Until when the person behind the notice wants to be left in peace; `None` if they do not.

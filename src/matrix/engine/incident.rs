@@ -142,10 +142,10 @@ impl Incident {
         }
     }
 
-    /// How it stands, if it has this id.
-    pub fn stands(&self, id: &str) -> Option<Stands> {
+    /// Its id, and how it stands.
+    pub fn stands(&self) -> (&str, Stands) {
         let held = !self.silenced.is_empty() || self.carried.is_some();
-        (*self.id == *id).then(|| Stands { held, acknowledged: self.acknowledged.clone() })
+        (&self.id, Stands { held, acknowledged: self.acknowledged.clone() })
     }
 
     /// Somebody has taken it up: its timers stand until that is over, or void.
@@ -394,6 +394,7 @@ impl Incident {
                 around: None,
                 trend: None,
                 held_back: None,
+                gathered: None,
             });
         }
     }

@@ -12,6 +12,7 @@
 //! | `incident` | who is told, by what, and when again |
 //! | `flapping` | does its level change too often to be told |
 //! | `hold` | who is left in peace at this hour, and who has had enough |
+//! | `gather` | what is told together, in one mail |
 //! | `operations` | what people want: acknowledgements and silences |
 //! | `trend`, `around` | what a notice shows beside its value |
 //! | `feeds` | what nobody can judge, because its feed lags or is dead |
@@ -96,7 +97,8 @@
 //!
 //! Nobody is told twice in one second by one medium, but for a carried incident that gets worse at the very opening.
 
-use std::collections::BTreeMap;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -112,6 +114,7 @@ mod case;
 mod evidence;
 mod feeds;
 mod flapping;
+mod gather;
 mod hold;
 mod incident;
 mod operations;
@@ -124,6 +127,7 @@ mod trend;
 pub use around::Around;
 pub use feeds::{Feed, FeedState, Feeds};
 pub use flapping::Flaps;
+pub use gather::{Entry, GATHER_WAIT, Gathered};
 pub use operations::{Acknowledged, Matcher, Operated, Operation, Refusal, SILENCES_MAX, Silence, What};
 pub use trend::Trend;
 
@@ -252,6 +256,8 @@ pub struct Notification {
     pub trend: Option<Arc<Trend>>,
     /// Set where it is about notices that were held back, and not about one incident.
     pub held_back: Option<Arc<HeldBack>>,
+    /// Set where it is the mail of a gathering; `incident` is the gathering's id then, and the rest is of its worst notice.
+    pub gathered: Option<Arc<Gathered>>,
 }
 
 /// Notices that were more than a contact gets in an hour.
@@ -265,6 +271,18 @@ pub struct HeldBack {
 }
 
 impl Notification {
+    /// The notices of incidents that it tells: those of a gathering, or itself.
+    pub fn each(&self) -> &[Notification] {
+        self.gathered.as_ref().map_or(std::slice::from_ref(self), |gathered| &gathered.notices)
+    }
+
+    /// Whether whoever reads this, and not `old`, which was decided before, misses no incident. The mail of a gathering
+    /// says nothing of what is not in it.
+    pub fn takes_the_place_of(&self, old: &Notification) -> bool {
+        let incidents = |of: &Notification| of.each().iter().map(|one| one.incident.clone()).collect::<BTreeSet<_>>();
+        self.incident == old.incident && (old.gathered.is_none() || incidents(old).is_subset(&incidents(self)))
+    }
+
     /// The first notice of a transition, at its instant, with which nobody else was told.
     pub fn first(transition: Arc<Transition>, to: Arc<str>, medium: Medium, address: Arc<str>) -> Notification {
         Notification {
@@ -290,6 +308,7 @@ impl Notification {
             around: None,
             trend: None,
             held_back: None,
+            gathered: None,
             transition,
         }
     }
@@ -388,16 +407,19 @@ impl Engine {
         }
         self.state.ticked = Some(now);
         let mut hold = std::mem::take(&mut self.state.hold);
-        hold.pass(&mut tick, now, &|incident| self.stands(incident));
+        // Looked up only where something has waited, and then perhaps for every case there is.
+        let standing = OnceCell::new();
+        let standing = |incident: &str| standing.get_or_init(|| self.standing()).get(incident).cloned();
+        hold.pass(&mut tick, now, &standing);
         self.state.hold = hold;
         self.look_around(&mut tick, now, readings, feeds);
         tick
     }
 
-    /// How an incident stands; `None` if it is over.
-    fn stands(&self, id: &str) -> Option<Stands> {
-        let feed = || self.state.feeds.iter().find_map(|feed| feed.incident.stands(id));
-        self.cases().find_map(|(_, case)| case.stands(id)).or_else(feed)
+    /// How every open incident stands, by its id.
+    fn standing(&self) -> BTreeMap<&str, Stands> {
+        let feeds = self.state.feeds.iter().map(|feed| feed.incident.stands());
+        self.cases().filter_map(|(_, case)| case.stands()).chain(feeds).collect()
     }
 
     /// Makes the cases of keys seen for the first time, and finds out where the numbers of each case are.
@@ -445,17 +467,27 @@ impl Engine {
             let until = until.unwrap_or(now + ack_for);
             Acknowledged { by: by.clone(), at: now, until, why: why.clone(), level }
         };
+        // A gathering's id stands for the incidents that have been told in it.
+        let ids = self.state.hold.gatherings().remove(id).unwrap_or_else(|| vec![id.into()]);
+        let mut last: Option<Timestamp> = None;
         for (track, cases) in self.tracks.iter().zip(&mut self.state.cases) {
             let ack_for = track.row().ack_for;
-            if cases.iter_mut().any(|case| case.acknowledge(id, |level| acknowledged(ack_for, level))) {
-                return Operated::Acknowledged { until: until.unwrap_or(now + ack_for) };
+            for case in cases {
+                if case.acknowledge(&ids, |level| acknowledged(ack_for, level)) {
+                    last = last.max(Some(until.unwrap_or(now + ack_for)));
+                }
             }
         }
-        let Some(feed) = self.state.feeds.iter_mut().find(|feed| *feed.incident.id == *id) else {
-            return Operated::NotOpen;
-        };
-        feed.incident.acknowledge(acknowledged(ACK_FOR, feed.incident.last.to));
-        Operated::Acknowledged { until: until.unwrap_or(now + ACK_FOR) }
+        for feed in self.state.feeds.iter_mut().filter(|feed| ids.contains(&feed.incident.id)) {
+            feed.incident.acknowledge(acknowledged(ACK_FOR, feed.incident.last.to));
+            last = last.max(Some(until.unwrap_or(now + ACK_FOR)));
+        }
+        last.map_or(Operated::NotOpen, |until| Operated::Acknowledged { until })
+    }
+
+    /// The gatherings that are open, by their ids, with the open incidents that have been told in them.
+    pub fn gatherings(&self) -> BTreeMap<Arc<str>, Vec<Arc<str>>> {
+        self.state.hold.gatherings()
     }
 
     /// The silences that are on or will be, by their ids.

@@ -4,7 +4,7 @@
 //! matrices are changed in place does; `engine::reload` says what that means for whom. So a restart under changed files is
 //! a reload, and one under the same files changes nothing.
 //!
-//! # Body of [`Kind::ENGINE`], version 4
+//! # Body of [`Kind::ENGINE`], version 5
 //!
 //! | values | what |
 //! |---|---|
@@ -13,7 +13,7 @@
 //! | silences | those that are on or will be, by their ids |
 //! | feeds | those that are frozen: source, what it carries (interactions, agents), for how many seconds, matrix, incident |
 //! | rows | how many; then of each its matrix (name, language, zone), its shape, how many cases, and the cases, sorted by key: `case::snapshot`. Rows that are gone, and whose end is not told yet, come last |
-//! | hold | the notices that wait for the end of quiet hours, where something of an open incident has been told, and the running hours of addresses: `hold::snapshot` |
+//! | hold | the notices that wait for the end of quiet hours, where something of an open incident has been told, the open gatherings (`gather::snapshot`), and the running hours of addresses: `hold::snapshot` |
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -39,33 +39,35 @@ pub(super) struct More {
 }
 
 impl Cap {
-    /// Whether the notice goes out now; else it is held back. `told` says whether something of its incident has been told
-    /// there, and whether a critical was.
-    pub fn admits(&mut self, place: &Place, notice: &Notification, told: Option<bool>, now: Timestamp) -> bool {
-        if notice.medium != Medium::Email {
+    /// Whether the notices, which are one mail to one address, go out now; else each is held back. `told` says where something
+    /// of an incident has been told, and whether a critical was.
+    pub fn admits(&mut self, all: &[(Place, Notification)], told: &BTreeMap<Place, bool>, now: Timestamp) -> bool {
+        let Some((_, first)) = all.first() else { return false };
+        if first.medium != Medium::Email {
             return true;
         }
         let fresh = Hour { since: now, sent: 0, more: Vec::new(), beyond: 0 };
-        let hour = self.hours.entry(notice.address.clone()).or_insert(fresh);
-        let limit = person(&notice.transition.matrix, notice).map_or(MAILS_PER_HOUR, |person| person.mails_per_hour);
-        let urgent = match notice.level {
-            Level::Critical => told != Some(true),
-            Level::Ok => told.is_some(),
+        let hour = self.hours.entry(first.address.clone()).or_insert(fresh);
+        let limit = person(&first.transition.matrix, first).map_or(MAILS_PER_HOUR, |person| person.mails_per_hour);
+        let urgent = |(place, notice): &(Place, Notification)| match notice.level {
+            Level::Critical => told.get(place) != Some(&true),
+            Level::Ok => told.contains_key(place),
             Level::Info | Level::Warning => false,
         };
-        let named = hour.more.len();
-        let known = hour.more.iter_mut().find(|more| more.place == *place);
-        let admitted = urgent || hour.sent < limit;
-        match known {
-            Some(more) => {
-                more.newest = notice.clone();
-                more.count += u32::from(!admitted);
+        let admitted = hour.sent < limit || all.iter().any(urgent);
+        for (place, notice) in all {
+            let named = hour.more.len();
+            match hour.more.iter_mut().find(|more| more.place == *place) {
+                Some(more) => {
+                    more.newest = notice.clone();
+                    more.count += u32::from(!admitted);
+                }
+                None if admitted => {}
+                None if named < NAMED_MAX => {
+                    hour.more.push(More { place: place.clone(), newest: notice.clone(), count: 1 });
+                }
+                None => hour.beyond += 1,
             }
-            None if admitted => {}
-            None if named < NAMED_MAX => {
-                hour.more.push(More { place: place.clone(), newest: notice.clone(), count: 1 });
-            }
-            None => hour.beyond += 1,
         }
         hour.sent += u32::from(admitted);
         admitted

@@ -8,6 +8,7 @@ use super::cap::{Cap, Hour, More};
 use super::{Hold, Place, Waiting};
 use crate::domain::Key;
 use crate::matrix::engine::flapping::Flaps;
+use crate::matrix::engine::gather::WrittenGather;
 use crate::matrix::engine::reload::Named;
 use crate::matrix::engine::snapshot::{WrittenMatrix, at, at_last, length};
 use crate::matrix::engine::{Acknowledged, Notification, Reason, Transition, feeds};
@@ -19,6 +20,7 @@ use crate::snapshot::{SnapshotError, ensure};
 pub(in crate::matrix::engine) struct WrittenHold {
     waiting: Vec<WrittenWaiting>,
     told: Vec<(Place, bool)>,
+    gather: WrittenGather,
     hours: Vec<WrittenHour>,
 }
 
@@ -40,7 +42,7 @@ struct WrittenWaiting {
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct WrittenNotice {
+pub(in crate::matrix::engine) struct WrittenNotice {
     place: Place,
     time: i64,
     sequence: u32,
@@ -61,7 +63,7 @@ pub(super) struct WrittenNotice {
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct WrittenTransition {
+pub(in crate::matrix::engine) struct WrittenTransition {
     time: i64,
     matrix: WrittenMatrix,
     /// The row's place in its matrix, and its words: another row at the same place is not it.
@@ -87,6 +89,7 @@ impl WrittenHold {
         WrittenHold {
             waiting: hold.waiting.iter().map(written).collect(),
             told: hold.told.iter().map(|(place, critical)| (place.clone(), *critical)).collect(),
+            gather: WrittenGather::of(&hold.gather, plan),
             hours: hold.cap.hours.iter().map(|(address, hour)| WrittenHour::of(address, hour, plan)).collect(),
         }
     }
@@ -100,7 +103,12 @@ impl WrittenHold {
             let (place, notice) = one.notice.again(matrices, plan)?;
             Ok(Waiting { place, notice, until: at_last(one.until)? })
         });
-        Ok(Hold { waiting: waiting.collect::<Result<_, SnapshotError>>()?, told: self.told.into_iter().collect(), cap })
+        Ok(Hold {
+            waiting: waiting.collect::<Result<_, SnapshotError>>()?,
+            told: self.told.into_iter().collect(),
+            gather: self.gather.again(matrices, plan)?,
+            cap,
+        })
     }
 }
 
@@ -172,6 +180,7 @@ impl WrittenNotice {
             around: None,
             trend: None,
             held_back: None,
+            gathered: None,
         };
         Ok((place, notice))
     }

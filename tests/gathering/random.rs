@@ -1,0 +1,78 @@
+//! Random cases that go off and recover: what holds of gatherings whatever happens.
+
+use super::*;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+/// Incident, or gathering, and address.
+type At = (Arc<str>, Arc<str>);
+
+/// Second, which of six queues, and its value.
+fn changes() -> impl Strategy<Value = Vec<(i64, usize, u8)>> {
+    let value = prop_oneof![Just(0u8), Just(12), Just(25)];
+    prop::collection::vec((0i64..300, 0usize..6, value), 1..60)
+}
+
+fn timeline(mut changes: Vec<(i64, usize, u8)>) -> String {
+    changes.sort_by_key(|change| change.0);
+    let lines = changes.iter().map(|(second, queue, value)| format!("{second} q{queue} {value}\n"));
+    // In the end all is well, and has been told.
+    let end = (0..6).map(|queue| format!("300 q{queue} 0\n"));
+    lines.chain(end).chain(["500 end".to_owned()]).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn restarts_and_reloads_at_every_step_change_nothing(changes in changes(), by_queue: bool) {
+        let by = if by_queue { "queue" } else { "row" };
+        let text = matrix(&format!("group: {{ by: {by}, wait: 15s }}"), "");
+        let timeline = timeline(changes);
+        let straight = play(&text, &timeline, Upset::None).lines;
+        prop_assert_eq!(&play(&text, &timeline, Upset::Restarts).lines, &straight);
+        prop_assert_eq!(&play(&text, &timeline, Upset::Reloads).lines, &straight);
+    }
+
+    /// What is told together is what is told singly, but for what was over before its mail went out.
+    #[test]
+    fn nothing_is_lost_and_nothing_comes_late(changes in changes()) {
+        let timeline = timeline(changes);
+        let singly = play(&matrix("", ""), &timeline, Upset::None);
+        let together = play(&matrix("group: { by: row, wait: 15s }", ""), &timeline, Upset::None);
+        let mut open: BTreeMap<At, BTreeMap<Arc<str>, Level>> = BTreeMap::new();
+        for mail in together.mails.iter().filter(|mail| mail.gathered.is_some()) {
+            let gathered = mail.gathered.as_ref().unwrap();
+            let thread = open.entry((mail.incident.clone(), mail.address.clone())).or_default();
+            prop_assert!(mail.each().is_sorted_by_key(|one| std::cmp::Reverse(one.level)));
+            for one in mail.each() {
+                prop_assert!(mail.time - one.transition.time <= Millis::seconds(15) || one.reason.name() != "range");
+                match one.level {
+                    Level::Ok => prop_assert!(thread.remove(&one.incident).is_some(), "an end of what was not told"),
+                    level => drop(thread.insert(one.incident.clone(), level)),
+                }
+            }
+            let worst = thread.values().max().copied().unwrap_or_default();
+            prop_assert_eq!(gathered.entry.level, worst);
+            let told_here: BTreeSet<&Arc<str>> = mail.each().iter().map(|one| &one.incident).collect();
+            let others = thread.keys().filter(|incident| !told_here.contains(incident)).count();
+            prop_assert_eq!(gathered.others.values().sum::<u32>() as usize, others);
+        }
+        prop_assert!(open.values().all(BTreeMap::is_empty), "what was told has ended");
+        prop_assert!(together.engine.gatherings().is_empty());
+        // Who stood at a level for longer than the wait is told so.
+        let told = |played: &Play| -> BTreeSet<(Arc<str>, Arc<str>, Level)> {
+            let each = played.mails.iter().flat_map(|mail| mail.each());
+            each.map(|one| (one.incident.clone(), one.address.clone(), one.level)).collect()
+        };
+        prop_assert!(told(&together).is_subset(&told(&singly)));
+        let mut last: BTreeMap<At, &Notification> = BTreeMap::new();
+        for one in singly.mails.iter() {
+            let before = last.insert((one.incident.clone(), one.address.clone()), one);
+            if let Some(before) = before.filter(|before| one.time - before.time > Millis::seconds(15)) {
+                let stood = (before.incident.clone(), before.address.clone(), before.level);
+                prop_assert!(told(&together).contains(&stood), "{:?} was not told", stood);
+            }
+        }
+    }
+}
