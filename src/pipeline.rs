@@ -13,7 +13,7 @@ use crate::floor::{Batch, Floor, Taken};
 use crate::indicators::{self, Reading, Selector};
 pub use crate::indicators::{SumName, WaitHistogram};
 use crate::matrix::Matrix;
-use crate::matrix::engine::{Engine, Feeds, OpenCase, Operated, Operation, Readings, Tick};
+use crate::matrix::engine::{Engine, Feeds, OpenCase, Operated, Operation, Pending, Readings, Tick};
 use crate::plan::Plan;
 use crate::snapshot::{Bytes, Kind, Reader, SnapshotError, Writer, instant};
 use crate::wire::Reason;
@@ -83,6 +83,16 @@ impl Evaluator {
     pub fn reload(&mut self, matrices: Vec<Arc<Matrix>>) {
         pin(&mut self.board, &matrices);
         self.engine.reload(matrices, self.plan.clone());
+    }
+
+    /// What was decided, in bytes: the cases, and what is on its way ([`Engine::put_down`]).
+    pub fn put_down(&self, pending: &[Pending]) -> Vec<u8> {
+        self.engine.put_down(pending)
+    }
+
+    /// Goes on from what was decided before; returns what was on its way ([`Engine::take_up`]).
+    pub fn take_up(&mut self, bytes: &[u8]) -> Result<Vec<Pending>, SnapshotError> {
+        self.engine.take_up(bytes)
     }
 
     /// Takes an acknowledgement or a silence.

@@ -6,11 +6,12 @@
 //!              \-> dead letters              \---- shared with ----> http (metrics, API, page)
 //! ```
 //!
-//! State is in memory: after a start it reads 25 hours back, shows what it has read so far, and decides once it has
-//! caught up. Nothing here knows what a number or a rule means.
+//! Numbers are in memory: after a start it reads 25 hours back, shows what it has read so far, and decides once it has
+//! caught up. What was decided is kept in Kafka ([`keep`]). Nothing here knows what a number or a rule means.
 
 mod evaluate;
 mod feeds;
+mod keep;
 mod outcomes;
 mod read;
 mod reload;
@@ -46,7 +47,7 @@ pub struct Manner {
     pub matrices: Vec<PathBuf>,
     /// What the configuration was compiled of, to be compiled again when its calendars change.
     pub origin: Option<Origin>,
-    /// Nothing was told before: no notice is marked as told again.
+    /// Nothing was told before, and nothing is to be remembered.
     pub new: bool,
     /// Called once the page answers, with its address.
     pub serving: Box<dyn FnOnce(std::net::SocketAddr) + Send>,
@@ -68,6 +69,8 @@ impl Default for Manner {
 /// How long the reader may take to commit and leave, and the notifier to send what waits.
 const READER_STOPS_WITHIN: Duration = Duration::from_secs(10);
 const NOTIFIER_DRAINS_WITHIN: Duration = Duration::from_secs(10);
+/// How long the last of what was decided may take to be kept.
+const KEPT_WITHIN: Duration = Duration::from_secs(5);
 
 /// Runs until `shutdown` is done, then drains: stops consuming, applies and commits what was read, sends what waits.
 pub async fn run(
@@ -101,7 +104,7 @@ pub async fn run(
         tickets: tickets.clone(),
         decides_since: Default::default(),
         ran_before: Default::default(),
-        new: manner.new,
+        remembers: manner.new.into(),
     });
     let (stop_counting, counting) = tokio::sync::oneshot::channel();
     let outcomes = tokio::spawn(outcomes::follow(
@@ -148,6 +151,13 @@ pub async fn run(
             Box::new(spread.map_err(|error| Failure::Run(format!("the floors' threads: {error}")))?)
         }
     };
+    let keeper = match manner.new {
+        true => None,
+        false => {
+            let keeper = keep::Keeper::start(&config.kafka, problems.clone());
+            Some(Arc::new(keeper.map_err(|error| Failure::User(error.to_string()))?))
+        }
+    };
     let topics: Vec<String> = config.sources.iter().map(|source| source.topic.clone()).collect();
     let options = Options { start: manner.start, ..Options::default() };
     let consumer = Consumer::start(&config.kafka, &topics, options, problems, reader)
@@ -157,7 +167,8 @@ pub async fn run(
 
     let outbox = notifier.clone();
     let (evaluation, mut ended) = evaluate::start(evaluate::Setup {
-        evaluator,
+        evaluator: evaluator.clone(),
+        keeper: keeper.clone(),
         journal,
         decisions: memory::MemoryDecisions::new(1),
         watch: consumer.watch(),
@@ -216,6 +227,14 @@ pub async fn run(
     let (stopped, evaluated, flushed) =
         stopping.await.map_err(|error| Failure::Run(format!("the shutdown failed: {error}")))?;
     let left = notifier.drain(NOTIFIER_DRAINS_WITHIN).await;
+    if let Some(keeper) = keeper.filter(|keeper| keeper.may_keep()) {
+        let pending = notifier.pending();
+        keeper.keep(evaluator.lock().unwrap_or_else(std::sync::PoisonError::into_inner).put_down(&pending));
+        let settled = tokio::task::spawn_blocking(move || keeper.settle(KEPT_WITHIN)).await;
+        if !settled.is_ok_and(|settled| settled) {
+            tracing::warn!("what was decided last is not kept; the next start goes on from what was kept before");
+        }
+    }
     let _ = stop_counting.send(());
     let _ = tokio::time::timeout(Duration::from_secs(1), outcomes).await;
     let _ = stop_http.send(());
@@ -225,7 +244,7 @@ pub async fn run(
         Err(error) => tracing::warn!(%error, "the server ended badly"),
     }
     if left > 0 {
-        tracing::warn!(left, "notices are left unsent");
+        tracing::warn!(left, "notices are left unsent; the next start sends them");
     }
     for error in [stopped.err(), flushed.err()].into_iter().flatten() {
         tracing::warn!(%error, "stopping");
@@ -257,15 +276,17 @@ struct Speech {
     decides_since: std::sync::atomic::AtomicI64,
     /// The group has read the sources before: an earlier run may have told what this one finds.
     ran_before: std::sync::atomic::AtomicBool,
-    /// Nothing was told before this start whatever the group says, so nothing can be told again.
-    new: bool,
+    /// Nothing was told before this start whatever the group says, or what was is known: nothing can be told again.
+    remembers: std::sync::atomic::AtomicBool,
 }
 
 impl Speech {
-    /// State is in memory: what was outside `ok` already when deciding began may have been told before, and says so.
+    /// Where what was decided before is not known, what was outside `ok` already when deciding began may have been told before,
+    /// and says so.
     fn context(&self, notification: &Notification) -> notice::Context<'_> {
         let began = Timestamp(self.decides_since.load(std::sync::atomic::Ordering::Relaxed));
-        let before = !self.new && self.ran_before.load(std::sync::atomic::Ordering::Relaxed);
+        let is = |flag: &std::sync::atomic::AtomicBool| flag.load(std::sync::atomic::Ordering::Relaxed);
+        let before = is(&self.ran_before) && !is(&self.remembers);
         let found_open = |notice: &Notification| {
             let transition = &notice.transition;
             let range = transition.matrix.rows.get(transition.row).zip(transition.range);

@@ -83,6 +83,8 @@ pub struct Kafka {
     /// librdkafka's own properties, given to every client; values may be secret.
     pub properties: BTreeMap<String, Secret>,
     pub dead_letters: String,
+    /// The topic of states that outlive the process.
+    pub snapshots: String,
     /// On how many threads records are decoded and counted; at least 1.
     pub threads: usize,
 }

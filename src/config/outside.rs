@@ -74,13 +74,14 @@ fn threads(node: &Node, report: &mut Report) -> usize {
 }
 
 pub(super) fn kafka(node: Option<&Node>, files: &mut Option<ReadFile<'_>>, report: &mut Report) -> Kafka {
-    const KEYS: [&str; 6] = ["brokers", "group", "instance", "properties", "dead_letters", "threads"];
+    const KEYS: [&str; 7] = ["brokers", "group", "instance", "properties", "dead_letters", "snapshots", "threads"];
     let mut kafka = Kafka {
         brokers: Vec::new(),
         group: "atalaya".to_owned(),
         instance: None,
         properties: BTreeMap::new(),
         dead_letters: "atalaya.dead-letters".to_owned(),
+        snapshots: "atalaya.snapshots".to_owned(),
         threads: 1,
     };
     let Some(fields) = node.and_then(|node| Fields::new(node, "`kafka`", &KEYS, report)) else { return kafka };
@@ -101,6 +102,7 @@ pub(super) fn kafka(node: Option<&Node>, files: &mut Option<ReadFile<'_>>, repor
     kafka.instance = name("instance");
     kafka.group = name("group").unwrap_or(kafka.group);
     kafka.dead_letters = name("dead_letters").unwrap_or(kafka.dead_letters);
+    kafka.snapshots = name("snapshots").unwrap_or(kafka.snapshots);
     if let Some(node) = fields.get("threads") {
         kafka.threads = threads(node, report);
     }

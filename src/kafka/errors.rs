@@ -219,6 +219,7 @@ mod tests {
                 ("security.protocol".to_owned(), Secret::new("SASL_SSL")),
             ]),
             dead_letters: "atalaya.dead-letters".into(),
+            snapshots: "atalaya.snapshots".to_owned(),
             threads: 1,
         })
     }

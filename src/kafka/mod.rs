@@ -12,6 +12,7 @@
 //! | [`problems`] | what is wrong at present: said once, then every 30 s until it is over |
 //! | [`errors`] | librdkafka's errors as a paragraph: what, where, what to do |
 //! | [`dead_letters`] | refused records to their topic, with their own key and bytes |
+//! | [`snapshots`] | states in a compacted topic, in pieces |
 //! | [`topics`] | creates the topics of our own |
 //! | [`past`] | a stretch of the past, for back-tests: no group, nothing committed |
 //! | [`mock`] | the in-process broker of `demo` |
@@ -34,6 +35,7 @@ pub mod mock;
 pub mod past;
 pub mod problems;
 mod questions;
+pub mod snapshots;
 pub mod status;
 pub mod topics;
 mod worker;
@@ -87,6 +89,7 @@ mod tests {
                 ("linger.ms".to_owned(), Secret::new("7")),
             ]),
             dead_letters: "d".into(),
+            snapshots: "atalaya.snapshots".to_owned(),
             threads: 1,
         };
         let config = client_config_with(&kafka, &[("linger.ms", "5"), ("acks", "all")]);

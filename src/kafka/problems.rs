@@ -29,6 +29,8 @@ pub enum Kind {
     Commit,
     /// A refused record could not be kept, or its topic not be made.
     DeadLetters,
+    /// States could not be kept, or what was kept not be read.
+    Snapshots,
     Other,
 }
 
@@ -45,6 +47,7 @@ impl Kind {
             Kind::OffsetsGone => "offsets_gone",
             Kind::Commit => "commit",
             Kind::DeadLetters => "dead_letters",
+            Kind::Snapshots => "snapshots",
             Kind::Other => "other",
         }
     }

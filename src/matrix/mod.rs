@@ -174,7 +174,7 @@ pub struct Group {
 }
 
 /// Which cases are gathered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum By {
     /// Those of the row, of whatever queue.
     Row,

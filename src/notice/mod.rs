@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::domain::Timestamp;
-use crate::matrix::engine::{Acknowledged, Notification, OpenCase, Silence, Trend};
+use crate::matrix::engine::{Acknowledged, Notification, OpenCase, Pending, Silence, Trend};
 use crate::matrix::{Level, Matrix, Medium, NoData, Range, Row};
 use crate::plan::Plan;
 
@@ -166,6 +166,12 @@ pub struct Missed {
 /// The whole message of a notification.
 pub fn render(notification: &Notification, context: &Context<'_>) -> Message {
     compose(notification, None, context)
+}
+
+/// The message of a notice that was decided before the process began; it has the id that it had.
+pub fn render_pending(pending: &Pending, context: &Context<'_>) -> Message {
+    let missed = pending.missed.clone().map(|(contact, medium, why)| Missed { contact, medium, why });
+    compose(&pending.notice, missed, context)
 }
 
 /// What to do about a case that is open, as people read it; `None` where its range says nothing.

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::matrix::Level;
-use crate::notice::Body;
+use crate::notice::{Body, Message};
 
 use super::parcel::{Destination, Parcel};
 
@@ -189,6 +189,11 @@ impl Book {
             }
         }
         overdue
+    }
+
+    /// Of everything that is there, lane by lane in its order.
+    pub fn messages(&self) -> impl Iterator<Item = &Message> {
+        self.lanes.values().flat_map(|lane| &lane.queue).map(|entry| &entry.parcel.message)
     }
 
     pub fn wake_all(&self) {

@@ -10,8 +10,8 @@ use lettre::message::Mailbox;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::matrix::engine::Notification;
-use crate::notice::Message;
+use crate::matrix::engine::{Notification, Pending};
+use crate::notice::{Body, Message};
 
 use super::book::{Book, Entry};
 use super::counters::{Counted, Counters};
@@ -115,6 +115,17 @@ impl Office {
 
     pub fn depth(&self) -> usize {
         self.book().len()
+    }
+
+    pub fn pending(&self) -> Vec<Pending> {
+        // That somebody has taken an incident up is no notice of its own.
+        let tells = |message: &&Message| !matches!(&message.body, Body::Webhook(hook) if hook.acknowledges);
+        let book = self.book();
+        let pending = book.messages().filter(tells).map(|message| Pending {
+            notice: message.notification.clone(),
+            missed: message.missed.as_ref().map(|missed| (missed.contact.clone(), missed.medium, missed.why.clone())),
+        });
+        pending.collect()
     }
 
     pub fn take(self: &Arc<Self>, message: Message) {

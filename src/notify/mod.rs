@@ -23,7 +23,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::config;
-use crate::matrix::engine::Notification;
+use crate::matrix::engine::{Notification, Pending};
 use crate::notice::hooks::alertmanager::Firing;
 use crate::notice::{self, Message};
 
@@ -254,6 +254,11 @@ impl Notifier {
     /// How many notices wait or are under way.
     pub fn depth(&self) -> usize {
         self.office.depth()
+    }
+
+    /// What waits or is under way, to be taken up by a later process.
+    pub fn pending(&self) -> Vec<Pending> {
+        self.office.pending()
     }
 
     /// One reason for each server, recipient or webhook whose last attempt failed.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Speech;
 use super::feeds::{Expected, Standing};
+use super::keep::Keeper;
 use super::read::{Share, Upto};
 use crate::clock;
 use crate::commands::Failure;
@@ -31,6 +32,8 @@ use crate::telemetry::events::{Evaluated, EvaluatorRole, OutboxDepth, PartitionP
 
 pub struct Setup {
     pub evaluator: Arc<Mutex<Evaluator>>,
+    /// Of what was decided; `None` where nothing outlives the process.
+    pub keeper: Option<Arc<Keeper>>,
     pub journal: MemoryReader<Share>,
     pub decisions: MemoryDecisions<Tick>,
     pub watch: Watch,
@@ -52,9 +55,22 @@ pub fn start(setup: Setup) -> Result<(JoinHandle<()>, tokio::sync::oneshot::Rece
             let started = clock::now();
             let letters = LetterCounters::default();
             let rounds = Rounds::default();
+            let knows = setup.keeper.is_none();
             let (places, ticked, last) = (BTreeMap::new(), Timestamp::MIN, Timestamp::MIN);
-            let why =
-                Loop { setup, started, letters, places, ticked, last, caught_up: None, ready: false, rounds }.run();
+            let why = Loop {
+                setup,
+                started,
+                letters,
+                places,
+                ticked,
+                last,
+                caught_up: None,
+                ready: false,
+                knows,
+                keep_due: started,
+                rounds,
+            }
+            .run();
             // The service may be stopping by itself.
             let _ = tell.send(why);
         })
@@ -65,6 +81,11 @@ pub fn start(setup: Setup) -> Result<(JoinHandle<()>, tokio::sync::oneshot::Rece
 /// A topic that does not exist holds the start up for this long: it may be in the making. After that the others are
 /// worked with, and its absence only degrades the service.
 const TOPICS_WITHIN: Millis = Millis(15_000);
+
+/// Nothing new having been decided, it is kept so often all the same, as timers run, notices are sent and people acknowledge:
+/// the larger the more seldom, so that it is a hundred kilobytes a second at the most.
+const KEPT_EVERY: (Millis, Millis) = (Millis(2_000), Millis(60_000));
+const KEPT_A_MILLISECOND: i64 = 100;
 
 /// How far a source partition has come, by its last batch.
 struct Place {
@@ -92,6 +113,9 @@ struct Loop {
     caught_up: Option<(Timestamp, Vec<(SourcePartition, i64)>)>,
     /// The boards show it.
     ready: bool,
+    /// What was decided before has been taken up; there may have been nothing.
+    knows: bool,
+    keep_due: Timestamp,
     rounds: Rounds,
 }
 
@@ -107,6 +131,7 @@ impl Loop {
                 Ok(Some(Found::Claim { .. } | Found::Kept { .. }) | None) => {}
                 Err(_closed) => return self.reader_failed(),
             }
+            self.take_up();
             self.become_ready();
             // A second is evaluated as soon as the board has come to it.
             let shown = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner).now();
@@ -114,7 +139,8 @@ impl Loop {
             if shown > self.ticked {
                 self.ticked = shown;
                 if self.ready {
-                    self.tick();
+                    let decided = self.tick();
+                    self.keep(decided);
                 }
             }
             let second = clock::now().floor_to(Millis::SECOND);
@@ -165,8 +191,41 @@ impl Loop {
         self.places.values().filter(|place| place.upto != Upto::Left)
     }
 
+    /// Goes on from what was decided before the process began. Nothing is decided before that.
+    fn take_up(&mut self) {
+        let Some(found) = self.setup.keeper.as_ref().filter(|_| !self.knows).and_then(|keeper| keeper.found()) else {
+            return;
+        };
+        self.knows = true;
+        let Some(bytes) = found else { return };
+        let taken = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner).take_up(&bytes);
+        match taken {
+            Ok(pending) => {
+                let speech = &self.setup.speech;
+                speech.remembers.store(true, Ordering::Relaxed);
+                tracing::info!(unsent = pending.len(), "goes on from what was decided before");
+                for one in pending {
+                    let message = crate::notice::render_pending(&one, &speech.context(&one.notice));
+                    self.setup.notifier.enqueue(message);
+                }
+            }
+            Err(error) => tracing::error!(%error, "what was decided before cannot be taken up"),
+        }
+    }
+
+    /// Keeps what was decided: when there is more of it, and every few seconds.
+    fn keep(&mut self, decided: bool) {
+        let (Some(keeper), now) = (&self.setup.keeper, clock::now()) else { return };
+        if decided || now >= self.keep_due {
+            let pending = self.setup.notifier.pending();
+            let state = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner).put_down(&pending);
+            self.keep_due = now + Millis(state.len() as i64 / KEPT_A_MILLISECOND).clamp(KEPT_EVERY.0, KEPT_EVERY.1);
+            keeper.keep(state);
+        }
+    }
+
     fn become_ready(&mut self) {
-        if self.ready {
+        if self.ready || !self.knows {
             return;
         }
         if self.caught_up.is_none() {
@@ -236,11 +295,17 @@ impl Loop {
 
     fn standing(&self, source: usize, status: &Status) -> Standing {
         let places = || self.places.iter().filter(|(place, _)| place.source == source).map(|(_, place)| place);
-        let read = status.partitions.iter().filter(|partition| partition.tp.source == source);
-        let read = read.map(|partition| partition.caught_up.unwrap_or(self.started));
-        let attended = places().filter(|place| place.upto != Upto::Left).map(|place| match place.upto {
-            Upto::Record(time) => time.unwrap_or(self.started).min(place.wall),
-            Upto::Now | Upto::Left => place.wall,
+        let partitions = || status.partitions.iter().filter(|partition| partition.tp.source == source);
+        let read = partitions().map(|partition| partition.caught_up.unwrap_or(self.started));
+        // Read to its end and shown as far: the time of its last record says nothing of a lag.
+        let is_whole = |at: &SourcePartition, place: &Place| {
+            let here = partitions().find(|partition| partition.tp.partition == at.partition);
+            here.is_some_and(|partition| partition.caught_up.is_some() && place.to >= partition.position)
+        };
+        let of_source = self.places.iter().filter(|(at, place)| at.source == source && place.upto != Upto::Left);
+        let attended = of_source.map(|(at, place)| match place.upto {
+            Upto::Record(time) if !is_whole(at, place) => time.unwrap_or(self.started).min(place.wall),
+            _ => place.wall,
         });
         // Of partitions that were taken away, what they showed last.
         let left = places().map(|place| place.wall).max();
@@ -251,7 +316,8 @@ impl Loop {
         }
     }
 
-    fn tick(&mut self) {
+    /// Whether anything was decided.
+    fn tick(&mut self) -> bool {
         let begun = clock::instant();
         let feeds = self.feeds(&self.setup.watch.status());
         let (tick, watermark) = {
@@ -269,10 +335,13 @@ impl Loop {
         if let Err(error) = self.setup.decisions.record(decision) {
             tracing::error!(%error, "a decision was not recorded");
         }
+        let mut decided = false;
         while let Ok(Some((_, decision))) = self.setup.decisions.accepted() {
+            decided |= !decision.payload.transitions.is_empty() || !decision.payload.notifications.is_empty();
             self.act(&decision.payload);
         }
         self.setup.telemetry.emit(Evaluated { wall: clock::now(), watermark, took: clock::instant() - begun });
+        decided
     }
 
     fn act(&self, tick: &Tick) {
@@ -319,7 +388,9 @@ impl Loop {
     fn tell(&mut self, status: &Status) {
         let Setup { readiness, telemetry, notifier, .. } = &self.setup;
         let reasons = self.unread(status);
-        let waiting = if reasons.is_empty() && !self.ready {
+        let waiting = if reasons.is_empty() && !self.knows {
+            Some("what was decided before the start is being read".to_owned())
+        } else if reasons.is_empty() && !self.ready {
             Some("the sources have been read, the numbers follow".to_owned())
         } else {
             (!self.ready).then(|| reasons.join("; "))

@@ -250,6 +250,7 @@ pub fn config(bootstrap: &str, group: &str) -> Kafka {
         instance: Some(format!("{group}-1")),
         properties: BTreeMap::<String, Secret>::new(),
         dead_letters: "atalaya.dead-letters".to_owned(),
+        snapshots: "atalaya.snapshots".to_owned(),
         threads: 1,
     }
 }

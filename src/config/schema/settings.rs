@@ -64,6 +64,7 @@ pub fn config() -> Value {
                     "instance": text(),
                     "properties": { "type": ["object", "null"], "additionalProperties": { "type": ["string", "number", "boolean"] } },
                     "dead_letters": text(),
+                    "snapshots": text(),
                     "threads": { "type": "integer", "minimum": 1, "maximum": 64 },
                 }),
                 &[],

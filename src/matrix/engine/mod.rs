@@ -118,6 +118,7 @@ mod gather;
 mod hold;
 mod incident;
 mod operations;
+mod pending;
 mod reload;
 mod shape;
 mod snapshot;
@@ -129,6 +130,7 @@ pub use feeds::{Feed, FeedState, Feeds};
 pub use flapping::Flaps;
 pub use gather::{Entry, GATHER_WAIT, Gathered};
 pub use operations::{Acknowledged, Matcher, Operated, Operation, Refusal, SILENCES_MAX, Silence, What};
+pub use pending::Pending;
 pub use trend::Trend;
 
 use case::Case;

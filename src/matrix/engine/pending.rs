@@ -1,0 +1,115 @@
+//! What was decided and is not sent yet, put down in bytes beside the cases: who takes both up sends it, and decides nothing
+//! of it a second time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::gather::{Entry, Gathered};
+use super::hold::{Place, WrittenNotice, WrittenTransition};
+use super::{Engine, HeldBack, Notification, Operated};
+use crate::domain::Timestamp;
+use crate::matrix::{By, Level, Matrix, Medium};
+use crate::plan::Plan;
+use crate::snapshot::{Bytes, Kind, Reader, SnapshotError, Writer, ensure};
+
+/// Any rows can go on with it.
+const ANY_SETTINGS: u64 = 0;
+
+/// A notice on its way, and whom it stands in for: contact, medium, and why they were not reached.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    pub notice: Notification,
+    pub missed: Option<(Arc<str>, Medium, String)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Written {
+    notice: WrittenNotice,
+    missed: Option<(Arc<str>, Medium, String)>,
+    gathered: Option<WrittenGathered>,
+    held_back: Option<(u32, Vec<(WrittenNotice, u32)>, u32)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WrittenGathered {
+    by: By,
+    notices: Vec<WrittenNotice>,
+    others: BTreeMap<Level, u32>,
+    entry: (Level, u32, WrittenTransition),
+}
+
+impl Engine {
+    /// The cases and what is on its way: [`Kind::DECIDED`], whose body is the snapshot of the cases behind its length, and the
+    /// notices.
+    pub fn put_down(&self, pending: &[Pending]) -> Vec<u8> {
+        let mut to = Writer::new(Kind::DECIDED, ANY_SETTINGS);
+        let written: Vec<Written> = pending.iter().map(|one| Written::of(one, &self.plan)).collect();
+        to.put(&(Bytes(&self.snapshot()), written));
+        to.finish()
+    }
+
+    /// Goes on as the engine did that put itself down, with the silences that this one has been given; and what was on its way.
+    pub fn take_up(&mut self, bytes: &[u8]) -> Result<Vec<Pending>, SnapshotError> {
+        let matrices = self.matrices();
+        let mut from = Reader::open(Kind::DECIDED, ANY_SETTINGS, bytes)?;
+        let (cases, written): (Bytes<'_>, Vec<Written>) = from.take("what was decided")?;
+        from.finish()?;
+        let mut engine = Engine::restore(matrices.clone(), self.plan.clone(), cases.0)?;
+        let pending = written.into_iter().map(|one| one.again(&matrices, &self.plan)).collect::<Result<_, _>>()?;
+        for silence in self.silences() {
+            let put = engine.state.silences.put(silence, Timestamp::MIN);
+            ensure(put == Operated::Silenced, "silences")?;
+        }
+        *self = engine;
+        Ok(pending)
+    }
+
+    /// Those that have rows, in their order.
+    fn matrices(&self) -> Vec<Arc<Matrix>> {
+        let mut matrices: Vec<Arc<Matrix>> = self.tracks.iter().map(|track| track.matrix.clone()).collect();
+        matrices.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        matrices
+    }
+}
+
+fn notice(notice: &Notification, plan: &Plan) -> WrittenNotice {
+    WrittenNotice::of(&Place::of(notice), notice, plan)
+}
+
+impl Written {
+    fn of(pending: &Pending, plan: &Plan) -> Self {
+        let Pending { notice: one, missed } = pending;
+        let gathered = one.gathered.as_ref().map(|gathered| {
+            let Gathered { by, notices, others, entry } = &**gathered;
+            WrittenGathered {
+                by: *by,
+                notices: notices.iter().map(|one| notice(one, plan)).collect(),
+                others: others.clone(),
+                entry: (entry.level, entry.cases, WrittenTransition::of(&entry.worst, plan)),
+            }
+        });
+        let held_back = one.held_back.as_ref().map(|held| {
+            let incidents = held.incidents.iter().map(|(one, count)| (notice(one, plan), *count));
+            (held.notices, incidents.collect(), held.beyond)
+        });
+        Written { notice: notice(one, plan), missed: missed.clone(), gathered, held_back }
+    }
+
+    fn again(self, matrices: &[Arc<Matrix>], plan: &Plan) -> Result<Pending, SnapshotError> {
+        let again = |written: WrittenNotice| Ok(written.again(matrices, plan)?.1);
+        let mut notice: Notification = again(self.notice)?;
+        if let Some(WrittenGathered { by, notices, others, entry: (level, cases, worst) }) = self.gathered {
+            let notices = notices.into_iter().map(again).collect::<Result<_, SnapshotError>>()?;
+            let entry = Entry { level, cases, worst: Arc::new(worst.again(matrices, plan)?) };
+            notice.gathered = Some(Arc::new(Gathered { by, notices, others, entry }));
+        }
+        if let Some((notices, incidents, beyond)) = self.held_back {
+            let incidents = incidents.into_iter().map(|(one, count)| Ok((again(one)?, count)));
+            let incidents = incidents.collect::<Result<_, SnapshotError>>()?;
+            notice.held_back = Some(Arc::new(HeldBack { notices, incidents, beyond }));
+        }
+        Ok(Pending { notice, missed: self.missed })
+    }
+}

@@ -1,0 +1,163 @@
+//! What was decided outlives the program: incidents, acknowledgements, silences and unsent notices are kept in Kafka.
+#![cfg(feature = "shell")]
+#![allow(clippy::disallowed_methods, reason = "this waits for real programs, on the real clock")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::kafka::{Line, RealKafka, eventually, shared};
+use support::program::{Files, Program};
+use support::receiver::Receiver;
+
+const MATRIX: &str = r#"
+version: 1
+name: espera
+language: en
+contacts:
+  desk: { webhook: desk }
+  boss: { webhook: boss }
+rows:
+  - indicator: waiting
+    goal: "< 1"
+    ranges:
+      - { when: "< 1", level: ok }
+      - when: ">= 1"
+        level: warning
+        tell: [desk]
+        action: "Attend"
+        escalate: [{ after: 5s, tell: [boss] }]
+    recover: { for: 0s }
+"#;
+
+struct Scene {
+    kafka: std::sync::Arc<RealKafka>,
+    topic: &'static str,
+    files: Files,
+    desk: Receiver,
+    boss: Receiver,
+}
+
+impl Scene {
+    fn new(topic: &'static str) -> Option<Scene> {
+        let kafka = shared()?;
+        kafka.create_topic(topic, 1);
+        let scene = Scene { kafka, topic, files: Files::new(), desk: Receiver::start(), boss: Receiver::start() };
+        scene.files.write("espera.yaml", MATRIX);
+        Some(scene)
+    }
+
+    fn start(&self, boss: u16) -> Program {
+        let (topic, brokers, desk) = (self.topic, self.kafka.bootstrap(), self.desk.port);
+        let config = format!(
+            r#"
+kafka: {{ brokers: ["{brokers}"], group: "{topic}", instance: "{topic}" }}
+sources: [{{ topic: {topic}, format: canonical, silent_after: 1h }}]
+matrices: [espera.yaml]
+webhooks:
+  desk: {{ format: generic, url: "http://127.0.0.1:{desk}/" }}
+  boss: {{ format: generic, url: "http://127.0.0.1:{boss}/" }}
+"#
+        );
+        let config = self.files.write("atalaya.yaml", &config);
+        let mut program = Program::start(&config, &[]);
+        program.wait_until_ready();
+        program
+    }
+
+    fn happens(&self, kind: &str, id: &str, queue: &str) {
+        let event = json!({
+            "type": kind, "time": atalaya::clock::now().0, "interaction": id, "queue": queue, "channel": "voice",
+            "agent": "a", "outcome": "resolved"
+        });
+        let line = Line { key: Some(id.into()), payload: Some(event.to_string().into_bytes()), ..Line::default() };
+        self.kafka.produce(self.topic, [line]);
+    }
+}
+
+/// Queue, reason and incident of what a webhook was told, in order, repeats by the same id left out.
+fn told(receiver: &Receiver) -> Vec<(String, String, String)> {
+    let mut seen = std::collections::BTreeSet::new();
+    let text = |data: &Value, key: &str| data[key].as_str().unwrap_or_default().to_owned();
+    let taken = receiver.taken();
+    let new = taken.iter().filter(|request| seen.insert(request.header("webhook-id").to_owned()));
+    new.map(|request| request.json()["data"].clone())
+        .map(|data| (text(&data, "queue"), text(&data, "reason"), text(&data, "incident")))
+        .collect()
+}
+
+fn alert(program: &Program, queue: &str) -> Option<Value> {
+    let alerts = program.api("/api/v1/alerts");
+    alerts["alerts"].as_array().unwrap().iter().find(|case| case["queue"] == queue).cloned()
+}
+
+/// Acknowledged in `a`, silenced in `b`, escalating in `c`: stopped in whatever way, and started again.
+fn goes_on(topic: &'static str, stop: &dyn Fn(&mut Program)) {
+    let Some(scene) = Scene::new(topic) else { return };
+    // Nobody listens there: what is for the boss waits.
+    let nowhere = support::kafka::free_port();
+    let mut program = scene.start(nowhere);
+    for queue in ["a", "c"] {
+        scene.happens("interaction.queued", &format!("in {queue}"), queue);
+    }
+    eventually("both are told", || told(&scene.desk).len() == 2);
+    let incident = |queue: &str| alert(&program, queue).unwrap()["incident"].as_str().unwrap().to_owned();
+    let (a, c) = (incident("a"), incident("c"));
+    let body = json!({ "who": "ana", "why": "on it", "for": "3h" }).to_string();
+    let (status, answer) = program.post(&format!("/api/v1/alerts/{a}/acknowledge"), &body);
+    assert_eq!(status, 200, "{answer}");
+    let silence = json!({ "who": "ana", "why": "works", "matcher": { "queue": ["b"] }, "for": "1h" }).to_string();
+    let (status, answer) = program.post("/api/v1/silences", &silence);
+    assert!(status == 200 || status == 201, "{answer}");
+    scene.happens("interaction.queued", "in b", "b");
+    eventually("the silenced one is open", || alert(&program, "b").is_some());
+    let b = alert(&program, "b").unwrap()["incident"].clone();
+    eventually("the step of c is on its way and arrives nowhere", || {
+        program.metrics().sum("atalaya_outbox_depth", &[]) == 1.0
+    });
+    // Kept every two seconds.
+    std::thread::sleep(Duration::from_secs(5));
+    let before = told(&scene.desk);
+    assert_eq!(before.len(), 2, "{before:?}");
+    stop(&mut program);
+    drop(program);
+
+    let mut program = scene.start(scene.boss.port);
+    eventually("the step of c arrives", || told(&scene.boss).len() == 1);
+    assert_eq!(told(&scene.boss), [("c".to_owned(), "escalation".to_owned(), c.clone())]);
+    let shown = alert(&program, "a").unwrap();
+    assert_eq!((shown["incident"].as_str(), shown["acknowledged"]["by"].as_str()), (Some(&*a), Some("ana")), "{shown}");
+    let shown = alert(&program, "b").unwrap();
+    assert!(shown["incident"] == b && !shown["silenced"].as_array().unwrap().is_empty(), "{shown}");
+    assert_eq!(program.api("/api/v1/silences")["silences"][0]["who"], "ana");
+    for queue in ["a", "b", "c"] {
+        scene.happens("interaction.closed", &format!("in {queue}"), queue);
+    }
+    // Who was told of it hears that it is over, under the same name, and of nothing else.
+    eventually("all are over", || alert(&program, "a").or(alert(&program, "b")).or(alert(&program, "c")).is_none());
+    eventually("their ends are told", || told(&scene.desk).len() >= 4 && told(&scene.boss).len() >= 2);
+    let mut ends = told(&scene.desk).split_off(2);
+    ends.sort();
+    let end = |queue: &str, id: &str| (queue.to_owned(), "recovered".to_owned(), id.to_owned());
+    assert_eq!(ends, [end("a", &a), end("c", &c)]);
+    assert_eq!(told(&scene.boss)[1..], [end("c", &c)]);
+    assert_eq!(told(&scene.desk)[..2], before);
+    let restarted = |receiver: &Receiver| receiver.taken().iter().any(|hook| hook.json()["data"]["restarted"] == true);
+    assert!(!restarted(&scene.desk) && !restarted(&scene.boss), "what is known is not told again");
+    assert_eq!(program.terminate().0.code(), Some(0));
+}
+
+#[test]
+fn what_was_decided_outlives_a_stop() {
+    goes_on("restart", &|program| assert_eq!(program.terminate().0.code(), Some(0)));
+}
+
+#[test]
+fn what_was_decided_outlives_a_kill() {
+    goes_on("killed", &|program| {
+        program.signal("KILL");
+        program.ended(Duration::from_secs(10));
+    });
+}
