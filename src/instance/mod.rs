@@ -118,10 +118,10 @@ impl Instance {
         self.owners.remove(&place);
     }
 
-    /// The next entry of the deltas log.
-    pub fn entry(&mut self, entry: &Delta<Share>, now: Timestamp) {
+    /// The next entry of the deltas log, which stands at `position`.
+    pub fn entry(&mut self, position: Position, entry: &Delta<Share>, now: Timestamp) {
         let place = entry.place();
-        let counts = self.replica.take(entry);
+        let counts = self.replica.take(position, entry);
         let Some(owner) = self.owners.get_mut(&place) else { return };
         match entry {
             Delta::Claimed { claim, .. } if counts => match self.replica.history(place) {
@@ -129,7 +129,7 @@ impl Instance {
                 _ => owner.superseded(now),
             },
             Delta::Claimed { claim, .. } if owner.is_claimed_by(*claim) => owner.refused(now),
-            Delta::Batch(batch) if counts && owner.is_claimed_by(batch.claim) => owner.confirmed(&mut self.wants),
+            Delta::Batch(batch) if counts && owner.is_claimed_by(batch.claim) => owner.confirmed(now, &mut self.wants),
             _ => {}
         }
     }
@@ -188,8 +188,74 @@ impl Instance {
         self.owners.get(&place)?.floor()
     }
 
+    /// The partitions that it cannot work on: of their floors no snapshot can be read, and what came before it is not known.
+    pub fn stuck(&self) -> impl Iterator<Item = SourcePartition> {
+        self.owners.iter().filter(|(_, owner)| owner.is_stuck()).map(|(place, _)| *place)
+    }
+
     /// The next thing that is wanted.
     pub fn want(&mut self) -> Option<Want> {
         self.wants.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Millis;
+
+    const PLACE: SourcePartition = SourcePartition { source: 0, partition: 0 };
+
+    /// What an instance wants, with every entry for the log seen in it at once.
+    fn settle(instance: &mut Instance, now: Timestamp) -> Vec<Want> {
+        let mut done = Vec::new();
+        while let Some(want) = instance.want() {
+            match &want {
+                Want::Append(delta) => instance.entry(instance.position(), delta, now),
+                Want::Read { place, from } => instance.reading(*place, *from),
+                Want::Load { .. } | Want::Store { .. } => {}
+            }
+            done.push(want);
+        }
+        done
+    }
+
+    /// Whether the floor's clock went with the wall's at the last flush.
+    fn live(wants: &[Want]) -> bool {
+        let steps = wants.iter().filter_map(|want| match want {
+            Want::Append(Delta::Batch(batch)) => Some(&batch.payload.step),
+            _ => None,
+        });
+        steps.last().is_some_and(|step| step.live)
+    }
+
+    /// Records alone say nothing of how many are still to come: a floor that is hours behind must not take them for late.
+    #[test]
+    fn only_who_has_read_to_the_end_lives_by_the_wall_clock() {
+        let mut instance = Instance::new(Arc::new(Plan::default()));
+        let (mut now, mut number) = (Timestamp(1_767_225_600_000), 0);
+        let mut draw = || {
+            number += 1;
+            number
+        };
+        instance.assigned(PLACE, 0, now, &mut draw);
+        settle(&mut instance, now);
+        let mut flush = |instance: &mut Instance, after: Millis| {
+            now = now + after;
+            instance.flush(now, &mut draw);
+            live(&settle(instance, now))
+        };
+        assert_eq!(instance.record(PLACE, 0, None, None, &mut || Timestamp(0)), None);
+        assert!(!flush(&mut instance, Millis::SECOND));
+        instance.reached(PLACE, 1);
+        assert!(flush(&mut instance, Millis::SECOND));
+        // It stays so while it is read to its end every now and then, and no longer.
+        instance.record(PLACE, 1, None, None, &mut || Timestamp(0));
+        assert!(flush(&mut instance, Millis::SECOND));
+        assert!(!flush(&mut instance, Millis::HOUR));
+        instance.reached(PLACE, 1);
+        assert!(!flush(&mut instance, Millis::SECOND), "that is not the end");
+        instance.reached(PLACE, 2);
+        assert!(flush(&mut instance, Millis::SECOND));
     }
 }

@@ -88,8 +88,8 @@ struct Telling {
     unconfirmed: VecDeque<Batch<Share>>,
     /// Records and batches since the last snapshot.
     since_snapshot: u64,
-    /// Taken, but the batch before it has not come out of the log yet; or being stored.
-    snapshot: Option<(Mark, Vec<u8>)>,
+    /// Its bytes until it is wanted to be stored, which is once all batches in it count.
+    snapshot: Option<(Mark, Option<Vec<u8>>)>,
 }
 
 impl Owner {
@@ -195,8 +195,10 @@ impl Owner {
         event: Option<&Event<'_>>,
         clock: &mut dyn FnMut() -> Timestamp,
     ) -> Option<Taken> {
-        // Records of before may lie beyond the last step: offsets leap where a topic is compacted.
-        self.reached(offset);
+        // Steps may end before it: offsets leap where a topic is compacted.
+        if matches!(self.stage, Stage::Following(_)) {
+            self.reached(offset);
+        }
         match &mut self.stage {
             Stage::Following(following) if following.reads && offset >= following.next => {
                 following.record(offset, broker, event)
@@ -244,8 +246,9 @@ impl Owner {
     }
 
     /// The oldest batch on its way came out of the log and counts.
-    pub fn confirmed(&mut self, wants: &mut VecDeque<Want>) {
+    pub fn confirmed(&mut self, now: Timestamp, wants: &mut VecDeque<Want>) {
         let Stage::Telling(telling) = &mut self.stage else { return };
+        self.asked = now;
         if telling.unconfirmed.pop_front().is_some() {
             telling.batches += 1;
         }
@@ -257,6 +260,11 @@ impl Owner {
         if let Some((mark, _)) = telling.snapshot.take_if(|(mark, _)| mark.snapshot == snapshot) {
             wants.push_back(Want::Append(Delta::Kept { place: self.place, claim: self.claim, mark }));
         }
+    }
+
+    /// No snapshot that there should be can be read.
+    pub fn is_stuck(&self) -> bool {
+        matches!(self.stage, Stage::Stuck)
     }
 
     /// As [`super::Instance::floor`].
@@ -284,11 +292,14 @@ impl Owner {
                 wants.push_back(Want::Load { place: self.place, snapshot: mark.snapshot });
                 self.asked = now;
             }
+            Stage::Following(following) if late && !following.reads => {
+                wants.push_back(Want::Read { place: self.place, from: following.next });
+                self.asked = now;
+            }
             Stage::Telling(telling) => {
                 let again = late && !telling.unconfirmed.is_empty();
                 if again {
                     wants.extend(telling.unconfirmed.iter().cloned().map(|batch| Want::Append(Delta::Batch(batch))));
-                    telling.store(self.place, wants);
                 }
                 let idle = telling.unconfirmed.is_empty();
                 if telling.unconfirmed.len() < UNCONFIRMED_MAX {
@@ -311,9 +322,10 @@ impl Owner {
 impl Following {
     fn record(&mut self, offset: i64, broker: Option<Timestamp>, event: Option<&Event<'_>>) -> Option<Taken> {
         self.next = offset + 1;
-        if let Some(step) = self.steps.front() {
-            for (_, wall) in step.readings.iter().take_while(|(at, _)| *at <= offset) {
-                self.course.look(*wall);
+        if let Some(step) = self.steps.front_mut() {
+            let due = step.readings.partition_point(|(at, _)| *at <= offset);
+            for (_, wall) in step.readings.drain(..due) {
+                self.course.look(wall);
             }
         }
         let taken = event.map(|event| self.course.take(event, broker));
@@ -377,13 +389,15 @@ impl Telling {
         self.since_snapshot = 0;
         let batches = self.batches + self.unconfirmed.len() as u64;
         let mark = Mark { snapshot, batches, at: self.next, wall: self.course.wall(), live: self.course.live() };
-        self.snapshot = Some((mark, self.course.snapshot()));
+        self.snapshot = Some((mark, Some(self.course.snapshot())));
     }
 
     /// Stores the snapshot, once all that is in it counts.
     fn store(&mut self, place: SourcePartition, wants: &mut VecDeque<Want>) {
-        if let Some((mark, bytes)) = self.snapshot.as_ref().filter(|(mark, _)| mark.batches <= self.batches) {
-            wants.push_back(Want::Store { place, snapshot: mark.snapshot, bytes: bytes.clone() });
+        if let Some((mark, bytes)) = self.snapshot.as_mut().filter(|(mark, _)| mark.batches <= self.batches)
+            && let Some(bytes) = bytes.take()
+        {
+            wants.push_back(Want::Store { place, snapshot: mark.snapshot, bytes });
         }
     }
 }

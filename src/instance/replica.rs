@@ -93,8 +93,8 @@ impl Replica {
     }
 
     /// Takes the next entry of the log. Whether it counts.
-    pub fn take(&mut self, entry: &Delta<Share>) -> bool {
-        self.position = Position(self.position.0 + 1);
+    pub fn take(&mut self, position: Position, entry: &Delta<Share>) -> bool {
+        self.position = Position(position.0 + 1);
         if let Err(reason) = self.rule.judge(entry) {
             self.dropped.count(reason);
             return false;

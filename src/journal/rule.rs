@@ -17,7 +17,7 @@ pub enum Drop {
     LateClaim,
     /// A batch of a writer that does not own the partition (any more).
     NotOwner,
-    /// A batch that was applied already, whole or in part: sent twice.
+    /// A batch that was applied already, whole or in part, or a snapshot that is not newer: sent twice, or late.
     Repeated,
     /// A batch that starts behind what is applied: one before it is missing.
     Gap,
@@ -58,8 +58,9 @@ impl Dropped {
 pub struct Owner {
     pub claim: Claim,
     pub applied: i64,
-    /// How many batches counted.
+    /// How many batches counted, and how many of them the newest snapshot knows.
     pub batches: u64,
+    pub kept: u64,
 }
 
 /// The state of the log, one owner per source partition. Bounded by the number of partitions.
@@ -82,8 +83,8 @@ impl Rule {
                     return Err(Drop::LateClaim);
                 }
                 // What was applied stays applied, whoever goes on.
-                let (applied, batches) = current.map_or((*start, 0), |owner| (owner.applied, owner.batches));
-                let owner = Owner { claim: *claim, applied, batches };
+                let none = Owner { claim: Claim::NOBODY, applied: *start, batches: 0, kept: 0 };
+                let owner = Owner { claim: *claim, ..current.unwrap_or(none) };
                 self.owners.insert(*place, owner);
                 Ok(owner)
             }
@@ -100,19 +101,28 @@ impl Rule {
                 }
                 Ok(*owner)
             }
-            Delta::Kept { place, claim, mark } => match self.owner(*place).filter(|owner| owner.claim == *claim) {
-                None => Err(Drop::NotOwner),
-                Some(owner) if mark.batches > owner.batches => Err(Drop::Torn),
-                Some(owner) => Ok(owner),
-            },
+            Delta::Kept { place, claim, mark } => {
+                let owner = self.owners.get_mut(place).filter(|owner| owner.claim == *claim);
+                let Some(owner) = owner else { return Err(Drop::NotOwner) };
+                if mark.batches > owner.batches {
+                    return Err(Drop::Torn);
+                }
+                // Done twice, or late behind a newer one: two that differ are to be kept.
+                if mark.batches <= owner.kept {
+                    return Err(Drop::Repeated);
+                }
+                owner.kept = mark.batches;
+                Ok(*owner)
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Batch, Progress};
+    use super::super::{Batch, Mark, Progress};
     use super::*;
+    use crate::domain::Timestamp;
 
     const PLACE: SourcePartition = SourcePartition { source: 0, partition: 1 };
 
@@ -123,6 +133,11 @@ mod tests {
     fn batch(claim: u64, number: u64, from: i64, to: i64) -> Delta<()> {
         let progress = Progress::default();
         Delta::Batch(Batch { place: PLACE, claim: Claim(claim), number, from, to, progress, payload: () })
+    }
+
+    fn kept(claim: u64, batches: u64) -> Delta<()> {
+        let mark = Mark { snapshot: 1, batches, at: 0, wall: Timestamp(0), live: true };
+        Delta::Kept { place: PLACE, claim: Claim(claim), mark }
     }
 
     #[test]
@@ -144,12 +159,17 @@ mod tests {
             (claim(0, 2, 0), Err(Drop::LateClaim)),
             (batch(1, 3, 105, 110), Err(Drop::NotOwner)), // the zombie
             (batch(3, 3, 105, 110), Err(Drop::NotOwner)),
+            (kept(1, 2), Err(Drop::NotOwner)),
+            (kept(2, 3), Err(Drop::Torn)), // of what does not count yet
+            (kept(2, 2), Ok(105)),
+            (kept(2, 2), Err(Drop::Repeated)),
+            (kept(2, 1), Err(Drop::Repeated)),
             (batch(2, 3, 105, 110), Ok(110)),
         ];
         for (at, (entry, expected)) in log.iter().enumerate() {
             assert_eq!(rule.judge(entry).map(|owner| owner.applied), *expected, "entry {at}: {entry:?}");
         }
-        assert_eq!(rule.owner(PLACE), Some(Owner { claim: Claim(2), applied: 110, batches: 3 }));
+        assert_eq!(rule.owner(PLACE), Some(Owner { claim: Claim(2), applied: 110, batches: 3, kept: 2 }));
     }
 
     #[test]
@@ -168,6 +188,7 @@ mod tests {
         use proptest::prelude::*;
         let entry = prop_oneof![
             (1u64..4, 0u64..4).prop_map(|(new, after)| claim(new, after, 0)),
+            (1u64..4, 0u64..6).prop_map(|(by, batches)| kept(by, batches)),
             (1u64..4, 1u64..5, 0i64..6, 0i64..3).prop_map(|(by, number, from, len)| batch(
                 by,
                 number,
@@ -177,7 +198,7 @@ mod tests {
         ];
         proptest!(|(log in proptest::collection::vec(entry, 0..200))| {
             let mut rule = Rule::default();
-            let (mut applied, mut batches, mut owner) = (0i64, 0, Claim::NOBODY);
+            let (mut applied, mut batches, mut marked, mut owner) = (0i64, 0, 0, Claim::NOBODY);
             for entry in &log {
                 if rule.judge(entry).is_err() {
                     continue;
@@ -192,7 +213,11 @@ mod tests {
                         prop_assert_eq!((batch.number, batch.from), (batches + 1, applied));
                         (batches, applied) = (batch.number, batch.to);
                     }
-                    Delta::Kept { .. } => {}
+                    Delta::Kept { claim, mark, .. } => {
+                        prop_assert_eq!(*claim, owner);
+                        prop_assert!(marked < mark.batches && mark.batches <= batches);
+                        marked = mark.batches;
+                    }
                 }
             }
         });

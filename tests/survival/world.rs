@@ -8,7 +8,7 @@ use atalaya::domain::{Body, Event, Millis, Timestamp};
 use atalaya::floor::Floor;
 use atalaya::instance::{Instance, Share, Want};
 use atalaya::journal::rule::Rule;
-use atalaya::journal::{Claim, Delta, SourcePartition};
+use atalaya::journal::{Claim, Delta, Position, SourcePartition};
 use atalaya::plan::Plan;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -50,7 +50,7 @@ struct Node {
 #[derive(Debug, Default)]
 pub struct Happened(BTreeMap<&'static str, u64>);
 
-const EVERYTHING: [&str; 15] = [
+const EVERYTHING: [&str; 17] = [
     "append doubled",
     "append lost",
     "append out of order",
@@ -61,11 +61,13 @@ const EVERYTHING: [&str; 15] = [
     "late claim",
     "mark dropped",
     "node paused",
+    "read lost",
     "rebalance",
     "restart from a snapshot",
     "restart from nothing",
     "snapshot damaged",
     "snapshot loaded",
+    "store lost",
 ];
 
 impl Happened {
@@ -314,9 +316,9 @@ impl World {
     fn deliver_up_to(&mut self, node: usize, most: usize) {
         let wall = self.wall(node);
         let Node { instance: Some(instance), seen, .. } = &mut self.nodes[node] else { return };
-        for entry in self.deltas.iter().skip(*seen).take(most) {
+        for (at, entry) in self.deltas.iter().enumerate().skip(*seen).take(most) {
             let before: u64 = instance.dropped().iter().map(|(_, count)| count).sum();
-            instance.entry(entry, wall);
+            instance.entry(Position(at as u64), entry, wall);
             *seen += 1;
             if before < instance.dropped().iter().map(|(_, count)| count).sum() {
                 self.happened.note(match entry {
@@ -409,6 +411,7 @@ impl World {
                 }
                 self.deltas.push(delta);
             }
+            Want::Read { .. } | Want::Load { .. } if chance(random, 0.1) => happened.note("read lost"),
             Want::Read { place, from } => {
                 reading.insert(place, from as usize);
                 instance.reading(place, from);
@@ -493,6 +496,14 @@ impl World {
 
     /// Every node's board against all events taken once, in order.
     pub fn judge(&mut self) -> Result<(), String> {
+        if let Some((node, stuck)) = self
+            .nodes
+            .iter()
+            .enumerate()
+            .find_map(|(number, node)| Some((number, node.instance.as_ref()?.stuck().next()?)))
+        {
+            return Err(format!("node {node} cannot work on {stuck:?}"));
+        }
         self.judge_floors()?;
         let mut sorted = self.events.clone();
         sorted.sort_by_key(|event| event.time);
