@@ -85,13 +85,13 @@ impl Evaluator {
         self.engine.reload(matrices, self.plan.clone());
     }
 
-    /// What was decided, in bytes: the cases, and what is on its way ([`Engine::put_down`]).
-    pub fn put_down(&self, pending: &[Pending]) -> Vec<u8> {
-        self.engine.put_down(pending)
+    /// What was decided, in bytes: the cases, what is on its way, and a text beside ([`Engine::put_down`]).
+    pub fn put_down(&self, pending: &[Pending], beside: &str) -> Vec<u8> {
+        self.engine.put_down(pending, beside)
     }
 
-    /// Goes on from what was decided before; returns what was on its way ([`Engine::take_up`]).
-    pub fn take_up(&mut self, bytes: &[u8]) -> Result<Vec<Pending>, SnapshotError> {
+    /// Goes on from what was decided before; returns what was on its way, and the text ([`Engine::take_up`]).
+    pub fn take_up(&mut self, bytes: &[u8]) -> Result<(Vec<Pending>, String), SnapshotError> {
         self.engine.take_up(bytes)
     }
 

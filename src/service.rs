@@ -169,6 +169,7 @@ pub async fn run(
     let (evaluation, mut ended) = evaluate::start(evaluate::Setup {
         evaluator: evaluator.clone(),
         keeper: keeper.clone(),
+        trail: trail.clone(),
         journal,
         decisions: memory::MemoryDecisions::new(1),
         watch: consumer.watch(),
@@ -187,6 +188,7 @@ pub async fn run(
         let _entered = runtime.enter();
         notice::render_acknowledged(case, &formats).into_iter().for_each(|message| outbox.enqueue(message));
     });
+    let kept_trail = trail.clone();
     let site = Site {
         source,
         telemetry,
@@ -229,7 +231,8 @@ pub async fn run(
     let left = notifier.drain(NOTIFIER_DRAINS_WITHIN).await;
     if let Some(keeper) = keeper.filter(|keeper| keeper.may_keep()) {
         let pending = notifier.pending();
-        keeper.keep(evaluator.lock().unwrap_or_else(std::sync::PoisonError::into_inner).put_down(&pending));
+        let put_down = |evaluator: &Evaluator| evaluator.put_down(&pending, &kept_trail.text());
+        keeper.keep(put_down(&evaluator.lock().unwrap_or_else(std::sync::PoisonError::into_inner)));
         let settled = tokio::task::spawn_blocking(move || keeper.settle(KEPT_WITHIN)).await;
         if !settled.is_ok_and(|settled| settled) {
             tracing::warn!("what was decided last is not kept; the next start goes on from what was kept before");

@@ -58,7 +58,7 @@ pub fn operate(served: &Served, operation: Operation, link_of: Option<Arc<str>>)
             Operated::NoSilence => ("no_silence", None),
             Operated::Refused(refusal) => ("refused", Some(refusal.to_string())),
         };
-        served.site.trail.add(Done { time: now, outcome, refused, link_of, asked: Asked::Operation(operation) });
+        served.site.trail.add(&Done { time: now, outcome, refused, link_of, asked: Asked::Operation(operation) });
         (operated, outcome)
     };
     served.views.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -297,7 +297,8 @@ pub async fn end_silence(
 
 /// `GET /api/v1/operations`
 pub async fn operations(State(served): Shared) -> Response {
-    json(json!({ "time": (served.site.clock)(), "operations": served.site.trail.all() }).to_string())
+    let (time, operations) = ((served.site.clock)(), served.site.trail.text());
+    json(format!("{{\"time\":\"{time}\",\"operations\":{operations}}}"))
 }
 
 /// Of the instant, so that it means something to whoever reads the log; another one where that is taken.

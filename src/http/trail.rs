@@ -1,11 +1,12 @@
 //! The trail of what was asked of the running service: who, when, for what, and what came of it.
 //!
-//! It is kept in memory, so that a restart forgets it; the log has it too.
+//! It outlives the process with what was decided (`service::keep`); the log has it too.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::domain::Timestamp;
 use crate::matrix::engine::Operation;
@@ -46,19 +47,35 @@ pub(super) enum Asked {
     },
 }
 
-/// What has been asked for since the start, the newest first.
+/// What has been asked for, the newest first; each line as JSON.
 #[derive(Default)]
-pub struct Trail(Mutex<VecDeque<Done>>);
+pub struct Trail(Mutex<VecDeque<Box<RawValue>>>);
 
 impl Trail {
-    pub(super) fn add(&self, done: Done) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.push_front(done);
-        all.truncate(TRAIL_MAX);
+    fn lines(&self) -> MutexGuard<'_, VecDeque<Box<RawValue>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn all(&self) -> VecDeque<Done> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn add(&self, done: &Done) {
+        // Texts and numbers: there is nothing in a line that is no JSON.
+        let Ok(line) = serde_json::value::to_raw_value(done) else { return };
+        let mut lines = self.lines();
+        lines.push_front(line);
+        lines.truncate(TRAIL_MAX);
+    }
+
+    /// All of it, as a JSON array.
+    pub fn text(&self) -> String {
+        serde_json::to_string(&*self.lines()).unwrap_or_else(|_| "[]".to_owned())
+    }
+
+    /// Puts behind it what an earlier process gave as [`Trail::text`].
+    pub fn take_up(&self, text: &str) -> Result<(), serde_json::Error> {
+        let earlier: Vec<Box<RawValue>> = serde_json::from_str(text)?;
+        let mut lines = self.lines();
+        lines.extend(earlier);
+        lines.truncate(TRAIL_MAX);
+        Ok(())
     }
 
     /// The matrices were read again, because of `who`: the hash of what is in force since, or why the files were refused.
@@ -67,6 +84,6 @@ impl Trail {
         let refused = outcome.err().map(|why| clean(why, REFUSED_MAX, true));
         let outcome = if refused.is_some() { "refused" } else { "reloaded" };
         let asked = Asked::Reload { operation: "reload", who, why: "", hash };
-        self.add(Done { time, outcome, refused, link_of: None, asked });
+        self.add(&Done { time, outcome, refused, link_of: None, asked });
     }
 }

@@ -222,11 +222,11 @@ mod tests {
 
     /// Whether the floor's clock went with the wall's at the last flush.
     fn live(wants: &[Want]) -> bool {
-        let steps = wants.iter().filter_map(|want| match want {
+        let mut steps = wants.iter().rev().filter_map(|want| match want {
             Want::Append(Delta::Batch(batch)) => Some(&batch.payload.step),
             _ => None,
         });
-        steps.last().is_some_and(|step| step.live)
+        steps.next().is_some_and(|step| step.live)
     }
 
     /// Records alone say nothing of how many are still to come: a floor that is hours behind must not take them for late.

@@ -13,7 +13,7 @@ use super::read::{Share, Upto};
 use crate::clock;
 use crate::commands::Failure;
 use crate::domain::{Millis, Timestamp};
-use crate::http::SharedReadiness;
+use crate::http::{SharedReadiness, Trail};
 use crate::indicators::Topics;
 use crate::journal::memory::{MemoryDecisions, MemoryReader};
 use crate::journal::{Batch, Decision, Decisions, DeltaReader, Found, SourcePartition};
@@ -34,6 +34,7 @@ pub struct Setup {
     pub evaluator: Arc<Mutex<Evaluator>>,
     /// Of what was decided; `None` where nothing outlives the process.
     pub keeper: Option<Arc<Keeper>>,
+    pub trail: Arc<Trail>,
     pub journal: MemoryReader<Share>,
     pub decisions: MemoryDecisions<Tick>,
     pub watch: Watch,
@@ -200,7 +201,10 @@ impl Loop {
         let Some(bytes) = found else { return };
         let taken = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner).take_up(&bytes);
         match taken {
-            Ok(pending) => {
+            Ok((pending, trail)) => {
+                if let Err(error) = self.setup.trail.take_up(&trail) {
+                    tracing::error!(%error, "the trail of operations cannot be taken up");
+                }
                 let speech = &self.setup.speech;
                 speech.remembers.store(true, Ordering::Relaxed);
                 tracing::info!(unsent = pending.len(), "goes on from what was decided before");
@@ -218,7 +222,10 @@ impl Loop {
         let (Some(keeper), now) = (&self.setup.keeper, clock::now()) else { return };
         if decided || now >= self.keep_due {
             let pending = self.setup.notifier.pending();
-            let state = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner).put_down(&pending);
+            let trail = self.setup.trail.text();
+            let evaluator = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner);
+            let state = evaluator.put_down(&pending, &trail);
+            drop(evaluator);
             self.keep_due = now + Millis(state.len() as i64 / KEPT_A_MILLISECOND).clamp(KEPT_EVERY.0, KEPT_EVERY.1);
             keeper.keep(state);
         }

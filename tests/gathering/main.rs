@@ -13,7 +13,7 @@ use std::sync::Arc;
 use atalaya::config;
 use atalaya::domain::{Key, Millis, Timestamp};
 use atalaya::indicators::{Reading, Selector};
-use atalaya::matrix::engine::{Engine, Feeds, Matcher, Notification, Operated, Operation, Readings, What};
+use atalaya::matrix::engine::{Engine, Feeds, Matcher, Notification, Operated, Operation, Pending, Readings, What};
 use atalaya::matrix::{Level, Matrix};
 use atalaya::notice::{self, Acknowledging, Body, Context, Email};
 use atalaya::plan::Plan;
@@ -59,7 +59,7 @@ fn compiled(text: &str) -> (Vec<Arc<Matrix>>, Arc<Plan>) {
     (set.matrices, set.plan)
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Upset {
     None,
     Restarts,
@@ -112,7 +112,9 @@ fn play(text: &str, timeline: &str, upset: Upset) -> Play {
             }
         }
         let tick = engine.tick(now, &mut table, &Feeds::default());
-        let mut told_now = tick.notifications;
+        let told_now = tick.notifications;
+        let mut told_now =
+            if upset == Upset::Restarts { taken_up(&mut engine, told_now, &matrices, &plan) } else { told_now };
         told_now.sort_by_key(|told| (told.gathered.is_none(), told.to != "lead".into()));
         for told in told_now {
             let name = names.iter().position(|name| *name == told.incident).unwrap_or_else(|| {
@@ -140,17 +142,37 @@ fn play(text: &str, timeline: &str, upset: Upset) -> Play {
             lines.push(line);
             mails.push(told);
         }
-        match upset {
-            Upset::None => {}
-            Upset::Restarts => {
-                let bytes = engine.snapshot();
-                engine = Engine::restore(matrices.clone(), plan.clone(), &bytes).unwrap();
-                assert_eq!(engine.snapshot(), bytes, "second {second}");
-            }
-            Upset::Reloads => engine.reload(matrices.clone(), plan.clone()),
+        if upset == Upset::Reloads {
+            engine.reload(matrices.clone(), plan.clone());
         }
     }
     unreachable!("a time-line ends")
+}
+
+/// The engine stops before it has sent anything, and another goes on: what that one has to send.
+fn taken_up(
+    engine: &mut Engine,
+    told: Vec<Notification>,
+    matrices: &[Arc<Matrix>],
+    plan: &Arc<Plan>,
+) -> Vec<Notification> {
+    let missed =
+        |told: &Notification| (told.to != "lead".into()).then(|| ("lead".into(), told.medium, "550".to_owned()));
+    let pending: Vec<Pending> = told.into_iter().map(|notice| Pending { missed: missed(&notice), notice }).collect();
+    let bytes = engine.put_down(&pending, "beside");
+    let before = engine.snapshot();
+    *engine = Engine::new(matrices.to_vec(), plan.clone());
+    let (again, beside) = engine.take_up(&bytes).unwrap();
+    assert!(engine.snapshot() == before && beside == "beside");
+    assert_eq!(engine.put_down(&again, &beside), bytes);
+    assert!(Engine::new(matrices.to_vec(), plan.clone()).take_up(&bytes[..bytes.len() - 9]).is_err());
+    again
+        .into_iter()
+        .map(|one| {
+            assert_eq!(one.missed, missed(&one.notice));
+            one.notice
+        })
+        .collect()
 }
 
 fn check(text: &str, timeline: &str, expected: &str) {

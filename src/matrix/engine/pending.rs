@@ -29,8 +29,11 @@ struct Written {
     notice: WrittenNotice,
     missed: Option<(Arc<str>, Medium, String)>,
     gathered: Option<WrittenGathered>,
-    held_back: Option<(u32, Vec<(WrittenNotice, u32)>, u32)>,
+    held_back: Option<WrittenMore>,
 }
+
+/// How many notices, of each incident the newest and how many, and how many beyond them.
+type WrittenMore = (u32, Vec<(WrittenNotice, u32)>, u32);
 
 #[derive(Serialize, Deserialize)]
 struct WrittenGathered {
@@ -41,20 +44,21 @@ struct WrittenGathered {
 }
 
 impl Engine {
-    /// The cases and what is on its way: [`Kind::DECIDED`], whose body is the snapshot of the cases behind its length, and the
-    /// notices.
-    pub fn put_down(&self, pending: &[Pending]) -> Vec<u8> {
+    /// The cases, what is on its way, and what a caller wants kept beside them: [`Kind::DECIDED`], whose body is the snapshot of
+    /// the cases behind its length, the notices, and that text.
+    pub fn put_down(&self, pending: &[Pending], beside: &str) -> Vec<u8> {
         let mut to = Writer::new(Kind::DECIDED, ANY_SETTINGS);
         let written: Vec<Written> = pending.iter().map(|one| Written::of(one, &self.plan)).collect();
-        to.put(&(Bytes(&self.snapshot()), written));
+        to.put(&(Bytes(&self.snapshot()), written, beside));
         to.finish()
     }
 
-    /// Goes on as the engine did that put itself down, with the silences that this one has been given; and what was on its way.
-    pub fn take_up(&mut self, bytes: &[u8]) -> Result<Vec<Pending>, SnapshotError> {
+    /// Goes on as the engine did that put itself down, with the silences that this one has been given. Returns what was on its
+    /// way, and what was kept beside.
+    pub fn take_up(&mut self, bytes: &[u8]) -> Result<(Vec<Pending>, String), SnapshotError> {
         let matrices = self.matrices();
         let mut from = Reader::open(Kind::DECIDED, ANY_SETTINGS, bytes)?;
-        let (cases, written): (Bytes<'_>, Vec<Written>) = from.take("what was decided")?;
+        let (cases, written, beside): (Bytes<'_>, Vec<Written>, String) = from.take("what was decided")?;
         from.finish()?;
         let mut engine = Engine::restore(matrices.clone(), self.plan.clone(), cases.0)?;
         let pending = written.into_iter().map(|one| one.again(&matrices, &self.plan)).collect::<Result<_, _>>()?;
@@ -63,7 +67,7 @@ impl Engine {
             ensure(put == Operated::Silenced, "silences")?;
         }
         *self = engine;
-        Ok(pending)
+        Ok((pending, beside))
     }
 
     /// Those that have rows, in their order.
