@@ -110,7 +110,7 @@ fn a_person_acknowledges_silences_and_ends_the_silence() {
 
 #[test]
 fn a_silence_to_come_is_of_the_clock_of_the_service() {
-    let server = server();
+    let mut server = server();
     server.readiness.set_reason("start", None);
     let Some(mut browser) = Browser::open(&format!("http://127.0.0.1:{}/?lang=es", server.port)) else { return };
     opened(&mut browser);
@@ -148,6 +148,13 @@ fn a_silence_to_come_is_of_the_clock_of_the_service() {
     let minute = |hours: i64| json!(Timestamp((wall().0 + hours * 3_600_000) / 60_000 * 60_000));
     assert_eq!((&silence["from"], &silence["until"]), (&minute(2), &minute(3)));
     assert_eq!((&silence["active"], &silence["matcher"]["level"]), (&json!(false), &json!("warning")));
+
+    // What cannot be known to have happened is not said to have.
+    browser.press("#silences button");
+    browser.until("$('desk').open");
+    server.stop().unwrap();
+    browser.press("#desk-do");
+    browser.until("$('desk').open && $('desk-error').textContent.includes('no se sabe si se hizo')");
 }
 
 #[test]
