@@ -1,15 +1,25 @@
-//! The page and its two files, embedded: no build step, and nothing from anywhere else.
+//! The page and its files, embedded: no build step, and nothing from anywhere else.
 //!
-//! The names of the style sheet and the script hold a hash of their content, so that a browser keeps them for a year
+//! The names of the style sheet and the scripts hold a hash of their content, so that a browser keeps them for a year
 //! and still never runs an old script against a new service; the page itself is asked for anew each time.
+
+use std::collections::BTreeMap;
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use xxhash_rust::xxh3::xxh3_64;
 
 const PAGE: &str = include_str!("page/index.html");
-const STYLE: &str = include_str!("page/board.css");
-const SCRIPT: &str = include_str!("page/board.js");
+const STYLE: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// What the page asks for: name, ending, type and text.
+const FILES: [(&str, &str, &str, &str); 4] = [
+    ("board", "css", STYLE, include_str!("page/board.css")),
+    ("words", "js", SCRIPT, include_str!("page/words.js")),
+    ("desk", "js", SCRIPT, include_str!("page/desk.js")),
+    ("board", "js", SCRIPT, include_str!("page/board.js")),
+];
 
 /// No script, style, image or connection but this server's own. An image may be a `data:` URL: the icon shows the
 /// worst level.
@@ -25,17 +35,21 @@ const DEMO_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 /// The page with the names of its files filled in.
 pub struct Assets {
     page: String,
-    style_name: String,
-    script_name: String,
+    /// By the name that the page asks for: type and text.
+    files: BTreeMap<String, (&'static str, &'static str)>,
     policy: &'static str,
 }
 
 impl Assets {
     pub fn new(demo: bool) -> Self {
-        let style_name = format!("board-{:016x}.css", xxh3_64(STYLE.as_bytes()));
-        let script_name = format!("board-{:016x}.js", xxh3_64(SCRIPT.as_bytes()));
-        let page = PAGE.replace("board.css", &style_name).replace("board.js", &script_name);
-        Assets { page, style_name, script_name, policy: if demo { DEMO_POLICY } else { POLICY } }
+        let mut page = PAGE.to_owned();
+        let mut files = BTreeMap::new();
+        for (name, ending, kind, text) in FILES {
+            let hashed = format!("{name}-{:016x}.{ending}", xxh3_64(text.as_bytes()));
+            page = page.replace(&format!("{name}.{ending}"), &hashed);
+            files.insert(hashed, (kind, text));
+        }
+        Assets { page, files, policy: if demo { DEMO_POLICY } else { POLICY } }
     }
 
     pub fn page(&self) -> Response {
@@ -47,15 +61,9 @@ impl Assets {
         (headers, self.page.clone()).into_response()
     }
 
-    /// The style sheet or the script, by the name that the page asks for.
+    /// The style sheet or a script, by the name that the page asks for.
     pub fn file(&self, name: &str) -> Option<Response> {
-        let (kind, text) = if name == self.style_name {
-            ("text/css; charset=utf-8", STYLE)
-        } else if name == self.script_name {
-            ("text/javascript; charset=utf-8", SCRIPT)
-        } else {
-            return None;
-        };
+        let (kind, text) = *self.files.get(name)?;
         let headers = [(CONTENT_TYPE, kind), (CACHE_CONTROL, "public, max-age=31536000, immutable")];
         Some((headers, text).into_response())
     }

@@ -26,7 +26,7 @@ use crate::matrix::Level;
 use crate::matrix::engine::{Matcher, OpenCase, Operated, Operation, Refusal, Silence, What};
 use crate::notice::clean;
 use crate::telemetry::events;
-use crate::telemetry::source::lock;
+use crate::telemetry::source::{Source, lock};
 
 /// Longest body of a request.
 pub const BODY_MAX: usize = 64 << 10;
@@ -37,6 +37,9 @@ const WHY_MAX: usize = 1_000;
 
 /// Most patterns in one list of a matcher.
 const PATTERNS_MAX: usize = 100;
+
+/// Most silences that a page lists: its document goes out each second. The API has all.
+const LISTED_MAX: usize = 50;
 
 /// Applies an operation; it shows at the next evaluation, and on the page at once.
 pub fn operate(served: &Served, operation: Operation, link_of: Option<Arc<str>>) -> (Operated, Timestamp) {
@@ -208,20 +211,32 @@ pub fn find(served: &Served, id: &str) -> Vec<OpenCase> {
 
 /// A silence, and whether it is on now.
 #[derive(Serialize)]
-struct Shown {
+pub struct Shown {
     active: bool,
     #[serde(flatten)]
     silence: Silence,
 }
 
+/// The silences that are on or will be.
+pub fn shown(source: &dyn Source, now: Timestamp) -> Vec<Shown> {
+    let silences = source.silences().into_iter().filter(|silence| silence.until > now);
+    silences.map(|silence| Shown { active: silence.from <= now, silence }).collect()
+}
+
+/// Those that a page lists, what is on first and then by what comes next: the end of the one, the beginning of the other.
+pub fn listed(mut silences: Vec<Shown>) -> Vec<Shown> {
+    let next = |shown: &Shown| if shown.active { shown.silence.until } else { shown.silence.from };
+    silences.sort_by_key(|shown| (!shown.active, next(shown)));
+    silences.truncate(LISTED_MAX);
+    silences
+}
+
 /// `GET /api/v1/silences`
 pub async fn silences(State(served): Shared) -> Result<Response, Response> {
     let work = |served: &Served| {
-        let silences = lock(&served.site.source).silences();
         let now = (served.site.clock)();
-        let shown = silences.into_iter().filter(|silence| silence.until > now);
-        let shown = shown.map(|silence| Shown { active: silence.from <= now, silence });
-        Ok(json!({ "time": now, "silences": shown.collect::<Vec<_>>() }).to_string())
+        let silences = shown(&*lock(&served.site.source), now);
+        Ok(json!({ "time": now, "silences": silences }).to_string())
     };
     build(served, work).await.map(json).map_err(IntoResponse::into_response)
 }

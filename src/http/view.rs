@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::alerts::{AlertRecord, RenderAction};
+use super::desk;
 use super::readiness::ReadinessReport;
 use crate::domain::{Key, Millis, Timestamp};
 use crate::indicators::{self, Clock, Label, Selector, State, Treatment, Unit};
@@ -67,6 +68,9 @@ struct View<'a> {
     /// How many cases the matrices make: with none, nothing can ever be wrong on this page.
     cases: usize,
     alerts: Vec<AlertRecord<'a>>,
+    silences: Vec<desk::Shown>,
+    /// How many silences there are in all.
+    silences_total: usize,
 }
 
 #[derive(Serialize)]
@@ -121,6 +125,7 @@ pub fn render(source: &mut dyn Source, window: usize, find: &str, around: Around
     let mut cases = source.open_cases();
     cases.sort_by_key(|case| (case.closed_hours, std::cmp::Reverse(case.last.to), case.since));
     let alerts = cases.iter().map(|case| AlertRecord { case, plan: &plan, action: (around.render_action)(case) });
+    let silences = desk::shown(source, around.wall);
     let view = View {
         time,
         age: around.wall - time,
@@ -140,6 +145,8 @@ pub fn render(source: &mut dyn Source, window: usize, find: &str, around: Around
             .collect(),
         cases: source.levels().len(),
         alerts: alerts.collect(),
+        silences_total: silences.len(),
+        silences: desk::listed(silences),
     };
     serde_json::to_vec(&view)
 }

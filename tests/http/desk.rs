@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use atalaya::domain::Millis;
+use atalaya::domain::{Millis, Timestamp};
 use atalaya::matrix::engine::Notification;
 use atalaya::pipeline::Evaluator;
 use serde_json::{Value, json};
@@ -29,24 +29,28 @@ rows:
 "#;
 
 pub fn server() -> Server<Evaluator> {
-    serve(MATRIX).0
+    server_at(wall)
+}
+
+pub fn server_at(clock: fn() -> Timestamp) -> Server<Evaluator> {
+    serve(MATRIX, clock).0
 }
 
 /// Both cases in one gathering, whose mail has gone out: the server, and the gathering's id.
 pub fn gathered() -> (Server<Evaluator>, String) {
-    let (server, _) = serve(&MATRIX.replace("ack_for: 2h", "ack_for: 2h\ngroup: { by: row, wait: 1s }"));
+    let (server, _) = serve(&MATRIX.replace("ack_for: 2h", "ack_for: 2h\ngroup: { by: row, wait: 1s }"), wall);
     let told = tick(&server, 1);
     assert_eq!((told.len(), told[0].each().len()), (1, 2));
     let id = told[0].incident.to_string();
     (server, id)
 }
 
-fn serve(matrix: &str) -> (Server<Evaluator>, Vec<Notification>) {
+fn serve(matrix: &str, clock: fn() -> Timestamp) -> (Server<Evaluator>, Vec<Notification>) {
     let set = atalaya::config::matrices(&[("care.yaml".to_owned(), matrix.to_owned())], None).unwrap();
     let mut evaluator = Evaluator::new(set.plan, set.matrices);
     evaluator.advance(NOW);
     let told = evaluator.tick().notifications;
-    (Server::start(evaluator, Options { demo: false, clock: wall }), told)
+    (Server::start(evaluator, Options { demo: false, clock }), told)
 }
 
 /// The open case of a queue, as the API has it.
@@ -56,7 +60,7 @@ pub fn alert(server: &Server<Evaluator>, queue: &str) -> Value {
     found.unwrap_or_else(|| panic!("no alert of {queue}: {all}"))
 }
 
-fn tick(server: &Server<Evaluator>, seconds: i64) -> Vec<Notification> {
+pub fn tick(server: &Server<Evaluator>, seconds: i64) -> Vec<Notification> {
     let mut evaluator = server.table.lock().unwrap_or_else(PoisonError::into_inner);
     evaluator.advance(NOW + Millis::seconds(seconds));
     evaluator.tick().notifications
@@ -152,6 +156,31 @@ fn a_silence_holds_what_its_matcher_meets_until_it_is_ended() {
     let outcomes: Vec<String> =
         trail(&server).iter().map(|done| done["outcome"].as_str().unwrap().to_owned()).collect();
     assert_eq!(outcomes, ["no_silence", "silence_ended", "silenced", "silenced"]);
+}
+
+#[test]
+fn the_page_lists_what_is_on_and_what_comes_next() {
+    let server = server();
+    let silence = |name: String, from: i64, seconds: i64| {
+        let from = wall() + Millis::seconds(from);
+        let until = from + Millis::seconds(seconds);
+        let body = json!({"who": "a", "why": "b", "from": from, "until": until, "matcher": {"queue": [name]}});
+        assert_eq!(send(server.port, "POST", "/api/v1/silences", "", &body).status, 201);
+    };
+    silence("later".to_owned(), 60, 60);
+    silence("soon".to_owned(), 30, 600);
+    silence("long".to_owned(), 0, 9000);
+    silence("short".to_owned(), 0, 10);
+    let listed = || {
+        let board = get(server.port, "/api/v1/board").json();
+        let silences = board["silences"].as_array().unwrap();
+        let names: Vec<Value> = silences.iter().map(|silence| silence["matcher"]["queue"][0].clone()).collect();
+        (json!(names), board["silences_total"].clone())
+    };
+    assert_eq!(listed(), (json!(["short", "long", "soon", "later"]), json!(4)));
+    (0..50).for_each(|n| silence(format!("more-{n}"), 0, 20));
+    let (names, total) = listed();
+    assert_eq!((names.as_array().unwrap().len(), &names[0], total), (50, &json!("short"), json!(54)));
 }
 
 #[test]

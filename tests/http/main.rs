@@ -1,6 +1,7 @@
 //! The servers over real sockets, with a table made by hand in place of the board.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod browser;
 mod client;
 mod commands;
 mod desk;
@@ -8,6 +9,7 @@ mod fixture;
 mod links;
 mod metrics;
 mod page;
+mod page_desk;
 mod tools;
 
 use std::collections::BTreeSet;

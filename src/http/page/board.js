@@ -2,77 +2,6 @@
 // which cell comes from the service. Its own work is to say loudly when the figures stop being of now.
 'use strict';
 
-const WORDS = {
-  es: {
-    skip: 'Ir a la tabla', figuresOf: 'Cifras de las', window: 'Ventana', groupBy: 'Agrupar por', queue: 'cola',
-    channel: 'canal', find: 'Buscar cola o canal', only: 'Solo fuera de meta', incidents: 'Incidentes abiertos',
-    board: 'Tabla en vivo', mails: 'Correos recibidos', webhooks: 'Webhooks recibidos', plain: 'Texto',
-    all: 'Todo', place: 'Cola · canal', goal: 'meta', since: 'desde hace', todo: 'Qué hacer',
-    noAction: 'Esta fila de la matriz no dice qué hacer.', noValue: 'sin dato', atEntry: 'al entrar',
-    none: 'Ningún caso está fuera de su meta.', noCases: 'Ningún caso se vigila todavía: ninguna fila de una matriz coincide con una cola y canal vistos. Nada en esta página puede avisar.',
-    stale: 'SIN CONEXIÓN. Las cifras son de las {time}, de hace {age}: no muestran lo que pasa ahora.',
-    never: 'No se pudo leer el servicio. Se intenta de nuevo.',
-    behind: 'CIFRAS ATRASADAS. Son de las {time}, {age} detrás del reloj: no muestran lo que pasa ahora.',
-    unready: 'El servicio todavía no está listo; las cifras pueden estar incompletas:', degraded: 'Funciona con fallas:',
-    emptyTitle: 'Todavía no se ha visto ninguna cola',
-    empty: ['Compruebe que los productores escriben en los temas de sources, con eventos interaction.* y agent.state.', 'Mire en /metrics si atalaya_events_total crece, y con qué outcome y reason.', 'Mire en /readyz qué falta; o pruebe todo sin Kafka con: atalaya demo'],
-    nothing: 'Ninguna fila coincide con lo buscado.', allWell: 'Ninguna fila está fuera de meta.',
-    more: 'Se muestran {n} de {total} filas: busque por nombre para ver el resto.',
-    levels: { ok: 'en meta', info: 'aviso', warning: 'advertencia', critical: 'crítico' },
-    legend: 'sin marca: nadie lo vigila · –: sin muestras, que no es lo mismo que bien',
-    closed: 'fuera de horario', samples: 'muestras', moreIncidents: 'y {n} más', noMail: 'Nada todavía.',
-    acknowledge: 'Reconocer', whoAreYou: '¿Quién lo toma?', seenBy: 'Reconocido por {who} hasta las {time}', silenced: 'silenciado', frozen: 'fuente detenida',
-    of: 'el caso mira', definition: 'Definición', newIncident: 'Incidente', ended: 'Incidente cerrado',
-    columns: { waiting: 'Esperan', oldest_wait: 'La espera más larga', asa: 'ASA', asa_live: 'ASA en vivo', service_level: 'Nivel de servicio', abandonment: 'Abandono', occupancy: 'Ocupación', agents: 'Agentes', unanswered: 'Sin responder', oldest_unanswered: 'Sin responder, el más viejo', backlog: 'Abiertos' },
-    states: { available: 'disp', handling: 'aten', wrapup: 'post', unproductive: 'aux', elsewhere: 'otro' },
-  },
-  en: {
-    skip: 'Go to the table', figuresOf: 'Figures of', window: 'Window', groupBy: 'Group by', queue: 'queue',
-    channel: 'channel', find: 'Find a queue or channel', only: 'Only off goal', incidents: 'Open incidents',
-    board: 'Live board', mails: 'Mails received', webhooks: 'Webhooks received', plain: 'Text',
-    all: 'All', place: 'Queue · channel', goal: 'goal', since: 'for', todo: 'What to do',
-    noAction: 'This row of the matrix does not say what to do.', noValue: 'no data', atEntry: 'at entry',
-    none: 'No case is off its goal.', noCases: 'No case is watched yet: no row of a matrix matches a queue and channel that have been seen. Nothing on this page can warn.',
-    stale: 'NO CONNECTION. The figures are of {time}, {age} ago: they do not show what happens now.',
-    never: 'The service could not be read. Trying again.',
-    behind: 'OLD FIGURES. They are of {time}, {age} behind the clock: they do not show what happens now.',
-    unready: 'The service is not ready yet; figures may be incomplete:', degraded: 'Works, with faults:',
-    emptyTitle: 'No queue has been seen yet',
-    empty: ['Check that producers write interaction.* and agent.state events to the topics of sources.', 'See in /metrics whether atalaya_events_total grows, and with which outcome and reason.', 'See in /readyz what is missing; or try it all without Kafka with: atalaya demo'],
-    nothing: 'No row matches.', allWell: 'No row is off its goal.',
-    more: '{n} of {total} rows are shown: find the rest by name.',
-    levels: { ok: 'on goal', info: 'info', warning: 'warning', critical: 'critical' },
-    legend: 'no mark: nobody watches it · –: no samples, which is not the same as good',
-    closed: 'outside its hours', samples: 'samples', moreIncidents: 'and {n} more', noMail: 'Nothing yet.',
-    acknowledge: 'Acknowledge', whoAreYou: 'Who takes it?', seenBy: 'Acknowledged by {who} until {time}', silenced: 'silenced', frozen: 'feed stopped',
-    of: 'the case looks at', definition: 'Definition', newIncident: 'Incident', ended: 'Incident over',
-    columns: { waiting: 'Waiting', oldest_wait: 'Oldest wait', asa: 'ASA', asa_live: 'ASA live', service_level: 'Service level', abandonment: 'Abandonment', occupancy: 'Occupancy', agents: 'Agents', unanswered: 'Unanswered', oldest_unanswered: 'Oldest unanswered', backlog: 'Open' },
-    states: { available: 'avail', handling: 'busy', wrapup: 'wrap', unproductive: 'aux', elsewhere: 'else' },
-  },
-  pt: {
-    skip: 'Ir para a tabela', figuresOf: 'Números das', window: 'Janela', groupBy: 'Agrupar por', queue: 'fila',
-    channel: 'canal', find: 'Buscar fila ou canal', only: 'Só fora da meta', incidents: 'Incidentes abertos',
-    board: 'Painel ao vivo', mails: 'E-mails recebidos', webhooks: 'Webhooks recebidos', plain: 'Texto',
-    all: 'Tudo', place: 'Fila · canal', goal: 'meta', since: 'há', todo: 'O que fazer',
-    noAction: 'Esta linha da matriz não diz o que fazer.', noValue: 'sem dado', atEntry: 'ao entrar',
-    none: 'Nenhum caso está fora da meta.', noCases: 'Nenhum caso é vigiado ainda: nenhuma linha de uma matriz coincide com uma fila e canal vistos. Nada nesta página pode avisar.',
-    stale: 'SEM CONEXÃO. Os números são das {time}, de {age} atrás: não mostram o que acontece agora.',
-    never: 'Não foi possível ler o serviço. Tentando de novo.',
-    behind: 'NÚMEROS ATRASADOS. São das {time}, {age} atrás do relógio: não mostram o que acontece agora.',
-    unready: 'O serviço ainda não está pronto; os números podem estar incompletos:', degraded: 'Funciona com falhas:',
-    emptyTitle: 'Nenhuma fila foi vista ainda',
-    empty: ['Verifique que os produtores escrevem eventos interaction.* e agent.state nos tópicos de sources.', 'Veja em /metrics se atalaya_events_total cresce, e com que outcome e reason.', 'Veja em /readyz o que falta; ou experimente tudo sem Kafka com: atalaya demo'],
-    nothing: 'Nenhuma linha coincide.', allWell: 'Nenhuma linha está fora da meta.',
-    more: 'São mostradas {n} de {total} linhas: busque as demais pelo nome.',
-    levels: { ok: 'na meta', info: 'aviso', warning: 'advertência', critical: 'crítico' },
-    legend: 'sem marca: ninguém vigia · –: sem amostras, o que não é o mesmo que bem',
-    closed: 'fora do horário', samples: 'amostras', moreIncidents: 'e mais {n}', noMail: 'Nada ainda.',
-    acknowledge: 'Reconhecer', whoAreYou: 'Quem assume?', seenBy: 'Reconhecido por {who} até as {time}', silenced: 'silenciado', frozen: 'fonte parada',
-    of: 'o caso olha', definition: 'Definição', newIncident: 'Incidente', ended: 'Incidente encerrado',
-    columns: { waiting: 'Esperam', oldest_wait: 'Espera mais longa', asa: 'ASA', asa_live: 'ASA ao vivo', service_level: 'Nível de serviço', abandonment: 'Abandono', occupancy: 'Ocupação', agents: 'Agentes', unanswered: 'Sem resposta', oldest_unanswered: 'Sem resposta, o mais antigo', backlog: 'Abertos' },
-    states: { available: 'disp', handling: 'atend', wrapup: 'pós', unproductive: 'aux', elsewhere: 'outro' },
-  },
-};
 const SIGNS = { ok: '✓', info: '◆', warning: '▲', critical: '■' };
 const RANK = { ok: 0, info: 1, warning: 2, critical: 3 };
 const ICON = { none: '#5c6570', ok: '#1a7f43', info: '#0b5cad', warning: '#e0a000', critical: '#d4212d' };
@@ -114,9 +43,7 @@ function duration(seconds) {
   if (m < 2880) return `${Math.floor(m / 60)}h ${String(m % 60).padStart(2, '0')}m`;
   return `${Math.floor(m / 1440)}d ${Math.floor((m % 1440) / 60)}h`;
 }
-function plain(number, digits) {
-  return new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(number);
-}
+const plain = (number, digits) => new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(number);
 function figure(value, unit) {
   if (value === null || value === undefined) return '–';
   if (unit === 'seconds') return duration(value);
@@ -124,20 +51,22 @@ function figure(value, unit) {
   return plain(value, 1);
 }
 function clock(time) {
-  const options = { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false };
+  const options = { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false, timeZone: zone() };
+  return new Intl.DateTimeFormat(language, options).format(new Date(time));
+}
+// That of the service, unless the browser does not know it.
+function zone() {
   try {
-    return new Intl.DateTimeFormat(language, { ...options, timeZone: view.time_zone }).format(new Date(time));
+    return new Intl.DateTimeFormat(language, { timeZone: view.time_zone }).resolvedOptions().timeZone;
   } catch {
-    return new Intl.DateTimeFormat(language, options).format(new Date(time));
+    return new Intl.DateTimeFormat().resolvedOptions().timeZone;
   }
 }
 function place(item) {
   const names = [item.queue, item.channel].filter((name) => name !== undefined);
   return names.length ? names.join(' · ') : words.all;
 }
-function columnName(id) {
-  return words.columns[id] || id;
-}
+const columnName = (id) => words.columns[id] || id;
 // `>= 80%` as people write it: `≥ 80 %`.
 function bounds(written) {
   return written.replace('>=', '≥').replace('<=', '≤').replace(/ ?\.\. ?/, ' – ').replace(/(\d) ?%/g, '$1 %');
@@ -222,41 +151,54 @@ function showWindows() {
 }
 
 // -- incidents --
-const cardParts = new WeakMap();
+const itemParts = new WeakMap();
+
+// Items are kept by their id, so that a selection, the focus or the reading place of a screen reader stays where it is.
+function keepItems(list, items, idOf, make, fillIn) {
+  const old = new Map([...list.children].map((item) => [item.dataset.id, item]));
+  items.forEach((each, index) => {
+    let item = old.get(idOf(each));
+    old.delete(idOf(each));
+    if (!item) {
+      item = element('li');
+      item.dataset.id = idOf(each);
+      itemParts.set(item, make(item, each));
+    }
+    fillIn(item, itemParts.get(item), each);
+    if (list.children[index] !== item) list.insertBefore(item, list.children[index] || null);
+  });
+  for (const item of old.values()) item.remove();
+}
 
 function showIncidents() {
-  const list = $('incidents');
   const shown = view.alerts.slice(0, INCIDENTS_SHOWN);
   setText($('incidents-count'), view.alerts.length ? String(view.alerts.length) : '');
   const rest = view.alerts.length - shown.length;
   const quiet = view.alerts.length ? (rest > 0 ? fill(words.moreIncidents, { n: rest }) : '') : view.cases ? words.none : words.noCases;
   setText($('no-incidents'), quiet);
   $('no-incidents').hidden = quiet === '';
-  // Cards are kept by incident, so that a selection or the reading place of a screen reader stays where it is.
-  const old = new Map([...list.children].map((card) => [card.dataset.id, card]));
-  shown.forEach((alert, index) => {
-    let card = old.get(alert.incident);
-    old.delete(alert.incident);
-    if (!card) {
-      card = element('li');
-      card.dataset.id = alert.incident;
-      const parts = {};
-      for (const part of ['where', 'level', 'what', 'since', 'figure', 'action', 'seen']) parts[part] = card.appendChild(element('div', part));
-      parts.press = parts.seen.appendChild(element('button'));
-      parts.by = parts.seen.appendChild(element('span'));
-      parts.press.type = 'button';
-      parts.press.addEventListener('click', () => acknowledge(alert.incident, parts));
-      for (const part of ['value', 'goal', 'entry']) parts[part] = parts.figure.appendChild(element('span', part));
-      cardParts.set(card, parts);
-    }
-    fillIncident(card, cardParts.get(card), alert);
-    if (list.children[index] !== card) list.insertBefore(card, list.children[index] || null);
-  });
-  for (const card of old.values()) card.remove();
+  keepItems($('incidents'), shown, (alert) => alert.incident, makeIncident, fillIncident);
   sayChanges();
 }
 
+function makeIncident(card) {
+  const parts = {};
+  for (const part of ['where', 'level', 'what', 'since', 'figure', 'action', 'seen']) parts[part] = card.appendChild(element('div', part));
+  parts.by = parts.seen.appendChild(element('span'));
+  for (const [button, press] of [
+    ['press', () => askAcknowledge(parts.alert, parts.hush)],
+    ['hush', () => askSilence(about(parts.alert), parts.alert, parts.alert.to)],
+  ]) {
+    parts[button] = parts.seen.appendChild(element('button'));
+    parts[button].type = 'button';
+    parts[button].addEventListener('click', press);
+  }
+  for (const part of ['value', 'goal', 'entry']) parts[part] = parts.figure.appendChild(element('span', part));
+  return parts;
+}
+
 function fillIncident(card, parts, alert) {
+  parts.alert = alert;
   card.className = `incident ${alert.to}${alert.closed_hours ? ' closed' : ''}`;
   parts.level.className = `level ${alert.to}`;
   const beside = [alert.closed_hours && words.closed, alert.frozen && words.frozen, alert.silenced.length && words.silenced].filter(Boolean);
@@ -268,47 +210,19 @@ function fillIncident(card, parts, alert) {
   setText(parts.value, alert.value_now === null ? words.noValue : figure(alert.value_now, alert.unit));
   setText(parts.goal, alert.goal ? `${words.goal} ${bounds(alert.goal)}` : '');
   setText(parts.entry, `${words.atEntry} ${figure(alert.value, alert.unit)}`);
-  showSeen(parts, alert.acknowledged);
+  const seen = alert.acknowledged;
+  setText(parts.by, seen ? fill(words.seenBy, { who: seen.by, time: clock(seen.until) }) : '');
+  parts.by.title = seen ? seen.why : '';
+  parts.press.hidden = seen !== null;
+  for (const [button, word] of [[parts.press, words.acknowledge], [parts.hush, words.silence]]) {
+    setText(button, word);
+    button.setAttribute('aria-label', `${word}: ${about(alert)}`);
+  }
   const action = alert.action || words.noAction;
   if (parts.action.dataset.signature !== language + action) {
     parts.action.dataset.signature = language + action;
     parts.action.replaceChildren(element('span', 'hint', words.todo), document.createTextNode(action));
   }
-}
-
-function showSeen(parts, seen) {
-  parts.press.hidden = seen !== null;
-  setText(parts.press, words.acknowledge);
-  if (seen) setText(parts.by, fill(words.seenBy, { who: seen.by, time: clock(seen.until) }));
-  else if (!parts.failed) setText(parts.by, '');
-  parts.by.title = seen ? seen.why : '';
-}
-
-async function acknowledge(incident, parts) {
-  const who = window.prompt(words.whoAreYou, recall());
-  if (!who || !who.trim()) return;
-  remember(who.trim());
-  parts.press.disabled = true;
-  parts.failed = true; // what went wrong stays until it went well
-  try {
-    const answer = await fetch(`/api/v1/alerts/${encodeURIComponent(incident)}/acknowledge`, {
-      method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ who: who.trim() }),
-    });
-    const said = await answer.json();
-    parts.failed = !answer.ok;
-    if (answer.ok) showSeen(parts, said.acknowledged);
-    else setText(parts.by, said.error);
-  } catch (error) {
-    setText(parts.by, String(error));
-  }
-  parts.press.disabled = false;
-}
-// A browser may keep nothing; then the name is asked for with an empty field.
-function recall() {
-  try { return localStorage.getItem('who') || ''; } catch { return ''; }
-}
-function remember(who) {
-  try { localStorage.setItem('who', who); } catch { /* as above */ }
 }
 
 function sayChanges() {
@@ -596,6 +510,7 @@ function show(document_) {
   showList('unready', words.unready, view.readiness.reasons);
   showList('degraded', words.degraded, view.readiness.degraded);
   showIncidents();
+  showSilences();
   showHead();
   showRows();
   // Only now, so that a fault above lets the page say that it stands still.
@@ -671,6 +586,7 @@ $('find').value = asked.get('find') || '';
 $('only').checked = asked.has('only');
 language = language || 'es';
 applyLanguage();
+startDesk();
 listen();
 setInterval(() => {
   showStaleness();
