@@ -126,6 +126,8 @@ impl Snapshots {
         let (low, high) = match consumer.fetch_watermarks(topic, 0, PATIENCE) {
             Ok(marks) => marks,
             Err(error) if is_absent(&error) => return Ok(None),
+            // Who may not read it may not write it either, which is said as long as it lasts; waiting would decide nothing.
+            Err(error) if is_refused(&error) => return Ok(None),
             Err(error) => return Err(self.failure("read", &error.to_string())),
         };
         let mut records = BTreeMap::new();
@@ -247,6 +249,11 @@ fn is_absent(error: &KafkaError) -> bool {
         error.rdkafka_error_code(),
         Some(Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition)
     )
+}
+
+fn is_refused(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(error.rdkafka_error_code(), Some(Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed))
 }
 
 fn spec(topic: &str) -> TopicSpec {
