@@ -4,9 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Failure;
 use super::files::{self, ConfigFailure, Secrets};
 use super::test::matrix_of;
+use super::{Failure, say};
 use crate::config::matrix_test::{Draft, Input, MatrixTest};
 use crate::config::{self, Config, Diagnostic, Severity};
 
@@ -38,10 +38,9 @@ struct Findings {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let (said, result) = examine(args);
     for text in said {
-        eprintln!("{text}");
+        say::aside(text);
     }
-    println!("{}", result?);
-    Ok(())
+    say::line(result?)
 }
 
 /// Everything that is said, one defect or warning each, and the line at the end.

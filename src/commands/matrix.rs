@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::Failure;
-use super::files;
+use super::{Failure, files, say};
 use crate::config::{self, MatrixSet};
 
 pub(super) mod diff;
@@ -59,12 +58,11 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         What::Diff(args) => diff(args)?,
         What::Fmt(args) => {
             let (said, result) = fmt::fmt(args);
-            said.iter().for_each(|line| println!("{line}"));
+            said.iter().try_for_each(say::line)?;
             result? + "\n"
         }
     };
-    print!("{text}");
-    Ok(())
+    say::text(text)
 }
 
 pub fn show(args: &Show) -> Result<String, Failure> {
