@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::files::{self, ConfigFailure, Secrets};
+use super::files::{self, ConfigFailure, Origin};
 use super::test::matrix_of;
 use super::{Failure, say};
 use crate::config::matrix_test::{Draft, Input, MatrixTest};
@@ -69,10 +69,12 @@ fn check(args: &Args) -> Findings {
     let mut findings = Findings::default();
     let config: Option<Config> = match &args.config {
         None => None,
-        Some(path) => match files::load_config(Some(path), Secrets::LeaveOut) {
-            Ok(config) => {
-                findings.diagnostics.extend(config.warnings.iter().cloned());
-                Some(config)
+        Some(path) => match Origin::read(Some(path)) {
+            Ok(origin) => {
+                // Its defects do not hide those of its matrices.
+                let (config, said) = origin.compile_despite_defects();
+                findings.diagnostics.extend(said);
+                config
             }
             Err(ConfigFailure::Unreadable(why)) => {
                 findings.unreadable.push(why);
