@@ -30,6 +30,8 @@
 //! * Nothing is rendered or validated for the first time while an alert is going out.
 //! * A secret never reaches a log, an error or an API.
 #![deny(unsafe_code)]
+// `println!` panics where the reader has gone away; `commands::say` prints.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod board;
 pub mod config;

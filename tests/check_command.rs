@@ -146,7 +146,11 @@ fn the_configuration_is_checked_with_the_matrices() {
     let config = write(folder.path(), "c.yaml", "max_lag: 5\n");
     let bad = write(folder.path(), "bad.yaml", &GOOD.replace("waiting", "wating"));
     let (said, result) = examine(&args(Some(&config), &[&bad]));
-    assert_eq!(said.len(), 4, "a defect in each, and the two warnings of the default sources: {said:#?}");
+    assert_eq!(
+        said.len(),
+        5,
+        "a defect in each, nobody's matrix, and the two warnings of the default sources: {said:#?}"
+    );
     assert!(result.is_err());
 
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/config/valid-contract.yaml");
@@ -156,6 +160,84 @@ fn the_configuration_is_checked_with_the_matrices() {
     assert!(said.iter().any(|text| text.contains("the links in mails end when the service restarts")), "{said:?}");
     let (said, result) = examine(&args(None, &[&example]));
     assert!(result.is_err() && said[0].contains("this is a configuration, not a matrix"), "{said:?}");
+}
+
+/// A configuration with defects hides none of its matrices, and what it leaves unknown is not held against them.
+#[test]
+fn a_bad_configuration_hides_nothing_of_its_matrices() {
+    const MATRIX: &str = "version: 1
+name: m
+contacts:
+  lead: { webhook: desk }
+  night: { webhook: other }
+  lost: { webhook: dsk }
+rows:
+  - indicator: wating
+    goal: \"< 1\"
+    ranges: [{ when: \"< 1\", level: ok }, { when: \">= 1\", level: info, tell: [lead, night, owner, owner.email] }]
+  - { indicator: service_level, window: 20m, goal: \"> 0\", scope: { channel: facebook }, ranges: RANGES }
+  - { indicator: service_level, window: 20m, goal: \"> 0\", scope: { channel: facebook }, threshold: 24h, ranges: RANGES }
+  - { indicator: service_level, window: 5m, goal: \"> 0\", scope: { channel: facebook }, threshold: 31m, ranges: RANGES }
+";
+    let ranges = "[{ when: \"> 0\", level: ok }, { when: \"<= 0\", level: info, tell: owner }]";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    fs::create_dir(path.join("own")).unwrap();
+    write(path, "own/g.yaml", &MATRIX.replace("RANGES", ranges));
+    let check = |text: &str| {
+        let config =
+            write(path, "c.yaml", &format!("sources: [{{ topic: t, silent_after: 1m }}]\nmatrices: [own/]\n{text}"));
+        let (said, result) = examine(&args(Some(&config), &[]));
+        assert!(matches!(result, Err(Failure::User(_))));
+        let of = |name: &str| -> Vec<String> {
+            let prefix = format!("{}/{name}:", path.display());
+            said.iter()
+                .filter_map(|text| text.strip_prefix(&prefix))
+                .map(|text| text.lines().next().unwrap().to_owned())
+                .collect()
+        };
+        assert_eq!(said.len(), of("c.yaml").len() + of("own/g.yaml").len(), "{said:#?}");
+        (of("c.yaml"), of("own/g.yaml"))
+    };
+
+    // Two webhooks with defects are there, and an owner that cannot be read is somebody; the channels' thresholds are not known.
+    let (config, matrix) = check(
+        "max_lag: 5
+owner: ops@acme.example
+channels: { facebook: { service_level: [30x, 24h] } }
+webhooks: { desk: { format: slak }, other: { format: slack } }
+",
+    );
+    assert_eq!(
+        config,
+        [
+            "3:10: error: `max_lag: 5` is not a duration: it needs a number and a unit",
+            "4:8: error: a contact must be a map of keys, and this is the text `ops@acme.example`",
+            "5:41: error: `service_level: 30x` is not a duration: it needs a number and a unit",
+            "6:29: error: `format` cannot be `slak`",
+            "6:44: error: a webhook has no `url`",
+        ]
+    );
+    let both = ["6:20: error: unknown webhook `dsk`", "8:16: error: unknown indicator `wating`"];
+    let lost = "6:3: warning: nobody tells the contact `lost`";
+    assert_eq!(matrix, both, "`lost` is broken and nothing else is said of it");
+
+    // A key that is not known may be any: of the webhooks, the owner and the channels, nothing is known.
+    let (config, matrix) = check("webhook: { desk: { url: \"https://h.example/\" } }\nownr: { email: o@x.example }\n");
+    assert_eq!(config.iter().filter(|text| text.contains("unknown key")).count(), 2, "{config:?}");
+    assert_eq!(matrix, [lost, both[1]]);
+
+    // What is known of the rest is used.
+    let hooks = "webhooks: { desk: { url: \"https://h.example/\" }, other: { url: \"https://h.example/\" } }";
+    let (config, matrix) = check(&format!("owner: {{ email: o@x.example }}\n{hooks}\nmax_lag: 5\nlanguage: fr\n"));
+    assert_eq!(config.iter().filter(|text| text.contains("error")).count(), 2, "{config:?}");
+    assert_eq!(matrix[..2], both);
+    assert!(matrix[2].starts_with("13:") && matrix[2].contains("warning: threshold `31m` is in no"), "{matrix:?}");
+    assert_eq!(matrix.len(), 3, "{matrix:?}");
+
+    // Of a text that is not YAML nothing is known, not even its matrices.
+    let (config, matrix) = check("owner: [\n");
+    assert_eq!((config.len(), matrix.len()), (1, 0), "{config:?}");
 }
 
 #[test]

@@ -325,7 +325,9 @@ fn the_shipped_matrices_are_accepted_without_a_warning() {
     }
 }
 
-/// A thousand rows are checked in well under half a second: the comparison of all rows with all must stay cheap.
+/// A thousand rows are checked in well under half a second: the comparison of all rows with all must stay cheap. They are
+/// right, so that every step is taken; the figure of a release build is printed by
+/// `cargo test --release --test check_matrices thousand -- --nocapture`.
 #[test]
 #[allow(clippy::disallowed_methods, reason = "measures the check itself; nothing of the product depends on it")]
 fn a_thousand_rows_are_checked_quickly() {
@@ -338,12 +340,14 @@ fn a_thousand_rows_are_checked_quickly() {
             ));
         }
         let start = Instant::now();
-        let said = said("m.yaml", &text);
+        let set = compile("m.yaml", &text);
         let took = start.elapsed();
-        assert!(said.iter().all(|d| d.what.contains("duplicate row")), "{:?}", said.first());
+        let set = set.unwrap_or_else(|defects| panic!("{scope}: {:?}", defects.first()));
+        assert_eq!((set.matrices[0].rows.len(), set.warnings.len()), (1000, 0), "{scope}: {:?}", set.warnings.first());
         println!("{scope}: {took:?}");
-        // Ten times what a release build is allowed, for a build without optimisation on a busy machine.
-        assert!(took.as_millis() < 5_000, "{scope}: {took:?}");
+        // A build without optimisation on a busy machine has ten times as long.
+        let allowed = if cfg!(debug_assertions) { 5_000 } else { 500 };
+        assert!(took.as_millis() < allowed, "{scope}: {took:?}");
     }
 }
 

@@ -84,6 +84,20 @@ fn what_cannot_be_laid_out_safely_is_refused_with_its_line() {
     }
 }
 
+#[test]
+fn own_texts_keep_their_lines_and_groups_their_brackets() {
+    let text = "version:  1\nname: m\ngroup: {by: queue,wait: 30s}\ntexts:\n    subject:   \"{{ level }}: {{ queue }}\"\n    text: |-\n        {{ value }}\n\n          {% if goal %}\n        {{ goal }}\n          {% endif %}\n    html: >\n        <b>{{ value }}</b>\nrows:\n- indicator: waiting\n  group:   none   # at once\n  goal: \"< 5\"\n  texts: { text: '{{ value }}' }\n  ranges: [{when: \"< 5\",level: ok}, {when: \">= 5\",level: info}]\n";
+    let expected = "version: 1\nname: m\ngroup: { by: queue, wait: 30s }\ntexts:\n  subject: \"{{ level }}: {{ queue }}\"\n  text: |-\n    {{ value }}\n\n      {% if goal %}\n    {{ goal }}\n      {% endif %}\n  html: >\n    <b>{{ value }}</b>\nrows:\n  - indicator: waiting\n    group: none # at once\n    goal: \"< 5\"\n    texts: { text: '{{ value }}' }\n    ranges: [{ when: \"< 5\", level: ok }, { when: \">= 5\", level: info }]\n";
+    assert_eq!(layout(text).unwrap(), expected);
+    assert_eq!(layout(expected).unwrap(), expected, "a second time changes nothing");
+    let texts = |text: &str| {
+        let set = atalaya::config::matrices(&[("m.yaml".to_owned(), text.to_owned())], None).unwrap();
+        let matrix = &set.matrices[0];
+        (matrix.texts.clone(), matrix.rows[0].texts.clone(), matrix.rows[0].group)
+    };
+    assert_eq!(texts(text), texts(expected));
+}
+
 /// Every YAML file of the repository: what is laid out compiles to the same, or is refused.
 #[test]
 fn whatever_is_in_the_repository_keeps_its_meaning() {

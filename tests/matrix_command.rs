@@ -20,7 +20,7 @@ fn edited(edits: &[(&str, &str)]) -> String {
     let (old, new) = (folder.path().join("old.yaml"), folder.path().join("new.yaml"));
     fs::write(&old, CARE).unwrap();
     fs::write(&new, &text).unwrap();
-    diff(&Diff { old, new }).unwrap_or_else(|failure| panic!("{failure}"))
+    diff(&Diff { config: None, old, new }).unwrap_or_else(|failure| panic!("{failure}"))
 }
 
 fn care() -> PathBuf {
@@ -94,6 +94,24 @@ fn each_difference_is_said_in_words() {
         (&[("for: 2m", "for: 5m")], "  30m .. 45m (warning): for: 2m -> 5m"),
         (&[("tell: [lead, desk]", "tell: [desk.email]")], "  >= 45m (critical): also tells desk.email"),
         (&[("tell: [lead, desk]", "tell: [desk.email]")], "  >= 45m (critical): no longer tells lead, desk"),
+        (&[("min_samples: 10", "ack_for: 1h")], "  ack_for: 4h -> 1h"),
+        (&[("owner: desk", "owner: desk\nack_for: 2h")], "every row: ack_for: 4h -> 2h"),
+        (&[("min_samples: 10", "flapping: { changes: 8 }")], "  flapping: 6 changes within 1h -> 8 changes within 1h"),
+        (
+            &[("owner: desk", "owner: desk\nflapping: { within: 2h }")],
+            "every row: flapping: 6 changes within 1h -> 6 changes within 2h",
+        ),
+        (&[("owner: desk", "owner: desk\ngroup: { by: queue }")], "every row: group: none -> by queue, wait 20s"),
+        (&[("min_samples: 10", "group: { by: row, wait: 5s }")], "  group: none -> by row, wait 5s"),
+        (&[("owner: desk", "owner: desk\ntexts: { text: \"{{ value }}\" }")], "  texts.text is new"),
+        (
+            &[("min_samples: 10", "texts: { subject: \"{{ level }} {{ queue }}\" }")],
+            "  asa 15m\n    min_samples: 10 -> 0\n    texts.subject is new",
+        ),
+        (
+            &[("lead@acme.example }", "lead@acme.example, texts: { text: \"{{ value }}\" } }")],
+            "  contact lead: texts.text is new",
+        ),
         (&[("after: 10m", "after: 20m")], ">= 45m (critical): escalation: after 10m manager -> after 20m manager"),
         (&[("level: info", "level: critical")], "  < 1 (critical): level: info -> critical"),
         (
@@ -131,6 +149,70 @@ fn each_difference_is_said_in_words() {
 }
 
 #[test]
+fn own_texts_and_groups_are_compared_by_what_they_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |name: &str, group: &str, text: &str| {
+        let path = folder.path().join(name);
+        let head = format!("owner: desk\ngroup: {group}\ntexts: {{ text: \"{text}\" }}");
+        fs::write(&path, CARE.replace("owner: desk", &head)).unwrap();
+        path
+    };
+    let before = with("a.yaml", "{ by: row, wait: 20s }", "{{ value }}");
+    let compare = |new: PathBuf| diff(&Diff { config: None, old: before.clone(), new }).unwrap();
+    // What is left out of `group` is its default.
+    assert_eq!(compare(with("b.yaml", "{ by: row }", "{{ value }}")), "no difference in meaning\n");
+    assert_eq!(
+        compare(with("c.yaml", "{ by: queue, wait: 1m }", "{{ value }} !")),
+        "care\n  texts.text is another\n  every row: group: by row, wait 20s -> by queue, wait 1m\n"
+    );
+    assert_eq!(compare(with("d.yaml", "none", "{{ value }}")), "care\n  every row: group: by row, wait 20s -> none\n");
+}
+
+/// What a running service refuses until it is restarted, because its numbers are counted otherwise.
+#[test]
+fn what_needs_a_restart_is_said() {
+    const NEEDS: &str = "needs a restart of `atalaya run`, unless ";
+    for (edits, expected) in [
+        (
+            &[("window: 15m", "window: 20m")][..],
+            "the configuration or another matrix names it as well: window 20m is new",
+        ),
+        (
+            &[("threshold: 30m", "threshold: 40m")],
+            "the configuration or another matrix names it as well: threshold 40m of any channel is new, threshold 30m of any channel is gone",
+        ),
+        (
+            &[("min_samples: 10", "clock: open")],
+            "the configuration or another matrix names it as well: clock open of chat is new",
+        ),
+    ] {
+        let said = edited(edits);
+        assert_eq!(said.lines().last(), Some(&*format!("{NEEDS}{expected}")), "{said}");
+    }
+    assert!(!edited(&[("window: 15m", "window: 30m")]).contains(NEEDS), "one that is there by default");
+
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let (old, new) = (write("old.yaml", &CARE.replace("15m", "25m")), write("new.yaml", &CARE.replace("15m", "20m")));
+    let config = |windows: &str| {
+        let text = format!("windows: {windows}\nwebhooks: {{ wfm-desk: {{ url: \"https://desk.example/\" }} }}\n");
+        Some(write("c.yaml", &text))
+    };
+    let both = diff(&Diff { config: config("[20m]"), old: old.clone(), new: new.clone() }).unwrap();
+    assert_eq!(
+        both.lines().last(),
+        Some(&*format!("{NEEDS}another matrix names it as well: window 25m is gone")),
+        "the configuration has the new one: {both}"
+    );
+    let none = diff(&Diff { config: config("[20m, 25m]"), old, new }).unwrap();
+    assert!(none.starts_with("care\n") && !none.contains(NEEDS), "{none}");
+}
+
+#[test]
 fn a_real_edit_reads_as_a_reviewer_would_say_it() {
     insta::assert_snapshot!(edited(&[
         ("mon-fri: \"07:00-22:00\"", "mon-sat: \"07:00-22:00\""),
@@ -154,7 +236,7 @@ fn folders_are_compared_matrix_by_matrix() {
     ] {
         fs::write(folder.path().join(file), text).unwrap();
     }
-    let said = diff(&Diff { old: old.path().to_owned(), new: new.path().to_owned() }).unwrap();
+    let said = diff(&Diff { config: None, old: old.path().to_owned(), new: new.path().to_owned() }).unwrap();
     assert_eq!(
         said,
         "a\n  asa 15m\n    30m .. 45m (warning): for: 2m -> 3m\n- matrix b is gone: 4 rows\n+ matrix c is new: 4 rows\n"

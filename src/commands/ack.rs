@@ -4,8 +4,8 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::{Map, Value};
 
-use super::Failure;
 use super::remote::{self, Format, Remote};
+use super::{Failure, say};
 
 /// Acknowledges an incident of a running service: no repeats and escalations until it is over, or the time is
 #[derive(Debug, Args)]
@@ -34,15 +34,14 @@ pub async fn run(args: Ack) -> Result<(), Failure> {
     let path = ["alerts", &args.incident, "acknowledge"];
     let answer = args.remote.send(Method::POST, &path, object(given)).await?;
     match args.remote.format {
-        Format::Json => println!("{answer}"),
+        Format::Json => say::line(answer),
         Format::Text => {
             let seen = answer.get("acknowledged").cloned().unwrap_or_default();
             let [incident, by, until] =
                 [remote::text(&answer, "incident"), remote::text(&seen, "by"), remote::text(&seen, "until")];
-            println!("{incident} is acknowledged by {by} until {until}");
+            say::line(format_args!("{incident} is acknowledged by {by} until {until}"))
         }
     }
-    Ok(())
 }
 
 /// A JSON object of what was given.

@@ -3,8 +3,8 @@
 use clap::Args;
 use serde_json::Value;
 
-use super::Failure;
 use super::remote::{self, Format, Remote};
+use super::{Failure, say};
 
 /// Shows the open cases of a running service
 #[derive(Debug, Args)]
@@ -17,18 +17,15 @@ pub async fn run(args: Alerts) -> Result<(), Failure> {
     let answer = args.remote.get(&["alerts"], &[]).await?;
     let alerts = remote::list(&answer, "alerts");
     if args.remote.format == Format::Json {
-        remote::print_json(alerts);
-        return Ok(());
+        return remote::print_json(alerts);
     }
     if alerts.is_empty() {
-        println!("no case is open");
-        return Ok(());
+        return say::line("no case is open");
     }
     let now = remote::text(&answer, "time");
     let rows: Vec<[String; 9]> = alerts.iter().map(|alert| row(alert, &now)).collect();
     let head = ["LEVEL", "PLACE", "INDICATOR", "OF", "VALUE", "GOAL", "FOR", "SEEN BY", "INCIDENT"];
-    remote::print_table(head, &rows);
-    Ok(())
+    remote::print_table(head, &rows)
 }
 
 fn row(alert: &Value, now: &str) -> [String; 9] {

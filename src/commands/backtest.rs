@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Write};
+use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::files::Secrets;
-use super::{Failure, setup};
+use super::{Failure, say, setup};
 use crate::config::Config;
 use crate::domain::{Event, Key, Millis, Timestamp};
 use crate::floor::Taken;
@@ -209,21 +209,21 @@ impl Tally {
     }
 
     fn print(&self) {
-        eprint!("{} {}", self.count, self.unit);
+        let mut text = format!("{} {}", self.count, self.unit);
         if self.duplicates > 0 {
-            eprint!(", {} with an id already seen", self.duplicates);
+            text.push_str(&format!(", {} with an id already seen", self.duplicates));
         }
         if self.ignored > 0 {
-            eprint!(", {} of a type that is not ours", self.ignored);
+            text.push_str(&format!(", {} of a type that is not ours", self.ignored));
         }
-        eprintln!();
+        say::aside(text);
         for (reason, (count, first)) in &self.rejected {
             let hint = match *reason {
                 "too_far_ahead" => " (further ahead of the largest time so far than max_ahead allows)",
                 "too_late" => " (older than lateness, of something no longer held)",
                 _ => "",
             };
-            eprintln!("rejected {count} as {reason}{hint}, the first at {first}");
+            say::aside(format_args!("rejected {count} as {reason}{hint}, the first at {first}"));
         }
     }
 }
@@ -432,12 +432,7 @@ impl<W: Write> Printer<W> {
 
     fn finish(mut self) -> Result<(), Failure> {
         let flushed = self.out.flush();
-        match self.broken.map_or(flushed, Err) {
-            // Whoever read the output has seen enough.
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-            Err(error) => Err(Failure::Run(format!("cannot write the output: {error}."))),
-            Ok(()) => Ok(()),
-        }
+        say::written(self.broken.map_or(flushed, Err))
     }
 }
 

@@ -4,9 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Failure;
-use super::files::{self, ConfigFailure, Secrets};
+use super::files::{self, ConfigFailure, Origin};
 use super::test::matrix_of;
+use super::{Failure, say};
 use crate::config::matrix_test::{Draft, Input, MatrixTest};
 use crate::config::{self, Config, Diagnostic, Severity};
 
@@ -38,10 +38,9 @@ struct Findings {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let (said, result) = examine(args);
     for text in said {
-        eprintln!("{text}");
+        say::aside(text);
     }
-    println!("{}", result?);
-    Ok(())
+    say::line(result?)
 }
 
 /// Everything that is said, one defect or warning each, and the line at the end.
@@ -70,10 +69,12 @@ fn check(args: &Args) -> Findings {
     let mut findings = Findings::default();
     let config: Option<Config> = match &args.config {
         None => None,
-        Some(path) => match files::load_config(Some(path), Secrets::LeaveOut) {
-            Ok(config) => {
-                findings.diagnostics.extend(config.warnings.iter().cloned());
-                Some(config)
+        Some(path) => match Origin::read(Some(path)) {
+            Ok(origin) => {
+                // Its defects do not hide those of its matrices.
+                let (config, said) = origin.compile_despite_defects();
+                findings.diagnostics.extend(said);
+                config
             }
             Err(ConfigFailure::Unreadable(why)) => {
                 findings.unreadable.push(why);

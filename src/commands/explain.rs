@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::{Args, ValueEnum};
 
-use super::Failure;
+use super::{Failure, say};
 use crate::config::did_you_mean;
 use crate::indicators::{self, Indicator, Label, Rule, Text, Unit};
 use crate::telemetry::metric_name;
@@ -37,8 +37,7 @@ pub fn run(args: &Explain) -> Result<(), Failure> {
             }
         }
     };
-    print!("{text}");
-    Ok(())
+    say::text(text)
 }
 
 fn named(name: &str) -> Result<&'static Indicator, Failure> {

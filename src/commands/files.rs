@@ -177,6 +177,24 @@ impl Origin {
     }
 
     pub fn compile(&self, secrets: Secrets) -> Result<Config, ConfigFailure> {
+        self.with_files(secrets, |read, calendars| {
+            config::load_with(&self.name, &self.text, &self.environment, read, calendars)
+        })
+        .map_err(ConfigFailure::Defects)
+    }
+
+    /// What can be read of it without secrets, and everything that is to be said of it.
+    pub fn compile_despite_defects(&self) -> (Option<Config>, Vec<Diagnostic>) {
+        self.with_files(Secrets::LeaveOut, |read, calendars| {
+            config::load_despite_defects(&self.name, &self.text, &self.environment, read, calendars)
+        })
+    }
+
+    fn with_files<T>(
+        &self,
+        secrets: Secrets,
+        load: impl FnOnce(Option<(config::ReadFile<'_>, Whose)>, Option<config::Calendars<'_>>) -> T,
+    ) -> T {
         // Who asks names the file itself.
         let from_file = |file: &str| {
             read(Path::new(file)).map_err(|why| why.trim_start_matches(file).trim_start_matches(": ").to_owned())
@@ -188,7 +206,7 @@ impl Origin {
             Secrets::LeaveOut => None,
         };
         let calendars = Some(config::Calendars { read: &mut calendar, now: clock::now() });
-        config::load_with(&self.name, &self.text, &self.environment, reader, calendars).map_err(ConfigFailure::Defects)
+        load(reader, calendars)
     }
 }
 

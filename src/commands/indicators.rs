@@ -3,8 +3,8 @@
 use clap::Args;
 use serde_json::Value;
 
-use super::Failure;
 use super::remote::{self, Format, Remote};
+use super::{Failure, say};
 
 /// Shows the indicators of a running service, of one instant
 #[derive(Debug, Args)]
@@ -34,13 +34,12 @@ pub async fn run(args: Indicators) -> Result<(), Failure> {
     let records = remote::list(&answer, "indicators");
     match args.remote.format {
         Format::Json => remote::print_json(records),
-        Format::Text if records.is_empty() => println!("no queue and channel that was seen matches"),
+        Format::Text if records.is_empty() => say::line("no queue and channel that was seen matches"),
         Format::Text => {
             let rows: Vec<[String; 5]> = records.iter().map(row).collect();
-            remote::print_table(["PLACE", "INDICATOR", "OF", "VALUE", "SAMPLES"], &rows);
+            remote::print_table(["PLACE", "INDICATOR", "OF", "VALUE", "SAMPLES"], &rows)
         }
     }
-    Ok(())
 }
 
 fn row(record: &Value) -> [String; 5] {

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::Failure;
-use super::files;
-use crate::config::{self, MatrixSet};
+use super::files::{self, Secrets};
+use super::{Failure, say};
+use crate::config::{self, Config, MatrixSet};
 
 pub(super) mod diff;
 pub mod fmt;
@@ -47,6 +47,9 @@ pub enum Format {
 /// What differs between two matrices, or two folders of them, in words; nothing but layout and comments: no difference
 #[derive(Debug, Args)]
 pub struct Diff {
+    /// The configuration that the matrices run with: its windows, thresholds and webhooks are then known. Secrets are not read
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     #[arg(value_name = "OLD")]
     pub old: PathBuf,
     #[arg(value_name = "NEW")]
@@ -59,16 +62,15 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         What::Diff(args) => diff(args)?,
         What::Fmt(args) => {
             let (said, result) = fmt::fmt(args);
-            said.iter().for_each(|line| println!("{line}"));
+            said.iter().try_for_each(say::line)?;
             result? + "\n"
         }
     };
-    print!("{text}");
-    Ok(())
+    say::text(text)
 }
 
 pub fn show(args: &Show) -> Result<String, Failure> {
-    let set = load(&args.paths)?;
+    let set = load(&args.paths, None)?;
     let tables: Vec<table::Table> = set.matrices.iter().map(|matrix| table::Table::of(matrix, &set.plan)).collect();
     Ok(match args.format {
         Format::Text => render::text(&tables),
@@ -78,13 +80,27 @@ pub fn show(args: &Show) -> Result<String, Failure> {
 }
 
 pub fn diff(args: &Diff) -> Result<String, Failure> {
-    let (old, new) = (load(std::slice::from_ref(&args.old))?, load(std::slice::from_ref(&args.new))?);
-    let text = diff::sets(&old.matrices, &new.matrices);
-    Ok(if text.is_empty() { "no difference in meaning\n".to_owned() } else { text })
+    let config = match &args.config {
+        Some(path) => Some(files::load_config(Some(path), Secrets::LeaveOut)?),
+        None => None,
+    };
+    let load = |path: &PathBuf| load(std::slice::from_ref(path), config.as_ref());
+    let (old, new) = (load(&args.old)?, load(&args.new)?);
+    let mut text = diff::sets(&old.matrices, &new.matrices);
+    if text.is_empty() {
+        return Ok("no difference in meaning\n".to_owned());
+    }
+    let counted = diff::counted(&old.plan, &new.plan);
+    if !counted.is_empty() {
+        let elsewhere =
+            if config.is_some() { "another matrix names" } else { "the configuration or another matrix names" };
+        text.push_str(&format!("needs a restart of `atalaya run`, unless {elsewhere} it as well: {counted}\n"));
+    }
+    Ok(text)
 }
 
-/// The matrices of some paths, without a configuration: any webhook's name will do.
-fn load(paths: &[PathBuf]) -> Result<MatrixSet, Failure> {
-    let set = config::matrices(&files::load_files(paths)?, None);
+/// The matrices of some paths. Without a configuration any webhook's name will do.
+fn load(paths: &[PathBuf], config: Option<&Config>) -> Result<MatrixSet, Failure> {
+    let set = config::matrices(&files::load_files(paths)?, config);
     set.map_err(|defects| Failure::User(files::paragraphs(&defects)))
 }

@@ -16,6 +16,7 @@ pub mod matrix;
 mod notify;
 mod remote;
 mod run;
+mod say;
 mod schema;
 mod setup;
 mod silence;
@@ -70,7 +71,7 @@ impl Cli {
         match done {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
-                eprintln!("atalaya: {failure}");
+                say::aside(format_args!("atalaya: {failure}"));
                 failure.code()
             }
         }

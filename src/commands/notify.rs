@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Failure, setup};
+use super::{Failure, say, setup};
 use crate::clock;
 use crate::commands::files::Secrets;
 use crate::commands::setup::Setup;
@@ -51,7 +51,7 @@ pub async fn run(args: Notify) -> Result<(), Failure> {
     let mut worst = Came::Through;
     for (recipient, language) in &recipients {
         let (came, what) = attempt(&notifier, &setup, recipient, *language).await?;
-        println!("{} {}: {what}", medium(recipient.medium), recipient.address);
+        say::line(format_args!("{} {}: {what}", medium(recipient.medium), recipient.address))?;
         worst = worst.max(came);
     }
     match worst {

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use reqwest::{Client, Method, StatusCode, Url};
 use serde_json::Value;
 
-use super::Failure;
+use super::{Failure, say};
 use crate::domain::Timestamp;
 use crate::indicators;
 use crate::matrix::Language;
@@ -163,14 +163,12 @@ pub fn between(from: &str, to: &str) -> String {
 }
 
 /// Prints records as they came, one per line.
-pub fn print_json(records: &[Value]) {
-    for record in records {
-        println!("{record}");
-    }
+pub fn print_json(records: &[Value]) -> Result<(), Failure> {
+    records.iter().try_for_each(say::line)
 }
 
 /// Prints columns as wide as what stands in them; an empty cell is a dash.
-pub fn print_table<const N: usize>(head: [&str; N], rows: &[[String; N]]) {
+pub fn print_table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> Result<(), Failure> {
     let head = head.map(str::to_owned);
     let width = |column: usize| {
         let cells = std::iter::once(&head).chain(rows).filter_map(|row| row.get(column));
@@ -182,6 +180,7 @@ pub fn print_table<const N: usize>(head: [&str; N], rows: &[[String; N]]) {
             true => format!("{:<width$}", "-"),
             false => format!("{cell:<width$}"),
         });
-        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+        say::line(cells.collect::<Vec<_>>().join("  ").trim_end())?;
     }
+    Ok(())
 }

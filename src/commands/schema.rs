@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::Failure;
+use super::{Failure, say};
 use crate::config::schema;
 
 /// Print the JSON Schema of a kind of file, for editors that complete and check while you write
@@ -31,6 +31,5 @@ pub fn run(args: &Schema) -> Result<(), Failure> {
         Name::Config => schema::config(),
         Name::Test => schema::matrix_test(),
     };
-    println!("{schema:#}");
-    Ok(())
+    say::line(format_args!("{schema:#}"))
 }

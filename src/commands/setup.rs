@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Failure;
 use super::files::{self, Origin, Secrets};
+use super::{Failure, say};
 use crate::config::{Config, MatrixSet};
 
 pub struct Setup {
@@ -23,7 +23,7 @@ pub fn load(config: Option<&Path>, matrices: Option<&[PathBuf]>, secrets: Secret
     // What the built-in defaults leave open is nobody's fault.
     let own = path.map(|_| &config.warnings).into_iter().flatten();
     for warning in own.chain(&set.warnings) {
-        eprintln!("{warning}");
+        say::aside(warning);
     }
     Ok(Setup { origin, config, set })
 }

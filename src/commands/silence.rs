@@ -4,9 +4,9 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Map, Value};
 
-use super::Failure;
 use super::ack::object;
 use super::remote::{self, Format, Remote};
+use super::{Failure, say};
 
 /// Silences of a running service: levels run on and are shown, their notices are held
 #[derive(Debug, Subcommand)]
@@ -99,10 +99,11 @@ async fn add(args: Add) -> Result<(), Failure> {
     }
     let made = remote.send(Method::POST, &["silences"], body).await?;
     match remote.format {
-        Format::Json => println!("{made}"),
-        Format::Text => println!("silence {} until {}", remote::text(&made, "id"), remote::text(&made, "until")),
+        Format::Json => say::line(made),
+        Format::Text => {
+            say::line(format_args!("silence {} until {}", remote::text(&made, "id"), remote::text(&made, "until")))
+        }
     }
-    Ok(())
 }
 
 async fn list(args: List) -> Result<(), Failure> {
@@ -110,13 +111,12 @@ async fn list(args: List) -> Result<(), Failure> {
     let silences = remote::list(&answer, "silences");
     match args.remote.format {
         Format::Json => remote::print_json(silences),
-        Format::Text if silences.is_empty() => println!("there is no silence"),
+        Format::Text if silences.is_empty() => say::line("there is no silence"),
         Format::Text => {
             let rows: Vec<[String; 6]> = silences.iter().map(row).collect();
-            remote::print_table(["ID", "FROM", "UNTIL", "OF", "WHO", "WHY"], &rows);
+            remote::print_table(["ID", "FROM", "UNTIL", "OF", "WHO", "WHY"], &rows)
         }
     }
-    Ok(())
 }
 
 fn row(silence: &Value) -> [String; 6] {
@@ -138,8 +138,7 @@ async fn end(args: End) -> Result<(), Failure> {
     let body = object([("who", Some(args.who)), ("why", args.why)]);
     let answer = args.remote.send(Method::DELETE, &["silences", &args.id], body).await?;
     match args.remote.format {
-        Format::Json => println!("{answer}"),
-        Format::Text => println!("silence {} is over", remote::text(&answer, "id")),
+        Format::Json => say::line(answer),
+        Format::Text => say::line(format_args!("silence {} is over", remote::text(&answer, "id"))),
     }
-    Ok(())
 }

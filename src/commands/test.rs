@@ -5,8 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Failure;
 use super::files::{self, Secrets};
+use super::{Failure, say};
 use crate::config::matrix_test::{Draft, MatrixTest};
 use crate::config::{self, Config, Diagnostic, MatrixSet};
 use crate::wire::{Decoder, Format};
@@ -38,10 +38,9 @@ struct Ready {
 pub fn run(args: &Test) -> Result<(), Failure> {
     let (said, result) = examine(args);
     for text in said {
-        println!("{text}");
+        say::line(text)?;
     }
-    println!("{}", result?);
-    Ok(())
+    say::line(result?)
 }
 
 /// Everything that is said, a paragraph each, and the line at the end.

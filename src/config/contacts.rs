@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::hours;
-use super::node::Node;
+use super::node::{Entry, Kind, Node};
 use super::reader::{Fields, Mark, Report, did_you_mean, is_email, list, map, text, whole};
 use super::rota;
 use super::texts::{self, Writing};
@@ -21,6 +21,9 @@ pub(super) struct Contacts {
     /// Names whose definition is wrong: telling them is not a second defect.
     broken: BTreeSet<Arc<str>>,
     used: BTreeSet<Arc<str>>,
+    /// Not all who are told are known: a name that nobody has may be anybody's, misspelt, and ranges that are not there
+    /// name nobody.
+    pub unsure: bool,
     /// Whom `owner` means in a list of `tell`.
     pub owner: Option<Recipient>,
 }
@@ -41,10 +44,10 @@ pub(super) struct Known<'k> {
 }
 
 /// The owner of a configuration: media alone.
-pub(super) fn contact(node: &Node, webhooks: &BTreeSet<&str>, report: &mut Report) -> Option<Contact> {
+pub(super) fn contact(node: &Node, webhooks: Option<&BTreeSet<&str>>, report: &mut Report) -> Option<Contact> {
     let before = report.errors();
     let fields = Fields::new(node, "a contact", &["email", "webhook"], report)?;
-    let contact = media(&fields, Some(webhooks), report);
+    let contact = media(&fields, webhooks, report);
     if contact == Contact::default() && report.errors() == before {
         report.error(node.at, "a contact without a medium", "give it an `email`, a `webhook` or both");
     }
@@ -132,6 +135,7 @@ impl Contacts {
             places: BTreeMap::new(),
             broken: BTreeSet::new(),
             used: BTreeSet::new(),
+            unsure: false,
             owner: None,
         };
         let entries = node.and_then(|node| map(node, "`contacts`", report)).unwrap_or_default();
@@ -153,9 +157,13 @@ impl Contacts {
             }
         }
         let written: Vec<(&Arc<str>, &Node)> = entries.iter().map(|entry| (&entry.key, &entry.value)).collect();
+        // Of a rota with a defect the names are not all looked at.
+        let has_rota = |entry: &&Entry| entry.value.entries().iter().any(|entry| &*entry.key == "rota");
+        contacts.unsure = entries.iter().filter(has_rota).any(|entry| contacts.broken.contains(&entry.key));
         for name in rota::check(&written, &contacts.all, &contacts.broken, report) {
             contacts.all.remove(&name);
             contacts.broken.insert(name);
+            contacts.unsure = true;
         }
         let on_rotas = contacts.all.values().flat_map(|contact| &contact.rota).map(|duty| duty.contact.clone());
         contacts.used = on_rotas.collect();
@@ -181,6 +189,7 @@ impl Contacts {
                 false => did_you_mean(name, self.all.keys().map(|k| &**k), "the contacts are"),
             };
             report.error(node.at, format!("unknown contact `{written}`"), hint);
+            self.unsure = true;
             return None;
         };
         self.used.insert(name.clone());
@@ -215,14 +224,32 @@ impl Contacts {
         all
     }
 
-    /// Only where the rest is right: a row that could not be read may be the one that tells them.
-    pub fn warn_unused(&self, report: &mut Report) {
-        if report.errors() > 0 {
+    /// Where something could not be read, whoever is named anywhere in the file may be told there.
+    pub fn warn_unused(&self, root: &Node, report: &mut Report) {
+        if self.unsure {
             return;
         }
-        for (name, at) in self.places.iter().filter(|(name, _)| !self.used.contains(*name)) {
+        let defects = report.errors() > 0;
+        let told = |name: &str| self.used.contains(name) || (defects && root.entries().iter().any(|e| names(e, name)));
+        for (name, at) in self.places.iter().filter(|(name, _)| !told(name)) {
             report.warning(*at, format!("nobody tells the contact `{name}`"), "remove it, or name it in a `tell`");
         }
+    }
+}
+
+/// Whether a contact, or a medium of it, is named in an entry of the file, other than where it is made.
+fn names(entry: &Entry, contact: &str) -> bool {
+    fn is_named(node: &Node, contact: &str) -> bool {
+        let is = |text: &str| text.strip_prefix(contact).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        match &node.kind {
+            Kind::Scalar { text, .. } => is(text),
+            Kind::List(items) => items.iter().any(|item| is_named(item, contact)),
+            Kind::Map(entries) => entries.iter().any(|entry| is(&entry.key) || is_named(&entry.value, contact)),
+        }
+    }
+    match &*entry.key {
+        "contacts" => entry.value.entries().iter().any(|entry| is_named(&entry.value, contact)),
+        _ => is_named(&entry.value, contact),
     }
 }
 

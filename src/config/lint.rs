@@ -21,11 +21,12 @@ pub(super) struct Places {
     pub group: Option<Mark>,
 }
 
-pub(super) fn check(rows: &[ReadRow], plan: &Plan, report: &mut Report) {
+/// `channels` is the plan again, if what it says of channels is known.
+pub(super) fn check(rows: &[ReadRow], plan: &Plan, channels: Option<&Plan>, report: &mut Report) {
     for read in rows {
         let open = longest_open(read.row.calendar.shifts.as_deref());
         never_judged(read, open, report);
-        never_reached(read, open, plan, report);
+        never_reached(read, open, channels, report);
         longer_than_the_window(read, plan, report);
         milder_further_out(read, report);
         never_without_data(read, report);
@@ -42,9 +43,9 @@ fn never_judged(read: &ReadRow, open: Option<Millis>, report: &mut Report) {
 }
 
 /// Ranges with a level that no value can have, or that no value can have for long enough.
-fn never_reached(read: &ReadRow, open: Option<Millis>, plan: &Plan, report: &mut Report) {
+fn never_reached(read: &ReadRow, open: Option<Millis>, plan: Option<&Plan>, report: &mut Report) {
     let row = &read.row;
-    let longest_wait = longest_wait(row, plan);
+    let longest_wait = plan.and_then(|plan| longest_wait(row, plan));
     for (range, at) in row.ranges.iter().zip(&read.places.ranges).filter(|(range, _)| range.level != Level::Ok) {
         let text = &range.bounds.text;
         if let Some(open) = open.filter(|open| row.settle < *open && Millis(row.settle.0 + range.hold.0) >= *open) {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::diagnostics::Diagnostic;
+use super::diagnostics::{Diagnostic, Severity};
 use super::node::{self, Entry, Kind, Node};
 use super::reader::Report;
 use super::{Config, settings};
@@ -58,6 +58,23 @@ pub fn load_with(
     read: Option<(ReadFile<'_>, Whose)>,
     calendars: Option<Calendars<'_>>,
 ) -> Result<Config, Vec<Diagnostic>> {
+    match load_despite_defects(file, text, env, read, calendars) {
+        (Some(config), said) if said.iter().all(|said| said.severity == Severity::Warning) => {
+            Ok(Config { warnings: said, ..config })
+        }
+        (_, said) => Err(said),
+    }
+}
+
+/// As [`load_with`], with what could be read of a configuration that has defects: enough to go on to its matrices and find
+/// their defects in the same run, and nothing to run with. `None` where nothing of it could be read.
+pub fn load_despite_defects(
+    file: &str,
+    text: &str,
+    env: &BTreeMap<String, String>,
+    read: Option<(ReadFile<'_>, Whose)>,
+    calendars: Option<Calendars<'_>>,
+) -> (Option<Config>, Vec<Diagnostic>) {
     let mut report = Report::new(DEFAULTS_NAME);
     let mut root =
         node::parse(DEFAULTS, &mut report).unwrap_or(Node { at: report.mark(1, 1), kind: Kind::Map(vec![]) });
@@ -65,12 +82,12 @@ pub fn load_with(
     if !only_comments(text) {
         match node::parse(text, &mut report) {
             Some(own) => overlay(&mut root, own),
-            None => return Err(report.finish()),
+            None => return (None, report.finish()),
         }
     }
     if root.entries().iter().any(|entry| &*entry.key == "rows") {
         report.error(root.at, "this is a matrix, not a configuration", "give it as PATH, without `-c`");
-        return Err(report.finish());
+        return (None, report.finish());
     }
     for (name, value) in env {
         if let Some(path) = name.strip_prefix(PREFIX).filter(|path| is_ours(path)) {
@@ -80,12 +97,7 @@ pub fn load_with(
     }
     let calendars = calendars.map(|calendars| (calendars, Path::new(file).parent().unwrap_or(Path::new(""))));
     let config = settings::read(&root, read, calendars, &mut report);
-    let failed = report.errors() > 0;
-    let said = report.finish();
-    match config {
-        Some(config) if !failed => Ok(Config { warnings: said, ..config }),
-        _ => Err(said),
-    }
+    (config, report.finish())
 }
 
 fn only_comments(text: &str) -> bool {

@@ -89,9 +89,10 @@ fn compile(files: &[(String, String)], config: Option<&Config>, written: bool) -
         }
         reports.push(report);
     }
+    let known = knows_channels(config);
     for (read, index) in &all {
         if let Some(report) = reports.get_mut(*index) {
-            extend(&mut plan, &read.rows, report);
+            extend(&mut plan, known, &read.rows, report);
         }
     }
     let failed = reports.iter().any(|report| report.errors() > 0);
@@ -103,6 +104,11 @@ fn compile(files: &[(String, String)], config: Option<&Config>, written: bool) -
     let matrices = all.into_iter().map(|(read, _)| Arc::new(read.finish())).collect();
     let calendars = config.map(|config| config.calendars.as_slice()).unwrap_or_default();
     Ok(MatrixSet { matrices, plan: Arc::new(plan), warnings: said, hash: hash(files.iter().chain(calendars)) })
+}
+
+/// Whether the plan says what holds in a channel, or defects of the configuration leave it open.
+fn knows_channels(config: Option<&Config>) -> bool {
+    config.is_none_or(|config| !config.unknown.channels)
 }
 
 /// Of names and texts: says which files they are.
@@ -143,6 +149,8 @@ fn matrix(
         report.error(root.at, "this is a configuration, not a matrix", "give it with `-c`");
         return None;
     }
+    // A key given twice, and the like: of that the tree holds a part only.
+    let damaged = report.errors() > 0;
     let fields = Fields::new(root, "a matrix", &KEYS, report)?;
     if let Some(node) = fields.require("version", "write `version: 1`", report)
         && let Some(written) = text(node, "version", report).filter(|written| &***written != "1")
@@ -153,8 +161,9 @@ fn matrix(
     let language = fields.get("language").and_then(|node| word(node, "language", &LANGUAGES, report));
     let zone = fields.get("time_zone").and_then(|node| hours::zone(node, report)).unwrap_or_else(|| plan.zone.clone());
 
-    let webhooks: Option<BTreeSet<&str>> =
-        config.filter(|_| written).map(|config| config.webhooks.keys().map(String::as_str).collect());
+    let webhooks: Option<BTreeSet<&str>> = config
+        .filter(|config| written && !config.unknown.names)
+        .map(|config| config.webhooks.keys().map(String::as_str).collect());
     let mails_per_hour = contacts::mails_per_hour(&fields, report).unwrap_or(MAILS_PER_HOUR);
     let language = language.or(config.map(|config| config.language)).unwrap_or_default();
     let formats = config.map(Config::formats).unwrap_or_default();
@@ -182,13 +191,15 @@ fn matrix(
     let own_texts = texts::shared(&fields, contacts.all.values(), &writing, report);
     let rows =
         rows(&fields, &defaults, &mut scopes, &mut Around { contacts: &mut contacts, writing: &writing }, report);
-    same_case::check(&rows, plan, report);
-    lint::check(&rows, plan, report);
+    let of_channels = Some(plan).filter(|_| knows_channels(config));
+    same_case::check(&rows, of_channels, report);
+    lint::check(&rows, plan, of_channels, report);
     group::warn_of_late_criticals(&rows, fields.get("group").map(|node| node.at), report);
     if let Some(node) = fields.get("reports") {
         reports(node, &mut contacts, report);
     }
-    contacts.warn_unused(report);
+    contacts.unsure |= damaged;
+    contacts.warn_unused(root, report);
 
     let matrix = Matrix {
         file: file.into(),
@@ -239,13 +250,17 @@ fn rows(
     around: &mut Around<'_>,
     report: &mut Report,
 ) -> Vec<ReadRow> {
-    let Some(node) = fields.require("rows", "write at least one row", report) else { return Vec::new() };
+    let Some(node) = fields.require("rows", "write at least one row", report) else {
+        around.contacts.unsure = true;
+        return Vec::new();
+    };
     match &node.kind {
         Kind::List(items) if !items.is_empty() => {
             items.iter().filter_map(|item| row::read(item, defaults, scopes, around, report)).collect()
         }
         _ => {
             report.error(node.at, "`rows` must be a list of at least one row", "- indicator: asa");
+            around.contacts.unsure = true;
             Vec::new()
         }
     }
@@ -297,8 +312,8 @@ fn is_cron(text: &str) -> bool {
         })
 }
 
-/// Adds the windows and thresholds that rows name to the plan.
-fn extend(plan: &mut Plan, rows: &[ReadRow], report: &mut Report) {
+/// Adds the windows and thresholds that rows name to the plan. `known`: what channels list is.
+fn extend(plan: &mut Plan, known: bool, rows: &[ReadRow], report: &mut Report) {
     let mut labels: Vec<(String, Millis)> = plan.thresholds.iter().map(|t| (t.label.to_string(), t.within)).collect();
     for read in rows {
         if let Some((label, kind)) = &read.window
@@ -314,20 +329,22 @@ fn extend(plan: &mut Plan, rows: &[ReadRow], report: &mut Report) {
             keep_open_clock(plan, &row.scope.channel);
         }
         let (Some(within), Some((label, at))) = (row.threshold, &read.threshold) else {
-            warn_of_default_threshold(read, plan, report);
+            if known {
+                warn_of_default_threshold(read, plan, report);
+            }
             continue;
         };
         let globs = unmeasured(plan, row, within);
         if globs.is_empty() {
             continue;
         }
-        let known = is_listed(plan, row, within);
+        let expected = !known || is_listed(plan, row, within);
         plan.extra_thresholds.extend(globs.into_iter().map(|globs| (globs, within)));
         if plan.threshold_index(within).is_none() {
             labels.push((label.to_string(), within));
             plan.set_thresholds(labels.iter().cloned());
         }
-        if !known {
+        if !expected {
             let what = format!(
                 "threshold `{label}` is in no `service_level` of the channels in scope: it is measured for this row"
             );

@@ -38,7 +38,7 @@ mod webhooks;
 
 pub use crate::notice::hooks::Format as WebhookFormat;
 pub use diagnostics::{Diagnostic, Severity};
-pub use load::{Calendars, DEFAULTS, PREFIX, ReadFile, Whose, load, load_with};
+pub use load::{Calendars, DEFAULTS, PREFIX, ReadFile, Whose, load, load_despite_defects, load_with};
 pub use matrices::{MatrixSet, hash, matrices, matrices_alone};
 pub use reader::did_you_mean;
 pub use settings::text_hash;
@@ -66,6 +66,16 @@ pub struct Config {
     pub http: Http,
     /// What is not wrong and worth saying.
     pub warnings: Vec<Diagnostic>,
+    pub unknown: Unknown,
+}
+
+/// What the defects of a configuration leave unknown, so that no matrix is blamed for it. One without defects leaves nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unknown {
+    /// Which webhooks there are, and whether there is an owner.
+    pub names: bool,
+    /// What holds in a channel: thresholds, and how long somebody waits.
+    pub channels: bool,
 }
 
 impl Config {

@@ -16,7 +16,7 @@ use super::scopes::Scopes;
 use super::texts;
 use crate::domain::{Calendar, Millis, Scope, Shift};
 use crate::indicators::{self, Clock, Indicator, Label, Samples, Stage, State, Treatment};
-use crate::matrix::{Flapping, Group, Level, NoData, Per, Recover, Row};
+use crate::matrix::{Bounds, Flapping, Group, Level, NoData, Per, Recover, Row, Texts};
 use crate::plan::WindowKind;
 
 /// The keys of a row, labels included.
@@ -62,6 +62,7 @@ pub(super) struct Defaults {
 
 /// A row with what is needed to hold it against others and to add to the plan.
 pub(super) struct ReadRow {
+    /// With defects elsewhere it has no ranges, and its goal is any value: it is there to be compared, and never in force.
     pub row: Row,
     pub at: Mark,
     /// As written, so that they are printed in that way.
@@ -79,16 +80,13 @@ pub(super) fn read(
 ) -> Option<ReadRow> {
     let before = report.errors();
     let fields = Fields::new(node, "a row", &KEYS, report)?;
+    around.contacts.unsure |= !matches!(fields.get("ranges"), Some(Node { kind: Kind::List(_), .. }));
     let named = fields.require("indicator", "write which figure it watches: indicator: asa", report);
     let indicator = named.and_then(|node| find_indicator(node, report));
 
     let per = fields.get("per").and_then(|node| word(node, "per", &PER, report)).unwrap_or_default();
     let scope = scope(&fields, per, defaults, scopes, report);
     let shifts = fields.get("hours").map(|node| hours::read(node, report)).or_else(|| defaults.shifts.clone());
-    let settle = fields.get("settle").and_then(|node| duration(node, "settle", Millis::ZERO, report));
-    let (ack_for, flapping) = (ack_for(&fields, report), flapping(&fields, report));
-    let texts = texts::shared(&fields, around.contacts.all.values(), around.writing, report);
-    let group = group::read(&fields, report);
     let window =
         fields.get("window").and_then(|node| Some((text(node, "window", report)?.clone(), window(node, report)?)));
 
@@ -102,15 +100,20 @@ pub(super) fn read(
         if let Some(node) = fields.get("no_data") {
             ranges::no_data(node, around, report);
         }
+        beside(&fields, defaults, around, report);
         return None;
     };
     check_window(&fields, indicator, report);
     let labels = labels(&fields, indicator, report);
+    // Which case it is must be certain before it is held against others. What is wrong with the rest changes nothing of that.
+    let known_case = report.errors() == before;
+    let beside = beside(&fields, defaults, around, report);
     let length = match &window {
         Some((_, WindowKind::Sliding(length))) => Some(*length),
         _ => None,
     };
-    let placed = all_ranges(&fields, indicator, length, around, report);
+    let mut placed = all_ranges(&fields, indicator, length, around, report);
+    let sound = placed.as_mut().is_some_and(|placed| fit_together(&fields, placed, indicator, report));
     let goal = fields.require("goal", "write the values that are wanted: goal: \"< 30m\"", report);
     let goal = goal.and_then(|node| Some((node, bounds::read(node, "goal", indicator, report)?)));
     if let (Some((node, goal)), Some(placed)) = (&goal, &placed)
@@ -125,12 +128,12 @@ pub(super) fn read(
     let recover = fields.get("recover").and_then(|node| ranges::recover(node, indicator, known, report));
     let no_data = fields.get("no_data").map_or(NoData::Keep, |node| ranges::no_data(node, around, report));
 
-    if report.errors() > before {
+    if !known_case {
         return None;
     }
     let place = |key: &str| fields.get(key).map(|node| node.at);
     let places = Places {
-        ranges: known.iter().map(|range| range.node.at).collect(),
+        ranges: known.iter().filter(|_| sound).map(|range| range.node.at).collect(),
         settle: place("settle"),
         no_data: place("no_data"),
         group: place("group"),
@@ -146,20 +149,43 @@ pub(super) fn read(
         clock: labels.clock,
         per,
         scope,
-        goal: goal?.1,
-        ranges: placed?.into_iter().map(Placed::into_range).collect(),
+        goal: goal.map_or_else(Bounds::default, |(_, goal)| goal),
+        ranges: placed.into_iter().flatten().filter(|_| sound).map(Placed::into_range).collect(),
         min_samples: min_samples.unwrap_or(0.0),
         recover: recover.unwrap_or_else(Recover::default),
         no_data,
         calendar: Calendar { zone: defaults.zone.clone(), shifts, holidays: defaults.holidays.clone() },
-        settle: settle.unwrap_or_default(),
-        ack_for: ack_for.unwrap_or(defaults.ack_for),
-        flapping: flapping.unwrap_or(defaults.flapping),
-        texts,
-        group: group.unwrap_or(defaults.group),
+        settle: beside.settle,
+        ack_for: beside.ack_for,
+        flapping: beside.flapping,
+        texts: beside.texts,
+        group: beside.group,
     };
     let threshold = labels.threshold.map(|(label, _, at)| (label, at));
     Some(ReadRow { row, at: node.at, window, threshold, places })
+}
+
+/// What a row says beside its case, goal and ranges.
+struct Beside {
+    settle: Millis,
+    ack_for: Millis,
+    flapping: Flapping,
+    texts: Texts,
+    group: Option<Group>,
+}
+
+fn beside(fields: &Fields<'_>, defaults: &Defaults, around: &Around<'_>, report: &mut Report) -> Beside {
+    let group = match fields.get("group") {
+        Some(_) => group::read(fields, report).flatten(),
+        None => defaults.group,
+    };
+    Beside {
+        settle: fields.get("settle").and_then(|n| duration(n, "settle", Millis::ZERO, report)).unwrap_or_default(),
+        ack_for: ack_for(fields, report).unwrap_or(defaults.ack_for),
+        flapping: flapping(fields, report).unwrap_or(defaults.flapping),
+        texts: texts::shared(fields, around.contacts.all.values(), around.writing, report),
+        group,
+    }
 }
 
 /// `ack_for` of a row or a matrix.
@@ -341,13 +367,24 @@ fn all_ranges<'n>(
         }
     };
     let placed: Vec<_> = items.iter().map(|item| ranges::read(item, Some(indicator), window, around, report)).collect();
-    let mut placed: Vec<_> = placed.into_iter().collect::<Option<_>>()?;
-    bounds::check_contiguous(&mut placed, indicator, report);
+    placed.into_iter().collect()
+}
+
+/// Whether the ranges leave no gap and do not overlap. That one of them must be `ok` is said here too.
+fn fit_together(
+    fields: &Fields<'_>,
+    placed: &mut [Placed<'_, Said>],
+    indicator: &Indicator,
+    report: &mut Report,
+) -> bool {
+    let before = report.errors();
+    bounds::check_contiguous(placed, indicator, report);
+    let sound = report.errors() == before;
     if !placed.iter().any(|range| range.level == Level::Ok) {
         let what = format!("no `ok` range: the row for `{}` could never be well", indicator.name);
-        report.error(node.at, what, "give one range `level: ok`");
+        report.error(fields.get("ranges").map_or(fields.at, |node| node.at), what, "give one range `level: ok`");
     }
-    Some(placed)
+    sound
 }
 
 fn min_samples(node: &Node, indicator: &Indicator, report: &mut Report) -> Option<f64> {

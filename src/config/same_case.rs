@@ -14,8 +14,8 @@ use crate::plan::Plan;
 /// Channels that stand for all whose names the configuration does not have: one for each kind of default thresholds.
 const KINDS: [&str; 6] = ["voice", "phone", "chat", "webchat", "email", "facebook"];
 
-/// Reports each row that is the same case as an earlier one, once. `plan` has the channels' thresholds.
-pub(super) fn check(rows: &[ReadRow], plan: &Plan, report: &mut Report) {
+/// Reports each row that is the same case as an earlier one, once. `plan` has the channels' thresholds, if they are known.
+pub(super) fn check(rows: &[ReadRow], plan: Option<&Plan>, report: &mut Report) {
     let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (index, read) in rows.iter().enumerate() {
         let row = &read.row;
@@ -79,10 +79,11 @@ fn literal_queues(row: &Row) -> Option<Vec<String>> {
 }
 
 /// Whether there is a channel for which both rows mean the same threshold; one that is left out is the channel's first.
-fn same_threshold(a: &Row, b: &Row, plan: &Plan) -> bool {
+fn same_threshold(a: &Row, b: &Row, plan: Option<&Plan>) -> bool {
     if a.threshold == b.threshold {
         return true;
     }
+    let Some(plan) = plan else { return false };
     let within = |row: &Row, channel: Option<&str>| -> Option<Millis> {
         let default = || plan.default_threshold(channel).and_then(|index| plan.thresholds.get(index)).map(|t| t.within);
         row.threshold.or_else(default)

@@ -11,10 +11,11 @@ use super::load::{Calendars, ReadFile, Whose};
 use super::matrices::LANGUAGES;
 use super::node::{Kind, Node};
 use super::reader::{Fields, Report, did_you_mean, duration, list, map, text, whole, word};
-use super::{Config, Source, hours, ics, row};
+use super::{Config, Source, Unknown, hours, ics, row};
 use super::{outside, webhooks};
 use crate::domain::{AgentClass, Millis};
 use crate::indicators::Clock;
+use crate::matrix::Contact;
 use crate::plan::{AnswerOn, ChannelSettings, Handling, Limits, Plan, Window, WindowKind};
 use crate::wire::Format;
 
@@ -49,23 +50,34 @@ pub(super) fn read(
     calendars: Option<(Calendars<'_>, &Path)>,
     report: &mut Report,
 ) -> Option<Config> {
+    let before = report.errors();
     let fields = Fields::new(root, "the configuration", &KEYS, report)?;
+    // A key that is not known may have been meant as any other.
+    let misspelt = report.errors() > before;
     let whose = files.as_ref().map(|(_, whose)| *whose);
     let mut files = files.map(|(read, _)| read);
     let kafka = outside::kafka(fields.get("kafka"), &mut files, report);
     files = files.filter(|_| whose == Some(Whose::All));
     let language = fields.get("language").and_then(|node| word(node, "language", &LANGUAGES, report));
     let webhooks = fields.get("webhooks").map(|node| webhooks::webhooks(node, &mut files, report)).unwrap_or_default();
+    let no_names = misspelt || fields.get("webhooks").is_some_and(|node| !matches!(node.kind, Kind::Map(_)));
     let names: BTreeSet<&str> = webhooks.keys().map(String::as_str).collect();
-    let owner = fields.get("owner").and_then(|node| contacts::contact(node, &names, report));
+    let owner =
+        fields.get("owner").and_then(|node| contacts::contact(node, Some(&names).filter(|_| !no_names), report));
+    // Somebody was meant: that nobody can be told is no defect of the matrices.
+    let stand_in = || Contact { email: Some("".into()), webhook: Some("".into()), ..Contact::default() };
+    let owner = owner.or_else(|| (misspelt || fields.get("owner").is_some()).then(stand_in));
     let mut holidays = fields.get("holidays").map(|node| hours::holidays(node, report)).unwrap_or_default();
     let read = fields.get("holidays_file").zip(calendars);
     let calendars = read.map(|(node, from)| holiday_files(node, from, &mut holidays, report)).unwrap_or_default();
     let agent_states = fields.get("agent_states").map(|node| agent_states(node, report)).unwrap_or_default();
     let own = agent_states.keys().filter(|name| AgentClass::parse(name).is_none());
     let own = own.map(|name| name.as_str().into()).collect();
+    let before = report.errors();
+    let plan = plan(&fields, &holidays, report);
+    let unknown = Unknown { names: no_names, channels: misspelt || report.errors() > before };
     Some(Config {
-        plan: Plan { agent_states: own, ..plan(&fields, &holidays, report) },
+        plan: Plan { agent_states: own, ..plan },
         language: language.unwrap_or_default(),
         agent_states,
         max_lag: length(&fields, "max_lag", Millis::SECOND, report).unwrap_or(Millis::MINUTE),
@@ -79,6 +91,7 @@ pub(super) fn read(
         webhooks,
         http: outside::http(fields.get("http"), &mut files, report),
         warnings: Vec::new(),
+        unknown,
     })
 }
 

@@ -97,9 +97,10 @@ pub(super) fn webhooks(
 ) -> BTreeMap<String, Webhook> {
     let mut all = BTreeMap::new();
     for entry in map(node, "`webhooks`", report).unwrap_or_default() {
-        if let Some(webhook) = webhook(&entry.key, &entry.value, entry.key_at, files, report) {
-            all.insert(entry.key.to_string(), webhook);
-        }
+        let read = webhook(&entry.key, &entry.value, entry.key_at, files, report);
+        // One with a defect is there all the same: who names it makes no second one.
+        let webhook = read.unwrap_or_else(|| Webhook::new(WebhookFormat::Generic, ""));
+        all.insert(entry.key.to_string(), webhook);
     }
     all
 }
@@ -157,7 +158,7 @@ fn webhook(
     let words = [("true", true), ("false", false)];
     let allow = fields.get("allow_link_local").and_then(|node| word(node, "allow_link_local", &words, report));
     let allow_link_local = allow.unwrap_or(false);
-    let (url, url_at) = url?;
+    let (url, url_at) = url.unwrap_or_else(|| (Secret::new(""), None));
     let literal = host_of(url.expose()).ok().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
     if let Some(address) = literal.filter(|address| is_forbidden(*address) && !allow_link_local) {
         report.error(

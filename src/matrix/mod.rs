@@ -122,8 +122,8 @@ pub struct Step {
     pub tell: Vec<Recipient>,
 }
 
-/// A set of values without a hole. Values are in the indicator's unit: seconds, 0..1, or a number.
-#[derive(Clone, Debug, PartialEq)]
+/// A set of values without a hole; by default of all values. Values are in the indicator's unit: seconds, 0..1, or a number.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Bounds {
     /// As it was written: `30m .. 45m`.
     pub text: Arc<str>,

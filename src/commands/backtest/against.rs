@@ -3,15 +3,13 @@
 //! Rows are held side by side as `atalaya matrix diff` does, so that a row whose window or goal was edited is one line.
 
 use std::collections::BTreeMap;
-use std::io::{BufWriter, ErrorKind, Write};
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::{Backtest, Format, past, read_events};
-use crate::commands::Failure;
 use crate::commands::matrix::diff;
-use crate::commands::setup;
+use crate::commands::{Failure, say, setup};
 use crate::domain::{Millis, Timestamp};
 use crate::matrix::engine::Tick;
 use crate::matrix::{Level, Matrix, Medium};
@@ -171,16 +169,9 @@ pub(super) fn run(args: &Backtest) -> Result<(), Failure> {
             format!("before: {}\nafter:  {}\n\n{}", paths(&args.against), paths(&args.matrix), table(&lines))
         }
     };
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::Run(format!("cannot write the output: {error}.")))
-        }
-        _ => {
-            told.print();
-            Ok(())
-        }
-    }
+    say::text(text)?;
+    told.print();
+    Ok(())
 }
 
 /// Every row with its people, then every person over all rows.

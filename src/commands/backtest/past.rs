@@ -11,6 +11,7 @@ use crate::plan::{Plan, WindowKind};
 use crate::wire::Decoder;
 
 use super::{Backtest, Failure, Take, Tally};
+use crate::commands::say;
 
 /// From when to when is looked at.
 #[derive(Clone, Copy, Debug)]
@@ -58,10 +59,10 @@ pub(super) fn read(stretch: Stretch, config: &Config, plan: &Plan, take: Take<'_
         Past::open(&config.kafka, &topics, stretch.from - run_up(plan), stretch.to).map_err(|error| failure(&error))?;
     for (topic, since) in past.trimmed() {
         match since {
-            Some(since) if since <= stretch.from => eprintln!(
+            Some(since) if since <= stretch.from => say::aside(format_args!(
                 "the topic `{topic}` begins at {since}, what was before has been deleted: what was open then, and windows that \
                  reach further back, are incomplete"
-            ),
+            )),
             Some(since) => {
                 return Err(Failure::User(format!(
                     "The topic `{topic}` holds nothing from before {since}: it has been deleted (retention.ms, \

@@ -8,21 +8,26 @@ use tokio::sync::watch;
 
 use super::floor;
 use crate::clock;
-use crate::commands::Failure;
+use crate::commands::{Failure, say};
 use crate::notify::mailbox::{Mailbox, Received, ReceivedHook, Signed};
 use crate::sim::IncidentKind;
+
+/// Where nobody reads the terminal any more, the board is still there.
+fn print(text: impl std::fmt::Display) {
+    let _ = say::line(text);
+}
 
 /// A line with the time of day before it, in the machine's own zone.
 fn line(what: &str, text: &str) {
     let zone = jiff::tz::TimeZone::try_system().unwrap_or(jiff::tz::TimeZone::UTC);
-    println!("{}  {what:<8}  {text}", clock::now().in_zone(&zone).strftime("%H:%M:%S"));
+    print(format_args!("{}  {what:<8}  {text}", clock::now().in_zone(&zone).strftime("%H:%M:%S")));
 }
 
 pub fn begin() {
-    println!(
+    print(format_args!(
         "Atalaya's demo: a simulated contact centre, its broker, mail server and webhook receiver in this process."
-    );
-    println!("Ctrl-C ends it; nothing leaves this machine.\n");
+    ));
+    print("Ctrl-C ends it; nothing leaves this machine.\n");
 }
 
 pub fn history(events: u64) {
@@ -41,12 +46,17 @@ pub async fn tell_when_ready(address: SocketAddr, incident: Option<IncidentKind>
     }
     line("ready", &format!("the live board:  http://{board}"));
     if let Some(kind) = incident {
-        println!("          In {} s {}. It lasts {}", floor::CALM.as_seconds(), foretold(kind), floor::lasts(kind));
-        println!(
+        print(format_args!(
+            "          In {} s {}. It lasts {}",
+            floor::CALM.as_seconds(),
+            foretold(kind),
+            floor::lasts(kind)
+        ));
+        print(format_args!(
             "          and comes back every {}. The alerts go by real SMTP and HTTP to the mailbox at the",
             floor::EVERY
-        );
-        println!("          bottom of the board, and are named here. Metrics and API: /metrics, /api/v1/alerts.");
+        ));
+        print("          bottom of the board, and are named here. Metrics and API: /metrics, /api/v1/alerts.");
     }
     let _ = ready.send(true);
     // The receiver may look only later.
@@ -113,6 +123,6 @@ pub fn floor_stopped(failure: &Failure) {
 }
 
 pub fn stopping() {
-    println!();
+    print("");
     line("stopping", "what is decided is sent, then it ends");
 }

@@ -4,9 +4,11 @@
 use std::sync::Arc;
 
 use super::table::{hours, names, place, reached};
-use crate::domain::Millis;
+use crate::domain::{Globs, Millis};
+use crate::indicators::Clock;
 use crate::matrix::{Bounds, Contact, Language, Level, Matrix, NoData, Part, Range, Row, Texts};
 use crate::notice::values;
+use crate::plan::Plan;
 
 /// Everything that differs; empty if nothing does.
 pub(super) fn sets(old: &[Arc<Matrix>], new: &[Arc<Matrix>]) -> String {
@@ -25,6 +27,28 @@ pub(super) fn sets(old: &[Arc<Matrix>], new: &[Arc<Matrix>]) -> String {
         out.push_str(&format!("+ matrix {} is new: {} rows\n", after.name, after.rows.len()));
     }
     out
+}
+
+/// What the numbers of a running service would have to be counted by anew: it refuses such matrices until it is restarted.
+/// Empty if there is nothing of that kind.
+pub(super) fn counted(old: &Plan, new: &Plan) -> String {
+    let all = |plan: &Plan| -> Vec<String> {
+        let windows = plan.windows.iter().map(|window| format!("window {}", window.label));
+        let places = |globs: &Globs| match globs.is_any() {
+            true => "any channel".to_owned(),
+            false => globs.patterns().collect::<Vec<_>>().join(", "),
+        };
+        let extra = &plan.extra_thresholds;
+        let thresholds = extra.iter().map(|(globs, within)| format!("threshold {within} of {}", places(globs)));
+        let clock = Clock::Open.name();
+        let clocks = plan.open_scopes.iter().map(|globs| format!("clock {clock} of {}", places(globs)));
+        windows.chain(thresholds).chain(clocks).collect()
+    };
+    let (old, new) = (all(old), all(new));
+    let missing = |of: &[String], other: &[String], how: &str| -> Vec<String> {
+        of.iter().filter(|one| !other.contains(one)).map(|one| format!("{one} {how}")).collect()
+    };
+    [missing(&new, &old, "is new"), missing(&old, &new, "is gone")].concat().join(", ")
 }
 
 fn matrices(old: &Matrix, new: &Matrix) -> String {
@@ -155,6 +179,9 @@ fn rows(old: &Row, new: &Row) -> Vec<String> {
     let group =
         |row: &Row| row.group.map_or("none".to_owned(), |group| format!("by {}, wait {}", group.by.name(), group.wait));
     change(&mut lines, "group", &group(old), &group(new));
+    change(&mut lines, "ack_for", &old.ack_for.to_string(), &new.ack_for.to_string());
+    let flapping = |row: &Row| format!("{} changes within {}", row.flapping.changes, row.flapping.within);
+    change(&mut lines, "flapping", &flapping(old), &flapping(new));
     all_ranges(&old.ranges, &new.ranges, &mut lines);
     lines
 }
