@@ -68,7 +68,8 @@ pub fn start(setup: Setup) -> Result<(JoinHandle<()>, tokio::sync::oneshot::Rece
                 caught_up: None,
                 ready: false,
                 knows,
-                keep_due: started,
+                keep_due: (started, started),
+                unkept: false,
                 rounds,
             }
             .run();
@@ -116,7 +117,10 @@ struct Loop {
     ready: bool,
     /// What was decided before has been taken up; there may have been nothing.
     knows: bool,
-    keep_due: Timestamp,
+    /// When it is kept again: in any case, and if something is decided.
+    keep_due: (Timestamp, Timestamp),
+    /// Something was decided since.
+    unkept: bool,
     rounds: Rounds,
 }
 
@@ -220,13 +224,21 @@ impl Loop {
     /// Keeps what was decided: when there is more of it, and every few seconds.
     fn keep(&mut self, decided: bool) {
         let (Some(keeper), now) = (&self.setup.keeper, clock::now()) else { return };
-        if decided || now >= self.keep_due {
+        // What was decided is kept at once; of thousands of cases that is much, and may take its time.
+        self.unkept |= decided;
+        let due = if self.unkept { self.keep_due.1 } else { self.keep_due.0 };
+        if now >= due {
+            self.unkept = false;
             let pending = self.setup.notifier.pending();
             let trail = self.setup.trail.text();
             let evaluator = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner);
             let state = evaluator.put_down(&pending, &trail);
             drop(evaluator);
-            self.keep_due = now + Millis(state.len() as i64 / KEPT_A_MILLISECOND).clamp(KEPT_EVERY.0, KEPT_EVERY.1);
+            let after = |a_millisecond: i64| Millis(state.len() as i64 / a_millisecond);
+            self.keep_due = (
+                now + after(KEPT_A_MILLISECOND).clamp(KEPT_EVERY.0, KEPT_EVERY.1),
+                now + after(10 * KEPT_A_MILLISECOND),
+            );
             keeper.keep(state);
         }
     }
