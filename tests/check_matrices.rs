@@ -236,6 +236,36 @@ fn a_row_on_the_desks_clock_has_it_kept_in_its_channels() {
     }
 }
 
+/// What a running service counts by is the same set of things: it must not refuse rows that have only changed places.
+#[test]
+fn the_order_of_rows_changes_nothing_of_what_is_counted() {
+    let row = |text: &str| {
+        format!(
+            "  - {{ {text}, goal: \"> 0.5\", ranges: [{{ when: \"> 0.5\", level: ok }}, {{ when: \"<= 0.5\", level: info }}] }}\n"
+        )
+    };
+    let mut rows = [
+        "indicator: service_level, window: 40m, threshold: 45m, scope: { channel: facebook }",
+        "indicator: service_level, window: 20m, threshold: 50s, scope: { channel: \"f*\" }",
+        "indicator: service_level, window: 2h, threshold: 40s, clock: open, scope: { channel: chat }",
+        "indicator: service_level, window: 90m, threshold: 31m, clock: open, scope: { channel: \"w*\" }",
+    ]
+    .map(row);
+    let read = |rows: &[String]| {
+        let set = compile("m.yaml", &format!("version: 1\nname: m\nrows:\n{}", rows.concat())).unwrap();
+        let windows: Vec<String> = set.plan.windows.iter().map(|window| window.label.to_string()).collect();
+        (set.plan.figures_fingerprint(), windows)
+    };
+    let before = read(&rows);
+    let named = ["interval", "last_interval", "today"];
+    assert_eq!(before.1, [&["5m", "15m", "30m", "1h", "24h", "20m", "40m", "90m", "2h"][..], &named].concat());
+    rows.reverse();
+    assert_eq!(read(&rows), before);
+    rows.swap(0, 2);
+    assert_eq!(read(&rows), before);
+    assert_ne!(read(&rows[1..]).0, before.0, "one row less is another set");
+}
+
 #[test]
 fn rows_that_never_meet_are_different_cases() {
     let row = |key: &str| {

@@ -90,11 +90,13 @@ fn compile(files: &[(String, String)], config: Option<&Config>, written: bool) -
         reports.push(report);
     }
     let known = knows_channels(config);
+    let own = plan.windows.iter().filter(|window| is_sliding(window)).count();
     for (read, index) in &all {
         if let Some(report) = reports.get_mut(*index) {
             extend(&mut plan, known, &read.rows, report);
         }
     }
+    in_order(&mut plan, own);
     let failed = reports.iter().any(|report| report.errors() > 0);
     let mut said: Vec<Diagnostic> = reports.into_iter().flat_map(Report::finish).collect();
     if failed {
@@ -320,8 +322,7 @@ fn extend(plan: &mut Plan, known: bool, rows: &[ReadRow], report: &mut Report) {
             && plan.window_index(*kind).is_none()
         {
             // Sliding windows stand before the named ones.
-            let named = |window: &Window| !matches!(window.kind, WindowKind::Sliding(_));
-            let place = plan.windows.iter().position(named).unwrap_or(plan.windows.len());
+            let place = plan.windows.iter().position(|window| !is_sliding(window)).unwrap_or(plan.windows.len());
             plan.windows.insert(place, Window { label: label.clone(), kind: *kind });
         }
         let row = &read.row;
@@ -351,6 +352,25 @@ fn extend(plan: &mut Plan, known: bool, rows: &[ReadRow], report: &mut Report) {
             report.warning(*at, what, "list it under `channels` of the configuration to keep it in the histories");
         }
     }
+}
+
+fn is_sliding(window: &Window) -> bool {
+    matches!(window.kind, WindowKind::Sliding(_))
+}
+
+/// What rows add does not depend on their order: a running service takes rows that have only changed places. The `own` sliding
+/// windows of the configuration stay in the order of its list.
+fn in_order(plan: &mut Plan, own: usize) {
+    let added = plan.windows.iter().skip(own).take_while(|window| is_sliding(window)).count();
+    if let Some(added) = plan.windows.get_mut(own..own + added) {
+        added.sort_by_key(|window| match window.kind {
+            WindowKind::Sliding(length) => length,
+            WindowKind::Interval | WindowKind::LastInterval | WindowKind::Today => Millis::ZERO,
+        });
+    }
+    let patterns = |globs: &Globs| globs.patterns().collect::<Vec<_>>();
+    plan.extra_thresholds.sort_by_cached_key(|(globs, within)| (patterns(globs), *within));
+    plan.open_scopes.sort_by_cached_key(patterns);
 }
 
 /// Has the desk's clock kept in the channels of a row, where it is not yet.
