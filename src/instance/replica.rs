@@ -32,9 +32,12 @@ pub struct History {
 const MARKS: usize = 2;
 
 impl History {
-    fn add(&mut self, number: u64, step: &Step) {
+    fn add(&mut self, number: u64, share: &Share) {
         self.batches = number;
+        let step = &share.step;
+        // Where something fell due, or an event that was held back was taken, it matters when.
         if let Some((batch, last)) = self.steps.back_mut()
+            && share.contributions.is_empty()
             && last.absorb(step)
         {
             *batch = self.batches;
@@ -109,7 +112,7 @@ impl Replica {
         match entry {
             Delta::Claimed { .. } => {}
             Delta::Batch(batch) => {
-                history.add(batch.number, &batch.payload.step);
+                history.add(batch.number, &batch.payload);
                 self.board.apply(history.number, &batch.payload.contributions);
             }
             Delta::Kept { mark, .. } => history.keep(*mark),
