@@ -96,9 +96,8 @@ impl RealSmtp {
         let log = fs::File::create(at.join("start")).map_err(|error| error.to_string())?;
         let child = Command::new("unshare")
             .args(separate)
-            .args([POSTFIX, "-c"])
-            .arg(at.join("conf"))
-            .arg("start-fg")
+            // Not by itself: it takes another user's rights for a moment, and would then outlive its parent.
+            .args(["sh", "-c", &format!("{POSTFIX} -c {}/conf start-fg & wait", at.display())])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
