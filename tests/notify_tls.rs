@@ -1,7 +1,5 @@
-//! STARTTLS, implicit TLS and AUTH: real handshakes with certificates that are made here, against a small server.
-//!
-//! Certificates are made by the `openssl` command. Where it is missing the test says so and passes; where `CI` is
-//! `true` it fails instead.
+//! STARTTLS, implicit TLS, AUTH and https: real handshakes with certificates that are made here, against small servers.
+//! A real mail server is in `notify_real.rs`.
 
 #![cfg(feature = "shell")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
@@ -9,7 +7,6 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -25,36 +22,13 @@ use base64::Engine as _;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use support::certificates::certificates;
+
+mod support;
 
 #[allow(dead_code, reason = "one of its notifications is enough here")]
 #[path = "../src/notice/samples.rs"]
 mod samples;
-
-/// Says why nothing is tested here; fails where every component must be present.
-#[expect(clippy::disallowed_methods, reason = "a test learns from its environment whether it may be skipped")]
-fn skip(why: &str) {
-    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "CI must not skip this: {why}");
-    eprintln!("skipped: {why}");
-}
-
-fn openssl(folder: &Path, arguments: &str) -> bool {
-    let words = arguments.split(' ');
-    let run =
-        Command::new("openssl").args(words).current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    run.is_ok_and(|status| status.success())
-}
-
-/// An authority `ca.pem`, and a certificate for `localhost` signed by it.
-fn certificates(folder: &Path) -> bool {
-    std::fs::write(folder.join("ext"), "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n").unwrap();
-    [
-        "req -x509 -newkey rsa:2048 -nodes -days 2 -keyout ca.key -out ca.pem -subj /CN=test-authority",
-        "req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=localhost",
-        "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out cert.pem",
-    ]
-    .iter()
-    .all(|arguments| openssl(folder, arguments))
-}
 
 trait Stream: Read + Write {}
 impl<T: Read + Write> Stream for T {}
@@ -179,7 +153,7 @@ fn serve_https(folder: &Path) -> SocketAddr {
 async fn a_webhook_trusts_its_own_authority_and_nobody_unknown() {
     let folder = tempfile::tempdir().unwrap();
     if !certificates(folder.path()) {
-        return skip("the command openssl cannot make certificates; install the package openssl");
+        return support::skip("the command openssl cannot make certificates; install the package openssl");
     }
     let port = serve_https(folder.path()).port();
     let first = samples::critical(samples::matrix(Language::Es, "Actuar"));
@@ -202,7 +176,7 @@ async fn a_webhook_trusts_its_own_authority_and_nobody_unknown() {
 async fn mails_go_encrypted_and_logged_in_or_not_at_all() {
     let folder = tempfile::tempdir().unwrap();
     if !certificates(folder.path()) {
-        return skip("the command openssl cannot make certificates; install the package openssl");
+        return support::skip("the command openssl cannot make certificates; install the package openssl");
     }
     let ca_file = Some(folder.path().join("ca.pem").display().to_string());
     for (tls, implicit) in [(SmtpTls::Starttls, false), (SmtpTls::Implicit, true)] {

@@ -92,12 +92,17 @@ impl<'f> Page<'f> {
         }
         let counted = [(beyond(language), rest), (told_before(language), gathered.others.clone())];
         let counts = counted.into_iter().filter(|(_, levels)| !levels.is_empty());
+        let mut title = cases(language, u32::try_from(gathered.notices.len()).unwrap_or(u32::MAX));
+        if notification.sequence > 1 {
+            // The subject says how many there are in all.
+            title.push_str(in_this_mail(language));
+        }
         Page {
             facts,
             level: gathered.entry.level,
             subject: subject(notification, gathered, missed, &alone),
             actions,
-            title: cases(language, u32::try_from(gathered.notices.len()).unwrap_or(u32::MAX)),
+            title,
             lines,
             counts: counts.map(|(what, levels)| format!("{what}: {}", by_level(language, &levels))).collect(),
             acknowledge: acknowledge(notification, gathered, context),
@@ -244,20 +249,24 @@ impl Line {
         text
     }
 
+    /// Two columns, since a telephone has no room for more; a name without a space breaks anywhere rather than push the value
+    /// out of sight.
     fn html(&self) -> String {
-        let cell = "padding:6px 8px 6px 0;border-top:1px solid #8888;vertical-align:top";
-        let small = "display:block;font-size:12px;opacity:.75";
-        let small = |text: &String| format!("<span style=\"{small}\">{}</span>", html::escape(text));
-        let notes: String = self.notes.iter().map(small).collect();
-        let goal = if self.goal.is_empty() { String::new() } else { small(&self.goal) };
+        let cell = "padding:6px 0;border-top:1px solid #8888;vertical-align:top";
+        let broken = "overflow-wrap:anywhere;word-break:break-word";
+        let small = |text: &str| {
+            format!("<span style=\"display:block;font-size:12px;opacity:.75\">{}</span>", html::escape(text))
+        };
+        let about = [&self.indicator, &self.goal, &self.since].map(String::as_str);
+        let about = about.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ");
+        let notes: String = self.notes.iter().map(|note| small(note)).collect();
         format!(
-            "<tr><td style=\"{cell}\">{}</td><td style=\"{cell}\"><strong>{}</strong>{}{notes}</td>\
-             <td style=\"{cell}\"><strong>{}</strong>{goal}</td><td style=\"{cell}\">{}</td></tr>\n",
+            "<tr><td style=\"{cell};{broken}\">{} <strong>{}</strong>{}{notes}</td>\
+             <td style=\"{cell};padding-left:12px;text-align:right;white-space:nowrap\"><strong>{}</strong></td></tr>\n",
             badge(self.level, self.level_word),
             html::escape(&self.place),
-            small(&self.indicator),
+            small(&about),
             html::escape(&self.value),
-            html::escape(&self.since),
         )
     }
 }
@@ -370,6 +379,14 @@ fn beyond(language: Language) -> &'static str {
         Language::Es => "Además, en este correo",
         Language::En => "Besides, in this mail",
         Language::Pt => "Além disso, neste e-mail",
+    }
+}
+
+fn in_this_mail(language: Language) -> &'static str {
+    match language {
+        Language::Es => " en este correo",
+        Language::En => " in this mail",
+        Language::Pt => " neste e-mail",
     }
 }
 

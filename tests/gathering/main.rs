@@ -230,6 +230,19 @@ fn later_changes_are_gathered_in_the_same_thread_until_all_is_over() {
 }
 
 #[test]
+fn after_the_first_mail_there_is_another_only_for_what_changed() {
+    // Alertmanager, "Configuration", `group_interval`: a mail if new alerts fired or firing ones resolved, and otherwise none.
+    // What fired and resolved in between (`b`) is told as little as within `group_wait`; of `c` only what it came to.
+    check(
+        &matrix(ROW, ""),
+        "0 a 12\n50 a 13\n100 b 12\n110 b 0\n200 c 12\n210 c 25\n300 a 12\n500 end",
+        "20 g1 #1 lead@x.example | a warning range = warning 1
+         220 g1 #2 lead@x.example | c critical range +1 warning = critical 2
+         230 g2 #1 boss@x.example | c critical range = critical 1",
+    );
+}
+
+#[test]
 fn the_newest_of_an_incident_is_told_and_repeats_and_steps_are_gathered_too() {
     check(
         &matrix(ROW, ""),

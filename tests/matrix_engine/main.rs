@@ -27,6 +27,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that meets what it does not expect fails")]
 
 mod cases;
+mod clock_change;
 mod feeds;
 mod flapping;
 mod kept;

@@ -2,7 +2,7 @@
 //!
 //! Prometheus, "Alerting rules": `for` (pending until then, a break resets), `keep_firing_for`. Alertmanager,
 //! "Configuration" and "Silences": `repeat_interval`, resolved notices to those who had the alert, inhibition of the lesser
-//! severity, silences. Grafana, "Alert rule evaluation", "Mute timings": the pending period, recovery thresholds, "keep last
+//! severity, silences; "Alertmanager": deduplication. Grafana, "Alert rule evaluation", "Mute timings": the pending period, recovery thresholds, "keep last
 //! state" and "alerting" without data, errors of the data source. The cases are
 //! rewritten in this program's words; the figures are those of the published examples.
 
@@ -244,5 +244,60 @@ fn grafana_a_mute_timing_holds_notices_at_set_times() {
         "0:00:00 Silenced
          0:40:00 i1 ok -> critical 10.. range
          1:00:00 i1 #1 lead.email critical silence_ended",
+    );
+}
+
+#[test]
+fn alertmanager_deduplicates_what_fires_again_and_again() {
+    // "Alertmanager": it takes care of deduplicating the alerts that clients send. A client sends an alert again at every
+    // evaluation, with another value too; it is told once and then by `repeat_interval` alone ("Configuration").
+    check(
+        "asa; ok ..10; critical 10.. tell lead repeat 5m; recover 0 1m",
+        "0:00:00 15
+         0:01:00 16
+         0:02:00 9
+         0:02:30 99
+         0:06:00 null
+         0:06:30 15
+         0:10:01 end",
+        "0:00:00 i1 ok -> critical 10.. range
+         0:00:00 i1 #1 lead.email critical range
+         0:05:00 i1 #2 lead.email critical repeat
+         0:10:00 i1 #3 lead.email critical repeat",
+    );
+}
+
+#[test]
+fn alertmanager_time_intervals_begin_inclusive_end_exclusive_and_touch_at_midnight() {
+    // "Configuration", `<time_interval_spec>`: a range has its beginning and not its end, and ends at 24:00 at the latest, so
+    // that a night is two of them. Here a night may be written as one, and is the same: midnight is no opening. As there,
+    // nothing is told outside; unlike there, `for` begins anew inside.
+    for night in ["22:00-24:00 00:00-06:00", "22:00-06:00"] {
+        check(
+            &format!("asa; ok ..10; critical 10.. for 10m tell lead repeat 3h; recover 0 0s; hours {night}"),
+            "21:00:00 15
+             22:09:59 5
+             23:55:00 15
+             29:59:59 5
+             30:00:00 15
+             31:00:00 end",
+            "24:05:00 i1 ok -> critical 10.. range
+             24:05:00 i1 #1 lead.email critical range
+             27:05:00 i1 #2 lead.email critical repeat
+             29:59:59 i1 critical -> ok ..10 recovered
+             29:59:59 i1 #3 lead.email ok recovered",
+        );
+    }
+    // At the second of the beginning it is told, at that of the end no more.
+    check(
+        "asa; ok ..10; critical 10.. tell lead; recover 0 0s; hours 17:00-24:00",
+        "16:59:59 15
+         17:00:01 5
+         24:00:00 15
+         24:10:00 end",
+        "17:00:00 i1 ok -> critical 10.. range
+         17:00:00 i1 #1 lead.email critical range
+         17:00:01 i1 critical -> ok ..10 recovered
+         17:00:01 i1 #2 lead.email ok recovered",
     );
 }

@@ -2,10 +2,11 @@
 //!
 //! A row is `INDICATOR [WINDOW]; PART; ...`, its parts being `LEVEL LOW..HIGH [for D] [tell A,B] [escalate D:A,B] ...
 //! [repeat D]`, `recover MARGIN D`, `min N`, `no_data ok`, `no_data LEVEL D A,B`, `hours H:M-H:M ...` (every day, UTC),
-//! `holiday DATE`, `settle D`, `ack_for D`, `flapping N D`, `per WHAT`, `queue GLOB ...`, `channel GLOB ...`, `threshold D`. Bounds are half-open.
+//! `zone NAME` (of the hours, instead of UTC), `holiday DATE`, `settle D`, `ack_for D`, `flapping N D`, `per WHAT`, `queue GLOB ...`, `channel GLOB ...`, `threshold D`. Bounds are half-open.
 //!
 //! A time-line is one line per change: `TIME VALUE [waiting N]`, where the value is a number, `NUMBER/SAMPLES`, `null`,
-//! `skip` (no ticks until the next value) or `end`. Times are H:MM:SS after Monday 2026-06-01T00:00:00Z. Besides, a line
+//! `skip` (no ticks until the next value) or `end`. Times are H:MM:SS after Monday 2026-06-01T00:00:00Z, or after another
+//! instant ([`check_from`]). Besides, a line
 //! may be an operation (`TIME ack INCIDENT WHO [until TIME]`, `TIME silence ID FROM UNTIL NAME=GLOB,... [level=LEVEL]`,
 //! `TIME unsilence ID`), the state of a feed (`TIME feed SOURCE live|lags|silent [agents]`) or other rows in force (`TIME
 //! row ROW [| ROW ...]`, `TIME row none`). What came of an operation is a line of the result.
@@ -128,6 +129,7 @@ pub fn row(line: usize, text: &str) -> Row {
             "channel" => row.scope.channel = Globs::new(&words[1..]).unwrap(),
             "per" => row.per = [Per::Queue, Per::Channel, Per::All][["queue", "channel", "all"].index(words[1])],
             "hours" => row.calendar.shifts = Some(words[1..].iter().flat_map(|text| daily(text)).collect()),
+            "zone" => row.calendar.zone = TimeZone::get(words[1]).unwrap(),
             "holiday" => {
                 row.calendar.holidays.extend(words[1..].iter().map(|day| day.parse::<jiff::civil::Date>().unwrap()))
             }
@@ -221,23 +223,26 @@ fn seconds(clock: &str) -> i64 {
     clock.split(':').fold(0, |sum, part| sum * 60 + part.parse::<i64>().unwrap_or_else(|_| panic!("time {clock}")))
 }
 
-fn clock(time: Timestamp) -> String {
-    let s = (time - START).0 / 1000;
+fn clock(time: Timestamp, start: Timestamp) -> String {
+    let s = (time - start).0 / 1000;
     format!("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
 }
 
 /// What a tick gave, one line per record; incidents are named i1, i2, ... in the order in which they leave ok.
 #[derive(Clone)]
 pub struct Scribe {
+    start: Timestamp,
     incidents: BTreeMap<Arc<str>, usize>,
 }
 
 impl Scribe {
     pub fn new() -> Self {
-        Scribe { incidents: BTreeMap::new() }
+        Scribe { start: START, incidents: BTreeMap::new() }
     }
 
     pub fn lines(&mut self, tick: &Tick) -> Vec<String> {
+        let start = self.start;
+        let clock = |time| clock(time, start);
         let mut lines = Vec::new();
         for t in &tick.transitions {
             let next = self.incidents.len() + 1;
@@ -278,7 +283,7 @@ struct Player {
 }
 
 impl Player {
-    fn new(rows: &str) -> Self {
+    fn new(start: Timestamp, rows: &str) -> Self {
         let rows: Vec<&str> = rows.split(" | ").collect();
         let matrices = vec![matrix("care", &rows)];
         Player {
@@ -287,7 +292,7 @@ impl Player {
             table: Table::new(&[place()]),
             feeds: LIVE,
             skips: false,
-            scribe: Scribe::new(),
+            scribe: Scribe { start, ..Scribe::new() },
             lines: Vec::new(),
         }
     }
@@ -320,6 +325,7 @@ impl Player {
             }
             ["ack" | "silence" | "unsilence", ..] => {
                 let operated = self.engine.operate(&self.operation(now, &words), now);
+                let clock = |time| clock(time, self.scribe.start);
                 let said = match operated {
                     Operated::Acknowledged { until } => format!("acknowledged until {}", clock(until)),
                     Operated::Refused(why) => format!("refused: {why}"),
@@ -342,7 +348,7 @@ impl Player {
 
     /// `ack INCIDENT WHO [until T]`, `silence ID FROM UNTIL [NAME=GLOB,... ...] [level=LEVEL]`, `unsilence ID`.
     fn operation(&self, now: Timestamp, words: &[&str]) -> Operation {
-        let at = |text: &str| START + Millis::seconds(seconds(text));
+        let at = |text: &str| self.scribe.start + Millis::seconds(seconds(text));
         let (who, what) = match words {
             ["ack", incident, who, until @ ..] => {
                 let until = until.get(1).map(|text| at(text));
@@ -393,15 +399,15 @@ impl Player {
 }
 
 /// Plays a time-line second by second and returns what came out. Every so many seconds the engine is restarted.
-pub fn play(row: &str, timeline: &str, restart_every: Option<i64>) -> Vec<String> {
-    let mut player = Player::new(row);
+pub fn play(start: Timestamp, row: &str, timeline: &str, restart_every: Option<i64>) -> Vec<String> {
+    let mut player = Player::new(start, row);
     let steps: Vec<&str> = timeline.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let time = |line: &str| seconds(line.split_whitespace().next().unwrap());
     let (end, steps) = steps.split_last().unwrap();
     assert!(end.ends_with(" end"), "`end` is the last line");
     let mut steps = steps.iter().copied().peekable();
     for second in time(steps.peek().unwrap())..time(end) {
-        let now = START + Millis::seconds(second);
+        let now = start + Millis::seconds(second);
         while let Some(line) = steps.next_if(|line| time(line) <= second) {
             player.obey(now, line);
         }
@@ -417,12 +423,18 @@ pub fn play(row: &str, timeline: &str, restart_every: Option<i64>) -> Vec<String
 /// same rows and restarts all along, which are to change nothing.
 #[track_caller]
 pub fn check(row: &str, timeline: &str, expected: &str) {
+    check_from(START, row, timeline, expected);
+}
+
+/// The same with times after `start`.
+#[track_caller]
+pub fn check_from(start: Timestamp, row: &str, timeline: &str, expected: &str) {
     let expected: Vec<&str> = expected.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let got = play(row, timeline, None);
+    let got = play(start, row, timeline, None);
     let missing: Vec<_> = expected.iter().filter(|line| !got.iter().any(|g| g == *line)).collect();
     let surplus: Vec<_> = got.iter().filter(|line| !expected.contains(&line.as_str())).collect();
     assert_eq!(got, expected, "\nrow {row}\nmissing {missing:#?}\nsurplus {surplus:#?}");
     let ends = timeline.lines().rev().find(|line| !line.trim().is_empty()).unwrap().trim();
     let every = 1 + seconds(ends.split(' ').next().unwrap()) / 1_000;
-    assert_eq!(play(row, timeline, Some(every)), expected, "\nrow {row}\nrestarted every {every} s");
+    assert_eq!(play(start, row, timeline, Some(every)), expected, "\nrow {row}\nrestarted every {every} s");
 }

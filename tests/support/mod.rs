@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 pub mod alertmanager;
+pub mod certificates;
 pub mod kafka;
 pub mod mail;
 pub mod program;
