@@ -9,8 +9,11 @@ use atalaya::config::{self, MatrixSet};
 use atalaya::domain::{Key, Millis, Timestamp};
 use atalaya::indicators::{Reading, Selector, Topics};
 use atalaya::matrix::Medium;
-use atalaya::matrix::engine::{Engine, Feed, FeedState, Feeds, Matcher, Operated, Operation, Readings, Tick, What};
+use atalaya::matrix::engine::{
+    Engine, Feed, FeedState, Feeds, Matcher, Notification, Operated, Operation, Readings, Tick, What,
+};
 use atalaya::notice::{self, Body, Context, render};
+use atalaya::notify::{Carrier, Limit, Notifier, Parcel, Sending, Timing};
 
 use support::{cpu_timed, figure, figure_with_goal, median};
 
@@ -118,6 +121,7 @@ fn main() {
     let (took, tick) = bench.tick();
     assert_eq!((tick.transitions.len(), tick.notifications.len()), (CASES, 3 * CASES));
     figure_with_goal("cases_all_go_off_ms", took, 1000.0);
+    queued(took, &tick.notifications, &Context::new(&bench.set.plan, "example.com"));
     let mails = tick.notifications.iter().filter(|notice| notice.medium == Medium::Email).take(CASES);
     let context = Context::new(&bench.set.plan, "example.com");
     let (took, rendered) = cpu_timed(|| mails.map(|notice| render(notice, &context).body).collect::<Vec<_>>());
@@ -158,6 +162,31 @@ fn main() {
     let (took, ()) = cpu_timed(|| bench.engine.reload(matrices, Arc::clone(&plan)));
     figure("cases_reload_ms", took * 1000.0);
     figure("cases_after_reload_tick_ms", bench.tick().0);
+}
+
+/// A mail server that is away.
+struct Away;
+
+impl Carrier for Away {
+    fn send<'a>(&'a self, _: &'a Parcel, _: bool) -> Sending<'a> {
+        Box::pin(std::future::pending())
+    }
+    fn server(&self, _: &Parcel) -> String {
+        "away".to_owned()
+    }
+}
+
+/// What it takes in all until every notice waits in the outbox: decided in so many milliseconds, rendered and taken in.
+fn queued(decided: f64, notices: &[Notification], context: &Context<'_>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.unwrap_or_else(|error| panic!("{error}"));
+    let _inside = runtime.enter();
+    let from = "Atalaya <atalaya@example.com>".parse().ok();
+    let notifier = Notifier::with_carrier(Arc::new(Away), from, Timing::default(), Limit::default());
+    let (took, ()) = cpu_timed(|| notices.iter().for_each(|notice| notifier.enqueue(render(notice, context))));
+    assert_eq!(notifier.depth(), 3 * CASES, "every notice waits");
+    figure("cases_queued_ms", decided + took * 1000.0);
+    figure("cases_queued_mib", notifier.bytes() as f64 / f64::from(1 << 20));
 }
 
 /// As many cases of one row that is gathered, going off at once: decided in a second, and one mail for each contact.

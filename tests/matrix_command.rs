@@ -242,3 +242,35 @@ fn folders_are_compared_matrix_by_matrix() {
         "a\n  asa 15m\n    30m .. 45m (warning): for: 2m -> 3m\n- matrix b is gone: 4 rows\n+ matrix c is new: 4 rows\n"
     );
 }
+
+/// A thousand rows are held side by side by what they are, wherever they stand.
+#[test]
+fn many_rows_are_paired_by_what_they_are() {
+    let rows = |order: &mut dyn Iterator<Item = usize>| {
+        let row = |n: usize| {
+            let goal = if n == 700 { 20 } else { 10 };
+            format!(
+                "  - {{ indicator: waiting, scope: {{ queue: q{n} }}, goal: \"< {goal}\", ranges: [ {{ when: \"< {goal}\", \
+                 level: ok }}, {{ when: \">= {goal}\", level: warning, tell: [lead], action: look }} ] }}\n"
+            )
+        };
+        let head = "version: 1\nname: many\nowner: lead\ncontacts:\n  lead: { email: lead@acme.example }\nrows:\n";
+        head.to_owned() + &order.map(row).collect::<String>()
+    };
+    let compared = |old: &str, new: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let [before, after] = ["old.yaml", "new.yaml"].map(|name| folder.path().join(name));
+        fs::write(&before, old).unwrap();
+        fs::write(&after, new).unwrap();
+        diff(&Diff { old: before, new: after, config: None }).unwrap()
+    };
+    let old = rows(&mut (0..1000));
+    assert_eq!(compared(&old, &rows(&mut (0..1000).rev())), "no difference in meaning\n");
+    // The row that is gone and the one that is new are the same indicator: one row that has another scope.
+    let said = compared(&old, &rows(&mut (1..=1000).rev()));
+    assert_eq!(said, "many\n  waiting (q1000 / each channel)\n    scope: q0 / each channel -> q1000 / each channel\n");
+    let said = compared(&old, &rows(&mut (0..1000).rev()).replace("< 20", "< 30").replace(">= 20", ">= 30"));
+    let title = "many\n  waiting (q700 / each channel)\n    goal: < 20 -> < 30\n";
+    assert!(said.starts_with(title), "{said}");
+    assert_eq!(said.matches("each channel").count(), 1, "{said}");
+}

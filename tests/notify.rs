@@ -52,7 +52,7 @@ fn timing() -> Timing {
 }
 
 fn notifier(smtp: Option<Smtp>, webhooks: BTreeMap<String, Webhook>) -> Notifier {
-    Notifier::new(Settings { smtp, webhooks, timing: timing(), limit: 0 }).unwrap()
+    Notifier::new(Settings { smtp, webhooks, timing: timing(), ..Settings::default() }).unwrap()
 }
 
 fn mail_to(to: &str, sequence: u32) -> Notification {
@@ -409,7 +409,9 @@ async fn errors_say_what_where_and_what_to_do() {
 async fn bad_settings_are_refused_at_the_start() {
     let addr = loopback();
     let make = |smtp: Option<Smtp>, webhooks| {
-        Notifier::new(Settings { smtp, webhooks, timing: timing(), limit: 0 }).err().map(|error| error.to_string())
+        Notifier::new(Settings { smtp, webhooks, timing: timing(), ..Settings::default() })
+            .err()
+            .map(|error| error.to_string())
     };
     let none = BTreeMap::new;
     let from = make(Some(Smtp { from: "nobody".into(), ..smtp(addr) }), none()).unwrap();

@@ -10,7 +10,7 @@ use atalaya::config;
 use atalaya::domain::{Key, Millis, Timestamp};
 use atalaya::indicators::{Reading, Selector};
 use atalaya::matrix::engine::{Engine, Feeds, Matcher, Notification, Operated, Operation, Readings, What};
-use atalaya::matrix::{Contact, Matrix};
+use atalaya::matrix::{Contact, Level, Matrix};
 use atalaya::notice::{Body, Context, Refused, render_refused};
 use atalaya::plan::Plan;
 
@@ -484,4 +484,34 @@ fn an_owner_on_a_rota_is_told_of_a_refused_matrix() {
             assert!(written.contains("care.yaml:3:1: error: gap"), "{written}");
         }
     }
+}
+
+/// Thousands that go off in quiet hours: each is found again when it changes, and told in the order in which it last did.
+#[test]
+fn thousands_wait_for_the_end_of_quiet_hours() {
+    let desk = "contacts:\n  desk: { webhook: desk, quiet: { mon-sun: \"22:00-07:00\" } }";
+    let ranges = "{ when: \"< 10\", level: ok }, { when: \"10 .. 20\", level: info, tell: [desk] }, \
+                  { when: \">= 20\", level: warning, tell: [desk] }";
+    let (matrices, plan) = compiled(&matrix("UTC", desk, ranges));
+    let mut engine = Engine::new(matrices.clone(), plan.clone());
+    let queues: Vec<String> = (0..6000).map(|n| format!("q{n:04}")).collect();
+    let keys = queues.iter().map(|queue| Key::pair(queue, "voice")).collect();
+    let mut table = Table { keys, values: BTreeMap::new() };
+    let mut tick = |time: &str, value: &dyn Fn(usize) -> f64| -> Vec<(usize, Level)> {
+        let values = table.keys.iter().enumerate().map(|(n, key)| (key.clone(), value(n)));
+        table.values = values.collect();
+        let tick = engine.tick(at(time), &mut table, &Feeds::default());
+        engine = Engine::restore(matrices.clone(), plan.clone(), &engine.snapshot()).unwrap();
+        let queue = |notice: &Notification| notice.transition.key.queue.as_deref().unwrap()[1..].parse().unwrap();
+        tick.notifications.iter().map(|notice| (queue(notice), notice.level)).collect()
+    };
+    assert_eq!(tick("2026-11-23T23:00:00Z", &|_| 12.0), []);
+    // Every third gets worse, every third is over.
+    let second = |n: usize| [12.0, 22.0, 3.0][n % 3];
+    assert_eq!(tick("2026-11-23T23:30:00Z", &second), []);
+    assert_eq!(tick("2026-11-24T06:59:59Z", &second), []);
+    let of = |third: usize, level: Level| (0..6000).filter(move |n| n % 3 == third).map(move |n| (n, level));
+    let expected: Vec<(usize, Level)> = of(0, Level::Info).chain(of(1, Level::Warning)).collect();
+    assert_eq!(tick("2026-11-24T07:00:00Z", &second), expected);
+    assert_eq!(tick("2026-11-24T07:00:01Z", &second), []);
 }

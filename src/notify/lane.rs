@@ -1,5 +1,6 @@
 //! The loop of one lane: take the next, try it, note what became of it, wait, try again. And the office over all lanes.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
@@ -17,7 +18,7 @@ use super::book::{Book, Entry};
 use super::counters::{Counted, Counters};
 use super::health::Health;
 use super::parcel::{self, Destination, Parcel};
-use super::{Fate, Outcome, Timing, Undeliverable};
+use super::{Fate, Limit, Outcome, Timing, Undeliverable};
 
 /// Why an attempt failed, as one paragraph: what, where, what to do. Never holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,10 +60,22 @@ const HURRY: u8 = 1;
 /// After the drain: lanes stop.
 const CLOSED: u8 = 2;
 
-/// How often it is looked for criticals that are overdue.
+/// How often it is looked for criticals that are overdue or were dropped.
 const LOOK: Duration = Duration::from_secs(1);
-/// Outcomes that wait to be read.
-const REPORTS: usize = 10_000;
+/// Outcomes that wait to be read: as many as the outbox holds, which may all be tried before anybody reads.
+const REPORTS: usize = 100_000;
+/// How the outbox itself is named in [`Health`].
+const OUTBOX: &str = "outbox";
+
+/// What was dropped because the outbox was full. Told together: stand-ins for each would only fill it further.
+#[derive(Debug, Default)]
+struct Evicted {
+    /// Since there was room.
+    notices: u64,
+    /// By matrix, which has its own owner, the first critical that nobody has been told of yet, and how many more.
+    criticals: BTreeMap<Arc<str>, (Notification, u64)>,
+    told: Option<Instant>,
+}
 
 pub struct Office {
     carrier: Arc<dyn Carrier>,
@@ -74,6 +87,7 @@ pub struct Office {
     emptied: Notify,
     /// When the drain ends; `None` before it begins.
     drain_until: Mutex<Option<Instant>>,
+    evicted: Mutex<Evicted>,
     /// Lanes whose next try would come after the drain.
     resting: AtomicUsize,
     outcomes: mpsc::Sender<Outcome>,
@@ -87,7 +101,7 @@ impl Office {
         carrier: Arc<dyn Carrier>,
         from: Option<Mailbox>,
         timing: Timing,
-        limit: usize,
+        limit: Limit,
     ) -> (Arc<Self>, mpsc::Receiver<Outcome>, mpsc::Receiver<Undeliverable>) {
         let (outcomes, outcomes_out) = mpsc::channel(REPORTS);
         let (undeliverable, undeliverable_out) = mpsc::channel(REPORTS);
@@ -99,6 +113,7 @@ impl Office {
             phase: AtomicU8::new(OPEN),
             emptied: Notify::new(),
             drain_until: Mutex::default(),
+            evicted: Mutex::default(),
             resting: AtomicUsize::new(0),
             outcomes,
             undeliverable,
@@ -126,6 +141,10 @@ impl Office {
             missed: message.missed.as_ref().map(|missed| (missed.contact.clone(), missed.medium, missed.why.clone())),
         });
         pending.collect()
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.book().bytes()
     }
 
     pub fn take(self: &Arc<Self>, message: Message) {
@@ -156,10 +175,44 @@ impl Office {
         if put.new_lane {
             tokio::spawn(serve(self.clone(), destination));
         }
-        if let Some(dropped) = put.dropped {
-            tracing::error!(id = %dropped.parcel.message.id, "the outbox is full; a notice is dropped");
+        for dropped in put.dropped {
             self.report(&dropped.parcel.message, Fate::Dropped);
-            self.report_undeliverable(&dropped, "the outbox is full");
+            let mut evicted = self.evicted();
+            evicted.notices += 1;
+            if dropped.is_critical() && !dropped.reported {
+                let notice = &dropped.parcel.message.notification;
+                let of_matrix = evicted.criticals.entry(notice.transition.matrix.name.clone());
+                of_matrix.and_modify(|(_, others)| *others += 1).or_insert_with(|| (notice.clone(), 0));
+            }
+        }
+    }
+
+    fn evicted(&self) -> MutexGuard<'_, Evicted> {
+        self.evicted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that the outbox is full until there is room again, and now and then who was not told because of it.
+    fn tell_evicted(&self, now: Instant) {
+        let has_room = self.book().has_room();
+        let mut evicted = self.evicted();
+        if evicted.notices > 0 {
+            self.health.fail(OUTBOX, &format!("the outbox is full; {} notices were dropped", evicted.notices));
+        }
+        if has_room {
+            self.health.well(OUTBOX);
+            evicted.notices = 0;
+        }
+        if evicted.told.is_some_and(|told| now.saturating_duration_since(told) < self.timing.critical) {
+            return;
+        }
+        for (first, others) in std::mem::take(&mut evicted.criticals).into_values() {
+            evicted.told = Some(now);
+            self.counters.undeliverable.fetch_add(others, Ordering::Relaxed);
+            let why = match others {
+                0 => "the outbox is full".to_owned(),
+                others => format!("the outbox is full; critical notices dropped besides this one: {others}"),
+            };
+            self.undeliverable(first, why);
         }
     }
 
@@ -346,7 +399,7 @@ async fn closed(office: &Office, wake: &Notify) {
     }
 }
 
-/// Reports each critical that has been tried for too long, while the office is open.
+/// Reports each critical that has been tried for too long, and that the outbox is full, while the office is open.
 async fn look_for_overdue(office: Weak<Office>) {
     let mut tick = tokio::time::interval(LOOK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -356,7 +409,9 @@ async fn look_for_overdue(office: Weak<Office>) {
         if office.phase.load(Ordering::Acquire) == CLOSED {
             return;
         }
-        let overdue = office.book().overdue(Instant::now(), office.timing.critical);
+        let now = Instant::now();
+        office.tell_evicted(now);
+        let overdue = office.book().overdue(now, office.timing.critical);
         for entry in overdue {
             let why = entry.last.unwrap_or_else(|| "it waits behind another notice".to_owned());
             office.undeliverable(entry.parcel.message.notification.clone(), why);

@@ -7,7 +7,11 @@
 //! * A notice more than 5 minutes late goes marked so, and only the newest of its incident goes.
 //! * A critical that is refused, or has been tried for 5 minutes, is reported once as [`Undeliverable`], so that the
 //!   service can tell the next step and the owner ([`crate::notice::render_missed`]); it is tried further all the same.
-//! * The outbox is bounded: beyond its limit the least important and oldest notice is dropped and counted.
+//! * The outbox is bounded ([`Limit`]): nothing is lost below 100,000 notices and 512 MiB, which is twice what 10,000 cases
+//!   say to three recipients at once. Beyond, the least important goes, and of these the oldest: information, then warnings,
+//!   recoveries, criticals. Those who are told in the place of others have a tenth of the bounds besides, and never take
+//!   the place of anything else. Of criticals dropped so one report for each matrix, every five minutes at most, says how
+//!   many there were: a stand-in for each would only fill it further.
 //!
 //! Alerts that an Alertmanager has been told of are told again while they are open ([`Notifier::keep_firing`]); that is no
 //! notice, has no lane and is not tried again but at the next round.
@@ -81,11 +85,23 @@ pub struct Settings {
     pub smtp: Option<config::Smtp>,
     pub webhooks: BTreeMap<String, config::Webhook>,
     pub timing: Timing,
-    /// Most notices held; 0 is the default of 10,000.
-    pub limit: usize,
+    pub limit: Limit,
 }
 
-const LIMIT: usize = 10_000;
+/// The most that the outbox holds. A tenth more is for those who are told in the place of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    pub notices: usize,
+    /// Bytes in memory, nearly. A mail has some 10 kB: its words as text and as HTML, each also as they are when it is
+    /// late, and the values of its trend. The picture is drawn when it is sent.
+    pub bytes: usize,
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Limit { notices: 100_000, bytes: 512 << 20 }
+    }
+}
 
 /// Why the way out cannot be built: defects of the configuration.
 #[derive(Debug, thiserror::Error)]
@@ -195,9 +211,8 @@ impl Notifier {
         carrier: Arc<dyn Carrier>,
         from: Option<lettre::message::Mailbox>,
         timing: Timing,
-        limit: usize,
+        limit: Limit,
     ) -> Self {
-        let limit = if limit == 0 { LIMIT } else { limit };
         let (office, outcomes, undeliverable) = lane::Office::open(carrier, from, timing, limit);
         Notifier {
             office,
@@ -261,7 +276,12 @@ impl Notifier {
         self.office.pending()
     }
 
-    /// One reason for each server, recipient or webhook whose last attempt failed.
+    /// How many bytes they hold in memory, nearly.
+    pub fn bytes(&self) -> usize {
+        self.office.bytes()
+    }
+
+    /// That the outbox is full, and one reason for each server, recipient or webhook whose last attempt failed.
     pub fn health(&self) -> Vec<String> {
         self.office.health.reasons()
     }

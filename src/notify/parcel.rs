@@ -11,6 +11,7 @@ use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 
 use crate::config;
+use crate::matrix::engine::Notification;
 use crate::notice::{Body, Email, Message};
 
 use super::NotifyError;
@@ -21,6 +22,9 @@ pub enum Destination {
     Address(Arc<str>),
     Webhook(Arc<str>),
 }
+
+/// Ids, names, the entries of the outbox's indexes: what is small in every parcel.
+const SMALL_BYTES: usize = 2_048;
 
 #[derive(Clone, Debug)]
 pub struct Parcel {
@@ -40,7 +44,14 @@ pub enum Load {
 
 impl Parcel {
     /// `Err` says why this message can never be sent.
-    pub fn new(message: Message, from: Option<&Mailbox>) -> Result<Self, (Box<Message>, String)> {
+    pub fn new(mut message: Message, from: Option<&Mailbox>) -> Result<Self, (Box<Message>, String)> {
+        // What rendering reserved and did not need would wait with it: a third of all.
+        match &mut message.body {
+            Body::Email(mail) => [&mut mail.text, &mut mail.html, &mut mail.late_text, &mut mail.late_html]
+                .into_iter()
+                .for_each(String::shrink_to_fit),
+            Body::Webhook(hook) => [&mut hook.json, &mut hook.late_json].into_iter().for_each(String::shrink_to_fit),
+        }
         let load = match &message.body {
             Body::Webhook(_) => Ok(Load::Hook),
             Body::Email(email) => match from {
@@ -52,6 +63,24 @@ impl Parcel {
             Ok(load) => Ok(Parcel { message, load }),
             Err(why) => Err((Box::new(message), why)),
         }
+    }
+
+    /// What it holds in memory, nearly; proved beside a count of every allocation by `tests/limits`. What is shared with
+    /// the notices of its case to others is counted in each.
+    pub fn bytes(&self) -> usize {
+        let texts: usize = match &self.message.body {
+            Body::Email(mail) => {
+                [&mail.text, &mail.html, &mail.late_text, &mail.late_html].map(|text| text.len()).iter().sum()
+            }
+            Body::Webhook(hook) => hook.json.len() + hook.late_json.len(),
+        };
+        let case = |notice: &Notification| {
+            size_of::<Notification>() + notice.trend.as_ref().map_or(0, |trend| size_of_val(trend.0.as_slice()))
+        };
+        let notice = &self.message.notification;
+        let gathered: usize = notice.gathered.iter().flat_map(|all| &all.notices).map(case).sum();
+        let held_back: usize = notice.held_back.iter().flat_map(|all| &all.incidents).map(|(one, _)| case(one)).sum();
+        texts + case(notice) + gathered + held_back + SMALL_BYTES
     }
 
     /// The mail as it is handed over. `Err` says why it can never be.
@@ -129,7 +158,6 @@ mod tests {
 
     use super::*;
     use crate::matrix::Language;
-    use crate::matrix::engine::Notification;
     use crate::notice::samples::{critical, matrix};
     use crate::notice::{Context, render};
     use crate::plan::Plan;

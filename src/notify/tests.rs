@@ -68,6 +68,7 @@ struct Bench {
     undeliverable: mpsc::Receiver<Undeliverable>,
 }
 
+/// A limit of 0 notices is the default.
 fn bench(limit: usize, script: impl Fn(&str, usize, Duration) -> Act + Send + Sync + 'static) -> Bench {
     let fake = Arc::new(Fake {
         script: Box::new(script),
@@ -77,6 +78,8 @@ fn bench(limit: usize, script: impl Fn(&str, usize, Duration) -> Act + Send + Sy
         attempts: Mutex::default(),
     });
     let from = "Atalaya <atalaya@acme.example>".parse().unwrap();
+    let default = Limit::default();
+    let limit = if limit == 0 { default } else { Limit { notices: limit, ..default } };
     let notifier = Notifier::with_carrier(fake.clone(), Some(from), Timing::default(), limit);
     let (outcomes, undeliverable) = (notifier.outcomes().unwrap(), notifier.undeliverable().unwrap());
     Bench { notifier, fake, outcomes, undeliverable }
@@ -265,6 +268,126 @@ async fn a_full_outbox_drops_the_least_important_and_keeps_criticals() {
     assert_eq!(dropped, [3, 5], "the info, then the newcomer that ranks lowest; what is under way stays");
     assert_eq!(bench.notifier.depth(), 3);
     assert_eq!(bench.notifier.counters().get(crate::matrix::Medium::Email, Counted::Dropped), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_many_criticals_dropped_one_report_says_how_many() {
+    let mut bench = bench(10, |_, _, since| match since.as_secs() {
+        0..600 => Act::Fail(Retry::Later),
+        _ => Act::Take,
+    });
+    for sequence in 1..=15 {
+        bench.put("lead", &format!("i{sequence}"), sequence, Level::Critical);
+    }
+    let dropped: Vec<u32> = bench.fates().iter().map(|(sequence, _)| *sequence).collect();
+    assert_eq!(dropped, [1, 2, 3, 4, 5], "the oldest, and none has been tried yet");
+    let report = bench.undeliverable.recv().await.unwrap();
+    assert!(bench.fake.start.elapsed() <= Duration::from_secs(1));
+    assert_eq!(&*report.notification.incident, "i1");
+    assert_eq!(report.why, "the outbox is full; critical notices dropped besides this one: 4");
+    assert!(bench.notifier.health().contains(&"the outbox is full; 5 notices were dropped".to_owned()));
+    assert_eq!(bench.notifier.counters().undeliverable.load(Ordering::Relaxed), 5);
+
+    // Who hears of it has a place, and takes nobody's.
+    let plan = Plan::default();
+    let context = Context::new(&plan, "acme.example");
+    assert_eq!(tell_stand_ins(&bench.notifier, &report, None, &context, &|_| {}), 2);
+    assert_eq!(bench.notifier.depth(), 11, "ten, and one of the two stand-ins: a tenth");
+    // What is dropped later is told later.
+    bench.put("lead", "i16", 16, Level::Critical);
+    tokio::time::sleep(Duration::from_secs(290)).await;
+    assert!(bench.undeliverable.try_recv().is_err());
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    let reports: Vec<String> = std::iter::from_fn(|| bench.undeliverable.try_recv().ok()).map(|one| one.why).collect();
+    assert!(reports.contains(&"the outbox is full".to_owned()), "{reports:?}");
+    assert_eq!(reports.len(), 11, "and each of the ten that have been tried for five minutes");
+    bench.settle().await;
+    assert_eq!(bench.taken().iter().filter(|(to, ..)| to == "lead").count(), 10);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(bench.notifier.health().is_empty(), "{:?}", bench.notifier.health());
+}
+
+/// Each matrix has an owner of its own.
+#[tokio::test(start_paused = true)]
+async fn of_criticals_dropped_each_matrix_has_a_report() {
+    let mut bench = bench(1, |_, _, _| Act::Hang(Duration::from_secs(15)));
+    let mut other = samples::matrix(Language::En, "Act");
+    Arc::get_mut(&mut other).unwrap().name = "other".into();
+    let other = samples::critical(other);
+    let plan = Plan::default();
+    for (sequence, is_other) in [(1, false), (2, true), (3, false), (4, false), (5, true)] {
+        let mut notice = notification("lead", &format!("i{sequence}"), sequence, Level::Critical);
+        if is_other {
+            notice.transition = other.transition.clone();
+        }
+        bench.notifier.enqueue(render(&notice, &Context::new(&plan, "acme.example")));
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let reports: BTreeMap<String, String> = std::iter::from_fn(|| bench.undeliverable.try_recv().ok())
+        .map(|one| (one.notification.incident.to_string(), one.why))
+        .collect();
+    let said = |others: u32| format!("the outbox is full; critical notices dropped besides this one: {others}");
+    assert_eq!(
+        reports,
+        BTreeMap::from([("i1".to_owned(), said(2)), ("i2".to_owned(), "the outbox is full".to_owned())])
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stand_in_takes_the_place_of_nothing_else() {
+    let mut bench = bench(2, |_, _, _| Act::Hang(Duration::from_secs(15)));
+    let plan = Plan::default();
+    let context = Context::new(&plan, "acme.example");
+    let missed = |incident: &str| Undeliverable {
+        notification: notification("dead", incident, 1, Level::Critical),
+        why: "no way".to_owned(),
+    };
+    bench.put("a", "a", 2, Level::Info);
+    bench.put("a", "b", 3, Level::Info);
+    assert_eq!(tell_stand_ins(&bench.notifier, &missed("x"), None, &context, &|_| {}), 2);
+    assert_eq!(tell_stand_ins(&bench.notifier, &missed("y"), None, &context, &|_| {}), 2);
+    assert_eq!(bench.notifier.depth(), 3);
+    // A new notice goes before an older one of its rank, and not before a stand-in either.
+    bench.put("a", "c", 4, Level::Info);
+    assert_eq!(bench.notifier.depth(), 3);
+    let dropped: Vec<u32> = bench.fates().iter().map(|(sequence, _)| *sequence).collect();
+    assert_eq!(dropped, [1, 1, 1, 2], "three stand-ins for the last, and the oldest information");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bound_in_bytes_drops_as_many_as_it_takes() {
+    let size = |message: &Message| {
+        let from = "Atalaya <atalaya@acme.example>".parse().unwrap();
+        Parcel::new(message.clone(), Some(&from)).map_err(|(_, why)| why).unwrap().bytes()
+    };
+    let small: Vec<Message> = (1..=4).map(|n| message("a", &format!("i{n}"), n, Level::Warning)).collect();
+    let mut large = message("a", "large", 5, Level::Critical);
+    if let notice::Body::Email(mail) = &mut large.body {
+        mail.html = "x".repeat(size(&small[0]) * 3 / 2);
+    }
+    let mut bench = bench(0, |_, _, _| Act::Hang(Duration::from_secs(15)));
+    let bytes = small.iter().map(size).sum();
+    let limit = Limit { bytes, ..Limit::default() };
+    let from = "Atalaya <atalaya@acme.example>".parse().unwrap();
+    bench.notifier = Notifier::with_carrier(bench.fake.clone(), Some(from), Timing::default(), limit);
+    bench.outcomes = bench.notifier.outcomes().unwrap();
+    small.into_iter().for_each(|message| bench.notifier.enqueue(message));
+    assert_eq!((bench.notifier.depth(), bench.notifier.bytes()), (4, bytes), "exactly full");
+    bench.notifier.enqueue(large.clone());
+    assert_eq!(bench.notifier.depth(), 2, "{} of {bytes} bytes", size(&large));
+    assert!(bench.notifier.bytes() <= bytes);
+    // What finds no room even so drops nothing but itself.
+    bench.notifier.enqueue(message("a", "info", 6, Level::Info));
+    let mut huge = message("a", "huge", 7, Level::Critical);
+    if let notice::Body::Email(mail) = &mut huge.body {
+        mail.html = "x".repeat(bytes);
+    }
+    let before = bench.notifier.depth();
+    bench.notifier.enqueue(huge);
+    assert_eq!(bench.notifier.depth(), before);
+    let dropped: Vec<u32> = bench.fates().iter().map(|(sequence, _)| *sequence).collect();
+    assert_eq!(dropped[..3], [1, 2, 3]);
+    assert_eq!(dropped.last(), Some(&7));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,11 +1,12 @@
 //! Limits: what producers can make grow is bounded. One test for each limit (what is kept, what is counted where, that
-//! nothing else changes), and an avalanche over all of it.
+//! nothing else changes), an avalanche over all of it, and one of notices.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is a failed test, with its line")]
 
 mod avalanche;
 #[path = "../support/bytes.rs"]
 mod bytes;
 mod each;
+mod outbox;
 
 use std::sync::Arc;
 

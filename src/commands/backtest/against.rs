@@ -178,14 +178,15 @@ pub(super) fn run(args: &Backtest) -> Result<(), Failure> {
 fn lines(old: &[Arc<Matrix>], new: &[Arc<Matrix>], before: &Seen, after: &Seen) -> Vec<Line> {
     let mut lines = Vec::new();
     for (old, new) in sides(old, new) {
+        let titles = [old, new].map(|matrix| matrix.map_or(Vec::new(), |matrix| diff::titles(&matrix.rows)));
         for (row_before, row_after) in rows(old, new) {
             let place = |matrix: Option<&Arc<Matrix>>, row: Option<usize>| Some((matrix?.name.clone(), row?));
             let (at_before, at_after) = (place(old, row_before), place(new, row_after));
-            let named = |matrix: Option<&Arc<Matrix>>, row: Option<usize>| {
-                let matrix = matrix?;
-                Some((matrix.name.clone(), diff::title(matrix.rows.get(row?)?, &matrix.rows)))
+            let named = |matrix: Option<&Arc<Matrix>>, titles: &[String], row: Option<usize>| {
+                Some((matrix?.name.clone(), titles.get(row?)?.clone()))
             };
-            let (was, is) = (named(old, row_before), named(new, row_after));
+            let [was, is] = &titles;
+            let (was, is) = (named(old, was, row_before), named(new, is, row_after));
             let title = match (&was, &is) {
                 (Some((_, was)), Some((_, is))) if was != is => format!("{was} -> {is}"),
                 (Some((_, was)), None) => format!("{was} (gone)"),

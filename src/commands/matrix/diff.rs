@@ -1,6 +1,7 @@
 //! What differs between two matrices, in words. What is compared is the meaning: layout, comments, order of keys, `88%`
 //! for `0.88` and a default that is written out are no difference.
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::table::{hours, names, place, reached};
@@ -63,10 +64,12 @@ fn matrices(old: &Matrix, new: &Matrix) -> String {
     contacts(old, new, &mut lines);
 
     let pairs = pair(&old.rows, &new.rows);
-    let mut changed: Vec<(String, Vec<String>)> = Vec::new();
+    let new_titles = titles(&new.rows);
+    let mut changed: Vec<(&str, Vec<String>)> = Vec::new();
     for (before, after) in &pairs {
-        let (Some(before), Some(after)) = (old.rows.get(*before), new.rows.get(*after)) else { continue };
-        changed.push((title(after, &new.rows), rows(before, after)));
+        let (before, row, title) = (old.rows.get(*before), new.rows.get(*after), new_titles.get(*after));
+        let (Some(before), Some(row), Some(title)) = (before, row, title) else { continue };
+        changed.push((title, rows(before, row)));
     }
     // What changed alike in all rows was changed in one place, the head of the file.
     let common: Vec<String> = match changed.split_first() {
@@ -79,14 +82,17 @@ fn matrices(old: &Matrix, new: &Matrix) -> String {
     for (title, own) in changed {
         let own: Vec<String> = own.into_iter().filter(|line| !common.contains(line)).collect();
         if !own.is_empty() {
-            lines.push(title);
+            lines.push(title.to_owned());
             lines.extend(own.iter().flat_map(|line| line.lines()).map(|line| format!("  {line}")));
         }
     }
-    let gone = old.rows.iter().enumerate().filter(|(index, _)| !pairs.iter().any(|(before, _)| before == index));
-    lines.extend(gone.map(|(_, row)| format!("- row {} is gone: {}", title(row, &old.rows), summary(row))));
-    let fresh = new.rows.iter().enumerate().filter(|(index, _)| !pairs.iter().any(|(_, after)| after == index));
-    lines.extend(fresh.map(|(_, row)| format!("+ row {} is new: {}", title(row, &new.rows), summary(row))));
+    let (before, after): (BTreeSet<usize>, BTreeSet<usize>) = pairs.iter().copied().unzip();
+    for (index, (row, title)) in old.rows.iter().zip(titles(&old.rows)).enumerate() {
+        lines.extend((!before.contains(&index)).then(|| format!("- row {title} is gone: {}", summary(row))));
+    }
+    for (index, (row, title)) in new.rows.iter().zip(&new_titles).enumerate() {
+        lines.extend((!after.contains(&index)).then(|| format!("+ row {title} is new: {}", summary(row))));
+    }
     if lines.is_empty() {
         return String::new();
     }
@@ -110,45 +116,50 @@ fn contacts(old: &Matrix, new: &Matrix, lines: &mut Vec<String>) {
     }
 }
 
-/// Indices of the rows that are the same row before and after: by everything that makes their cases, then by less.
+/// Indices of the rows that are the same row before and after: by everything that makes their cases, then by less. Of
+/// several alike the first goes with the first.
 pub(in crate::commands) fn pair(old: &[Row], new: &[Row]) -> Vec<(usize, usize)> {
     let open = |row: &Row| row.calendar.shifts.as_deref().map(|shifts| hours(shifts, Language::En));
-    let words = |a: &Row, b: &Row| a.words() == b.words();
-    let places = |a: &Row, b: &Row| place(a, Language::En) == place(b, Language::En);
-    let labels = |a: &Row, b: &Row| {
-        a.indicator == b.indicator && (a.threshold, a.state, a.stage, a.per) == (b.threshold, b.state, b.stage, b.per)
-    };
-    type Same<'s> = &'s dyn Fn(&Row, &Row) -> bool;
-    let stages: [Same<'_>; 5] = [
-        &|a, b| words(a, b) && places(a, b) && open(a) == open(b),
-        &|a, b| words(a, b) && places(a, b),
-        &words,
-        &labels,
-        &|a, b| a.indicator == b.indicator,
+    let here = |row: &Row| place(row, Language::En);
+    let labels = |row: &Row| (row.threshold, row.state, row.stage, row.per);
+    // What two rows have in common that are taken for the same, from the strictest on.
+    let stages: [&dyn Fn(&Row) -> String; 5] = [
+        &|row| format!("{:?}", (row.words(), here(row), open(row))),
+        &|row| format!("{:?}", (row.words(), here(row))),
+        &|row| row.words(),
+        &|row| format!("{} {:?}", row.indicator.name, labels(row)),
+        &|row| row.indicator.name.to_owned(),
     ];
     let mut pairs: Vec<(usize, usize)> = Vec::new();
-    for same in stages {
-        for (index, before) in old.iter().enumerate() {
-            if pairs.iter().any(|(taken, _)| *taken == index) {
-                continue;
-            }
-            let free = |after: &usize| !pairs.iter().any(|(_, taken)| taken == after);
-            let found =
-                (0..new.len()).filter(free).find(|after| new.get(*after).is_some_and(|after| same(before, after)));
-            pairs.extend(found.map(|after| (index, after)));
+    let mut left: [BTreeMap<usize, &Row>; 2] = [old, new].map(|rows| rows.iter().enumerate().collect());
+    for identity in stages {
+        let [before, after] = &mut left;
+        let mut free: BTreeMap<String, VecDeque<usize>> = BTreeMap::new();
+        for (index, row) in after.iter() {
+            free.entry(identity(row)).or_default().push_back(*index);
         }
+        before.retain(|index, row| {
+            let Some(found) = free.get_mut(&identity(row)).and_then(VecDeque::pop_front) else { return true };
+            pairs.push((*index, found));
+            after.remove(&found);
+            false
+        });
     }
     pairs.sort_by_key(|(_, after)| *after);
     pairs
 }
 
-/// The row's words, and its place where others have the same words.
-pub(in crate::commands) fn title(row: &Row, among: &[Row]) -> String {
-    let words = row.words();
-    match among.iter().filter(|other| other.words() == words).count() {
-        0 | 1 => words,
-        _ => format!("{words} ({})", place(row, Language::En)),
-    }
+/// Of each row its words, and its place where others have the same words.
+pub(in crate::commands) fn titles(rows: &[Row]) -> Vec<String> {
+    let all: Vec<String> = rows.iter().map(Row::words).collect();
+    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+    all.iter().for_each(|words| *times.entry(words).or_default() += 1);
+    let alone = |words: &str| times.get(words) == Some(&1);
+    let title = |(row, words): (&Row, &String)| match alone(words) {
+        true => words.clone(),
+        false => format!("{words} ({})", place(row, Language::En)),
+    };
+    rows.iter().zip(&all).map(title).collect()
 }
 
 /// `goal < 30m; 30m .. 45m warning, >= 45m critical`.

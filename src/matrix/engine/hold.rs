@@ -50,12 +50,20 @@ pub(super) struct Stands {
 /// The notices that wait.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hold {
-    /// In the order in which they came.
-    waiting: Vec<Waiting>,
+    waiting: Queue,
     /// Where something of an incident that is not over has been told, and whether a critical was.
     told: BTreeMap<Place, bool>,
     gather: Gather,
     cap: Cap,
+}
+
+/// In the order in which they came, one for each place at most: thousands may come at once.
+#[derive(Clone, Debug, Default)]
+struct Queue {
+    /// By a number that grows.
+    all: BTreeMap<u64, Waiting>,
+    numbers: BTreeMap<Place, u64>,
+    next: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -64,6 +72,37 @@ struct Waiting {
     notice: Notification,
     /// When it is looked at again.
     until: Timestamp,
+}
+
+impl Queue {
+    fn push(&mut self, one: Waiting) {
+        self.take(&one.place);
+        self.numbers.insert(one.place.clone(), self.next);
+        self.all.insert(self.next, one);
+        self.next += 1;
+    }
+
+    fn take(&mut self, place: &Place) -> Option<Waiting> {
+        let number = self.numbers.remove(place)?;
+        self.all.remove(&number)
+    }
+
+    /// Takes out those whose time has come, unless `again` says until when one waits on.
+    fn take_due(&mut self, now: Timestamp, again: impl Fn(&mut Notification) -> Option<Timestamp>) -> Vec<Waiting> {
+        let due = self.all.extract_if(.., |_, one| {
+            if one.until > now {
+                return false;
+            }
+            let again = again(&mut one.notice);
+            one.until = again.unwrap_or(one.until);
+            again.is_none()
+        });
+        let due: Vec<Waiting> = due.map(|(_, one)| one).collect();
+        for one in &due {
+            self.numbers.remove(&one.place);
+        }
+        due
+    }
 }
 
 impl Place {
@@ -86,10 +125,9 @@ impl Hold {
         }
         for notice in new {
             let place = Place::of(&notice);
-            let waited = self.waiting.len();
-            self.waiting.retain(|waiting| waiting.place != place);
+            let waited = self.waiting.take(&place).is_some();
             let quiet = quiet_until(&notice, now).filter(|_| notice.level < Level::Critical);
-            let waited = waited > self.waiting.len() || (quiet.is_some() && self.gather.withdraw(&place).is_some());
+            let waited = waited || (quiet.is_some() && self.gather.withdraw(&place).is_some());
             if notice.level == Level::Ok && waited && !self.told.contains_key(&place) {
                 self.gather.forget(&place);
                 continue;
@@ -99,12 +137,7 @@ impl Hold {
                 None => self.pass_on(place, notice, now, tick),
             }
         }
-        for Waiting { place, mut notice, until } in std::mem::take(&mut self.waiting) {
-            let again = if until > now { Some(until) } else { stay(&mut notice, now, standing) };
-            if let Some(until) = again {
-                self.waiting.push(Waiting { place, notice, until });
-                continue;
-            }
+        for Waiting { place, mut notice, .. } in self.waiting.take_due(now, |notice| stay(notice, now, standing)) {
             notice.held_since = Some(notice.time);
             self.pass_on(place, notice, now, tick);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::cap::{Cap, Hour, More};
-use super::{Hold, Place, Waiting};
+use super::{Hold, Place, Queue, Waiting};
 use crate::domain::Key;
 use crate::matrix::engine::flapping::Flaps;
 use crate::matrix::engine::gather::WrittenGather;
@@ -87,7 +87,7 @@ impl WrittenHold {
             notice: WrittenNotice::of(&one.place, &one.notice, plan),
         };
         WrittenHold {
-            waiting: hold.waiting.iter().map(written).collect(),
+            waiting: hold.waiting.all.values().map(written).collect(),
             told: hold.told.iter().map(|(place, critical)| (place.clone(), *critical)).collect(),
             gather: WrittenGather::of(&hold.gather, plan),
             hours: hold.cap.hours.iter().map(|(address, hour)| WrittenHour::of(address, hour, plan)).collect(),
@@ -99,16 +99,12 @@ impl WrittenHold {
         ensure(self.hours.is_sorted_by(|a, b| a.address < b.address), "order of addresses")?;
         let hours = self.hours.into_iter().map(|hour| Ok((hour.address.clone(), hour.again(matrices, plan)?)));
         let cap = Cap { hours: hours.collect::<Result<_, SnapshotError>>()? };
-        let waiting = self.waiting.into_iter().map(|one| {
+        let mut waiting = Queue::default();
+        for one in self.waiting {
             let (place, notice) = one.notice.again(matrices, plan)?;
-            Ok(Waiting { place, notice, until: at_last(one.until)? })
-        });
-        Ok(Hold {
-            waiting: waiting.collect::<Result<_, SnapshotError>>()?,
-            told: self.told.into_iter().collect(),
-            gather: self.gather.again(matrices, plan)?,
-            cap,
-        })
+            waiting.push(Waiting { place, notice, until: at_last(one.until)? });
+        }
+        Ok(Hold { waiting, told: self.told.into_iter().collect(), gather: self.gather.again(matrices, plan)?, cap })
     }
 }
 
