@@ -271,11 +271,17 @@ impl Replay {
         if self.latest.is_some_and(|latest| event.time > latest + plan.max_ahead) {
             return Taken::Refused(Reason::TooFarAhead);
         }
-        if self.latest.is_none_or(|latest| event.time > latest) {
-            self.run_to(event.time, each);
-            self.latest = Some(event.time);
-        }
+        self.reach(event.time, each);
         self.floor.take(event, Timestamp::MAX)
+    }
+
+    /// Virtual time is `now` at least: whoever recorded an event may know better than the event when it came, and so tells a
+    /// pause, after which the next one is taken, from a clock that is wrong.
+    pub fn reach(&mut self, now: Timestamp, each: &mut dyn FnMut(&mut Evaluator, Tick)) {
+        if self.latest.is_none_or(|latest| now > latest) {
+            self.run_to(now, each);
+            self.latest = Some(now);
+        }
     }
 
     /// Evaluates every whole second up to `until`, that one included.

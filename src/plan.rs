@@ -237,7 +237,7 @@ impl Plan {
     }
 
     /// The map of a channel's hours, made where no channel has the same. Call it after `zone`.
-    pub fn open_time(&mut self, shifts: Vec<Shift>, holidays: &BTreeSet<Date>) -> usize {
+    pub fn open_time(&mut self, shifts: Vec<Shift>, holidays: &Arc<BTreeSet<Date>>) -> usize {
         self.open_times.iter().position(|map| map.is_of(Some(&shifts))).unwrap_or_else(|| {
             let calendar = Calendar { zone: self.zone.clone(), shifts: Some(shifts), holidays: holidays.clone() };
             self.open_times.push(Arc::new(OpenTime::new(&calendar)));

@@ -180,6 +180,18 @@ fn a_feed_that_falls_silent_is_an_incident_of_its_own() {
     assert_eq!(program.terminate().0.code(), Some(0));
 }
 
+/// A calendar with one event, its first day and the day after it counted from today.
+fn calendar(first: i64, end: i64) -> String {
+    let day = |from_now: i64| {
+        let at = atalaya::clock::now() + atalaya::domain::Millis(from_now * atalaya::domain::Millis::DAY.0);
+        at.in_zone(&jiff::tz::TimeZone::UTC).strftime("%Y%m%d").to_string()
+    };
+    let (first, end) = (day(first), day(end));
+    format!(
+        "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART;VALUE=DATE:{first}\nDTEND;VALUE=DATE:{end}\nEND:VEVENT\nEND:VCALENDAR\n"
+    )
+}
+
 /// A day that becomes a holiday closes the desk without a restart; a calendar that breaks leaves the old one in force.
 #[test]
 fn a_changed_calendar_is_taken_or_refused() {
@@ -187,16 +199,6 @@ fn a_changed_calendar_is_taken_or_refused() {
     let (files, receiver) = (Files::new(), Receiver::start());
     kafka.create_topic("holidays", 1);
     let config = configuration(&files, &kafka.bootstrap(), "holidays", "1h", receiver.port);
-    let day = |from_now: i64| {
-        let at = atalaya::clock::now() + atalaya::domain::Millis(from_now * atalaya::domain::Millis::DAY.0);
-        at.in_zone(&jiff::tz::TimeZone::UTC).strftime("%Y%m%d").to_string()
-    };
-    let calendar = |first: i64, end: i64| {
-        let (first, end) = (day(first), day(end));
-        format!(
-            "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART;VALUE=DATE:{first}\nDTEND;VALUE=DATE:{end}\nEND:VEVENT\nEND:VCALENDAR\n"
-        )
-    };
     files.write("festivos.ics", &calendar(30, 31));
     let text = std::fs::read_to_string(&config).unwrap();
     files.write("atalaya.yaml", &format!("{text}holidays_file: festivos.ics\n"));
@@ -217,5 +219,37 @@ fn a_changed_calendar_is_taken_or_refused() {
     eventually("today is a holiday", || closed(&program) == json!(true));
     assert_ne!(hash(&program), before);
     assert!(!program.degraded().iter().any(|text| text.contains("festivos")));
+
+    // Emptied, as by a download that went wrong: taken, and said.
+    files.write("festivos.ics", "BEGIN:VCALENDAR\nEND:VCALENDAR\n");
+    eventually("no day is a holiday", || closed(&program) == json!(false));
+    assert!(program.log().contains("this calendar holds no holiday"), "{}", program.log());
+    assert_eq!(program.terminate().0.code(), Some(0));
+}
+
+/// Where the running numbers count by the calendar, a changed one waits for a restart, and holds up no matrix.
+#[test]
+fn a_calendar_that_waits_for_a_restart_holds_up_no_matrix() {
+    let Some(kafka) = shared() else { return };
+    let (files, receiver) = (Files::new(), Receiver::start());
+    kafka.create_topic("desk", 1);
+    let config = configuration(&files, &kafka.bootstrap(), "desk", "1h", receiver.port);
+    files.write("festivos.ics", &calendar(30, 31));
+    let text = std::fs::read_to_string(&config).unwrap();
+    let channels = "channels: { voice: { hours: { mon-sun: \"08:00-20:00\" }, clocks: [elapsed, open] } }";
+    files.write("atalaya.yaml", &format!("{text}holidays_file: festivos.ics\n{channels}\n"));
+    let mut program = Program::start(&config, &[]);
+    program.wait_until_ready();
+    let waits = |program: &Program| program.degraded().iter().any(|text| text.contains("changed holidays"));
+
+    let before = hash(&program);
+    files.write("festivos.ics", &calendar(-1, 2));
+    eventually("it is said", || waits(&program));
+    assert_eq!((hash(&program), last_reload_went_well(&program)), (before.clone(), Some(1.0)));
+    files.write("first/espera.yaml", &MATRIX.replace("Attend", "Attend now"));
+    eventually("the matrix is taken", || hash(&program) != before);
+    assert!(waits(&program));
+    files.write("festivos.ics", &calendar(30, 31));
+    eventually("the old calendar is the one in force", || !waits(&program));
     assert_eq!(program.terminate().0.code(), Some(0));
 }

@@ -136,11 +136,21 @@ fn what_is_wrong_with_a_calendar_is_named_with_its_line() {
             "etc/colombia.ics:25:1: warning: the event `Jueves y viernes santo` has a time of day",
             true,
         ),
-        ("colombia.ics", none, "etc/c.yaml:4:16: warning: `holidays_file`: etc/colombia.ics holds no holiday", true),
+        ("colombia.ics", none, "etc/colombia.ics:1:1: warning: this calendar holds no holiday", true),
         ("colombia.ics", "", "etc/colombia.ics:1:1: error: this is not an iCalendar file", false),
     ] {
         let folder = Folder::new(&format!("holidays_file: {name}"), calendar);
         let (said, fine) = folder.check();
         assert!(said.len() == 1 && said[0].starts_with(expected) && fine == ok, "{expected}: {said:#?}");
     }
+}
+
+/// As old programs write them: Latin-1.
+#[test]
+fn a_calendar_of_another_encoding_is_named_with_the_place() {
+    let folder = Folder::new("holidays_file: colombia.ics", COLOMBIA);
+    fs::write(folder.path("etc/colombia.ics"), b"BEGIN:VCALENDAR\nX-WR-CALNAME:D\xedas\nEND:VCALENDAR\n").unwrap();
+    let (said, fine) = folder.check();
+    assert_eq!(said, ["etc/colombia.ics:2:15: error: this is not UTF-8 text\n  hint: save the file as UTF-8"]);
+    assert!(!fine);
 }

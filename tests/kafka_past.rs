@@ -118,22 +118,31 @@ fn the_past_out_of_kafka_is_the_past_out_of_a_file() {
 
     let expected = printed(&run([vec!["--events".to_owned(), whole.clone()], with(&[])].concat()));
     assert!(expected.lines().count() > 500 && expected.contains("\"notification\""));
-    let output = run(with(&["--from", "2026-11-20T13:00:00Z", "--to", "2026-11-20T17:00:00Z"]));
+    // A file ends with the multiple of --every after its last event; what is of --to is not printed.
+    let output = run(with(&["--from", "2026-11-20T13:00:00Z", "--to", "2026-11-20T16:00:01Z"]));
     assert!(printed(&output) == expected, "all of it, byte for byte");
     assert!(said(&output).contains(&format!("\n{} records", events.len())), "{}", said(&output));
+
+    // Time goes on until --to, where nothing comes any more.
+    let longer = printed(&run(with(&["--from", "2026-11-20T13:00:00Z", "--to", "2026-11-20T17:00:00Z"])));
+    assert!(longer.starts_with(&expected));
+    assert!(!since(&longer, "2026-11-20T16:50:00Z").is_empty() && since(&longer, "2026-11-20T17:00:00Z").is_empty());
 
     // The middle, in the site's own time: what was before is known and not printed, what was after is not read.
     let end = Timestamp::parse("2026-11-20T15:00:00Z").unwrap();
     let cut = file("cut.ndjson", &|event| event.time < end);
     let cut = printed(&run([vec!["--events".to_owned(), cut], with(&[])].concat()));
     let middle = printed(&run(with(&["--from", "2026-11-20 09:00", "--to", "2026-11-20 10:00"])));
-    assert!(middle == since(&cut, "2026-11-20T14:00:00Z") && middle.lines().count() > 100);
+    let (rest, end) = (since(&cut, "2026-11-20T14:00:00Z"), since(&cut, "2026-11-20T15:00:00Z"));
+    assert!(rest == middle.clone() + &end && middle.lines().count() > 100 && !end.is_empty());
 
     // Two matrices are compared alike.
     let other = files.path("other.yaml").display().to_string();
     std::fs::write(&other, MATRIX.replace("2\"", "4\"")).unwrap();
     let against = printed(&backtest(&files, &config, &["--against", &other, "--events", &whole]));
-    let stretch = ["--from", "2026-11-20T13:00:00Z", "--to", "2026-11-20T17:00:00Z"];
+    // The file ends with the second after its last event.
+    let end = (events.last().unwrap().time.floor_to(Millis::SECOND) + Millis(2_000)).to_string();
+    let stretch = ["--from", "2026-11-20T13:00:00Z", "--to", &end];
     assert_eq!(printed(&backtest(&files, &config, &[&["--against", &other][..], &stretch].concat())), against);
 
     // No group was joined and nothing was committed.
@@ -141,6 +150,52 @@ fn the_past_out_of_kafka_is_the_past_out_of_a_file() {
     let groups = consumer.fetch_group_list(None, PATIENCE).unwrap();
     assert!(groups.groups().iter().all(|group| group.name() != "past"));
     assert_eq!(broker.committed("past", "past-interactions", 3), [None, None, None]);
+}
+
+/// A desk that is closed from Friday to Monday, and producers whose clocks are wrong.
+#[test]
+fn a_weekend_is_no_wrong_clock_and_a_wrong_clock_no_end() {
+    let Some(broker) = shared() else { return };
+    let files = Files::new();
+    files.write("matrices/m.yaml", MATRIX);
+    let config = configuration(&files, &broker.bootstrap(), "weekend");
+    broker.create_topic("weekend-interactions", 1);
+    broker.create_topic("weekend-agents", 1);
+    let queued = |id: &str| {
+        format!("\"type\":\"interaction.queued\",\"interaction\":\"{id}\",\"queue\":\"q\",\"channel\":\"voice\"")
+    };
+    let beat = "\"type\":\"feed.heartbeat\"".to_owned();
+    let line = |recorded: &str, time: &str, rest: &str| Line {
+        payload: Some(format!("{{\"time\":\"{time}\",{rest}}}").into_bytes()),
+        timestamp: Some(Timestamp::parse(recorded).unwrap().0),
+        ..Line::default()
+    };
+    let (friday, monday) = ("2026-11-13T18:00:00Z", "2026-11-16T13:00:00Z");
+    let (ahead, last) = ("2026-11-19T00:00:00Z", "2026-11-16T13:00:10Z");
+    let lines = [
+        line(friday, friday, &beat),
+        // Dated beyond the stretch: it is passed over, and what comes after it is read.
+        line(ahead, ahead, &queued("ahead")),
+        line(monday, monday, &queued("one")),
+        // Recorded now, and of next week: that clock is wrong.
+        line(monday, "2026-11-23T13:00:00Z", &queued("wrong")),
+        line(last, last, &queued("two")),
+    ];
+    broker.produce("weekend-interactions", lines);
+    let stretch = ["--from", "2026-11-13T17:00:00Z", "--to", "2026-11-16T13:10:11Z", "--indicators", "waiting"];
+    let output = backtest(&files, &config, &stretch);
+    let printed = printed(&output);
+    let lines: Vec<serde_json::Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let times = |kind: &str| -> Vec<&str> {
+        lines.iter().filter(|line| line["kind"] == kind).map(|line| line["time"].as_str().unwrap()).collect()
+    };
+    assert_eq!(times("transition"), ["2026-11-16T13:00:11Z"], "{printed}");
+    // Repeated after five minutes; after ten it is 13:10:11.
+    assert_eq!(times("notification"), ["2026-11-16T13:00:11Z", "2026-11-16T13:05:11Z"], "{printed}");
+    let sampled = times("indicator");
+    assert!(!sampled.is_empty() && sampled.iter().all(|time| *time == "2026-11-16T13:10:10Z"), "{printed}");
+    let text = said(&output);
+    assert!(text.contains("4 records\nrejected 1 as too_far_ahead") && text.contains("offset 3"), "{text}");
 }
 
 #[test]

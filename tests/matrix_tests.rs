@@ -203,6 +203,16 @@ fn escalation_over_missing_values_asks_the_series_of_those_who_wait() {
     }
 }
 
+/// Of two feeds that are dead one lives again: the other one's incident is as bad as before.
+#[test]
+fn the_row_of_the_feeds_is_as_bad_as_the_worst_of_them() {
+    let (said, result) =
+        run("queue: sales\nchannel: chat\ntests:\n  - name: two feeds\n    series: { asa: 10m x20 }\n    \
+        meanwhile: [{ at: 5m, feed: silent }, { at: 8m, feed: live, of: interactions }, { at: 11m, feed: live }]\n    \
+        expect: [{ at: 9m, row: feed, level: critical }, { at: 12m, row: feed, level: ok }]\n");
+    assert!(result.is_ok(), "{result:?}\n{}", said.join("\n"));
+}
+
 /// Acknowledgements, silences and feeds: with a series and with events.
 #[test]
 fn what_people_do_meanwhile_holds_notices_and_what_feeds_do_freezes_cases() {

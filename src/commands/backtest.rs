@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -42,7 +43,7 @@ pub struct Backtest {
     /// site's zone "2026-11-20 08:00". What came before is read as well, as far as the windows need it, and not printed
     #[arg(long, value_name = "TIME", requires_all = ["to", "config"], conflicts_with = "events")]
     pub from: Option<String>,
-    /// Out of Kafka: up to this time
+    /// Out of Kafka: up to this time, which is not printed itself
     #[arg(long, value_name = "TIME", requires = "from")]
     pub to: Option<String>,
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -78,32 +79,28 @@ pub fn run(args: Backtest) -> Result<(), Failure> {
     let setup = setup::load(args.config.as_deref(), Some(&args.matrix), args.secrets())?;
     let wanted = wanted(&args.indicators)?;
     let plan = setup.set.plan.clone();
-    let stretch = past::Stretch::of(&args, &plan)?;
+    let stretch = past::Stretch::of(&args, &[&plan])?;
     let mut out = Printer {
         out: BufWriter::with_capacity(1 << 16, std::io::stdout().lock()),
         format: args.format,
         plan: plan.clone(),
         wanted,
         every: args.every,
-        from: stretch.map_or(Timestamp::MIN, |stretch| stretch.from),
+        shown: stretch.map_or(Timestamp::MIN..Timestamp::MAX, |stretch| stretch.from..stretch.to),
+        once: stretch.map(|stretch| stretch.last()).filter(|_| args.every.is_none()),
         day: (Timestamp::MIN, Timestamp::MIN),
         broken: None,
     };
     let mut replay = Replay::new(plan.clone(), setup.set.matrices);
-    let told = read_events(&args, stretch, &setup.config, &plan, &mut |event| {
+    let told = read_events(&args, stretch, &setup.config, &mut |arrived, event| {
         // Whoever read the output may have gone away.
         let broken = out.broken.is_some();
-        (!broken).then(|| replay.take(event, &mut |evaluator, tick| out.second(evaluator, &tick)))
+        (!broken).then(|| play(&mut replay, arrived, event, &mut |evaluator, tick| out.second(evaluator, &tick)))
     })?;
-    if let Some(latest) = replay.latest() {
-        let end = out.end(latest);
-        replay.run_to(end, &mut |evaluator, tick| {
-            out.second(evaluator, &tick);
-            // Without --every the indicators are printed once, at the end.
-            if out.every.is_none() && !out.wanted.is_empty() && evaluator.now() == end {
-                out.sample(evaluator);
-            }
-        });
+    if let Some(latest) = replay.latest().filter(|_| out.broken.is_none()) {
+        let end = stretch.map_or_else(|| out.end(latest), |stretch| stretch.last());
+        out.once = Some(end).filter(|_| args.every.is_none());
+        replay.run_to(end, &mut |evaluator, tick| out.second(evaluator, &tick));
     }
     out.finish()?;
     told.print();
@@ -117,19 +114,30 @@ impl Backtest {
     }
 }
 
-/// What is done with an event; `None` wants no more.
-type Take<'t> = &'t mut dyn FnMut(&Event<'_>) -> Option<Taken>;
+/// What is done with an event, of which may be known when it came; `None` wants no more.
+type Take<'t> = &'t mut dyn FnMut(Option<Timestamp>, &Event<'_>) -> Option<Taken>;
+
+fn play(
+    replay: &mut Replay,
+    arrived: Option<Timestamp>,
+    event: &Event<'_>,
+    each: &mut dyn FnMut(&mut Evaluator, Tick),
+) -> Taken {
+    if let Some(arrived) = arrived {
+        replay.reach(arrived, each);
+    }
+    replay.take(event, each)
+}
 
 /// Hands every event to `take`, until it wants no more.
 fn read_events(
     args: &Backtest,
     stretch: Option<past::Stretch>,
     config: &Config,
-    plan: &Plan,
     take: Take<'_>,
 ) -> Result<Tally, Failure> {
     match stretch {
-        Some(stretch) => past::read(stretch, config, plan, take),
+        Some(stretch) => past::read(stretch, config, take),
         None => read_files(&args.events, config, take),
     }
 }
@@ -148,7 +156,7 @@ fn read_files(paths: &[PathBuf], config: &Config, take: Take<'_>) -> Result<Tall
         let next = files.iter_mut().filter(|file| file.next.is_some()).min_by_key(|file| file.time);
         let Some((file, line)) = next.and_then(|file| file.next.take().map(|line| (&file.name, line))) else { break };
         let place = || format!("{file}:{}", line.number);
-        if !told.take(&decoder, &line.bytes, &place, take) {
+        if !told.take(&decoder, &line.bytes, None, &place, take) {
             break;
         }
     }
@@ -189,10 +197,17 @@ struct Tally {
 
 impl Tally {
     /// Whether more is wanted.
-    fn take(&mut self, decoder: &Decoder, record: &[u8], place: &dyn Fn() -> String, take: Take<'_>) -> bool {
+    fn take(
+        &mut self,
+        decoder: &Decoder,
+        record: &[u8],
+        arrived: Option<Timestamp>,
+        place: &dyn Fn() -> String,
+        take: Take<'_>,
+    ) -> bool {
         self.count += 1;
         match decoder.decode(record) {
-            Decoded::Event(event) => match take(&event) {
+            Decoded::Event(event) => match take(arrived, &event) {
                 None => return false,
                 Some(Taken::Refused(reason)) => self.reject(reason.name(), place),
                 Some(Taken::Duplicate) => self.duplicates += 1,
@@ -298,8 +313,10 @@ struct Printer<W: Write> {
     plan: Arc<Plan>,
     wanted: BTreeSet<&'static str>,
     every: Option<Millis>,
-    /// What was before is not printed.
-    from: Timestamp,
+    /// What was before or after is not printed.
+    shown: Range<Timestamp>,
+    /// Without --every the indicators are printed once, at the end.
+    once: Option<Timestamp>,
     /// The local day that the last second looked at lies in.
     day: (Timestamp, Timestamp),
     broken: Option<std::io::Error>,
@@ -308,7 +325,7 @@ struct Printer<W: Write> {
 impl<W: Write> Printer<W> {
     fn second(&mut self, evaluator: &mut Evaluator, tick: &Tick) {
         let now = evaluator.now();
-        if now < self.from {
+        if !self.shown.contains(&now) {
             return;
         }
         for transition in &tick.transitions {
@@ -342,7 +359,8 @@ impl<W: Write> Printer<W> {
                 )
             });
         }
-        if self.every.is_some_and(|every| self.since_midnight(now).0 % every.0 == 0) {
+        let once = self.once == Some(now) && !self.wanted.is_empty();
+        if once || self.every.is_some_and(|every| self.since_midnight(now).0 % every.0 == 0) {
             self.sample(evaluator);
         }
     }

@@ -127,18 +127,20 @@ fn yaml_in(path: &Path) -> Result<Vec<PathBuf>, String> {
 /// The text of a file; the error names the path, and for text that is not UTF-8 the place.
 pub fn read(path: &Path) -> Result<String, String> {
     let shown = path.display();
-    let size = fs::metadata(path).map_err(|error| format!("{shown}: {}", cause(&error)))?.len();
-    if size > SIZE_MAX {
-        return Err(format!("{shown}: the file has {size} bytes; more than {SIZE_MAX} are not read"));
-    }
-    let bytes = fs::read(path).map_err(|error| format!("{shown}: {}", cause(&error)))?;
+    let bytes = bytes(path).map_err(|why| format!("{shown}: {why}"))?;
     String::from_utf8(bytes).map_err(|error| {
-        let before = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
-        let text = String::from_utf8_lossy(before);
-        let line = text.matches('\n').count() + 1;
-        let column = text.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+        let (line, column) = config::not_utf8(&error);
         format!("{shown}:{line}:{column}: error: this is not UTF-8 text\n  hint: save the file as UTF-8")
     })
+}
+
+/// What a file holds; the error does not name it.
+fn bytes(path: &Path) -> Result<Vec<u8>, String> {
+    let size = fs::metadata(path).map_err(|error| cause(&error))?.len();
+    if size > SIZE_MAX {
+        return Err(format!("the file has {size} bytes; more than {SIZE_MAX} are not read"));
+    }
+    fs::read(path).map_err(|error| cause(&error))
 }
 
 fn cause(error: &std::io::Error) -> String {
@@ -195,11 +197,10 @@ impl Origin {
         secrets: Secrets,
         load: impl FnOnce(Option<(config::ReadFile<'_>, Whose)>, Option<config::Calendars<'_>>) -> T,
     ) -> T {
-        // Who asks names the file itself.
-        let from_file = |file: &str| {
-            read(Path::new(file)).map_err(|why| why.trim_start_matches(file).trim_start_matches(": ").to_owned())
-        };
-        let (mut secret, mut calendar) = (from_file, from_file);
+        // Who asks names the file.
+        let mut calendar = |file: &str| bytes(Path::new(file));
+        let mut secret =
+            |file: &str| String::from_utf8(bytes(Path::new(file))?).map_err(|_| "it is not UTF-8 text".to_owned());
         let reader: Option<(config::ReadFile<'_>, Whose)> = match secrets {
             Secrets::Read => Some((&mut secret, Whose::All)),
             Secrets::OfKafka => Some((&mut secret, Whose::Kafka)),

@@ -100,7 +100,7 @@ fn quiet(node: &Node, zone: &TimeZone, report: &mut Report) -> Option<Calendar> 
             "leave some hours",
         );
     }
-    Some(Calendar { zone: zone.clone(), shifts: Some(shifts), holidays: BTreeSet::new() })
+    Some(Calendar { zone: zone.clone(), shifts: Some(shifts), holidays: Arc::default() })
 }
 
 fn media(fields: &Fields<'_>, webhooks: Option<&BTreeSet<&str>>, report: &mut Report) -> Contact {

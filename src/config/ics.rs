@@ -14,10 +14,15 @@
 //! | `RDATE`, `EXRULE`, `RECURRENCE-ID`, any other rule | refused |
 //! | what else an event says, and other components | nothing |
 
+use std::collections::BTreeSet;
+
 use jiff::ToSpan;
 use jiff::civil::{Date, Weekday};
 
 use super::reader::{Mark, Report};
+
+/// Days before this are no holidays of a desk but a mistake, from which a rule would go on for centuries.
+const YEAR_FIRST: i16 = 1900;
 
 /// Rules without an end go as far as this.
 const YEAR_LAST: i16 = 2060;
@@ -44,6 +49,8 @@ pub(super) fn read(text: &str, report: &mut Report) -> Vec<(Date, Mark)> {
     let mut within: Vec<(String, Mark)> = Vec::new();
     let mut event: Vec<Line> = Vec::new();
     let mut timed: Vec<(Mark, String)> = Vec::new();
+    // Calendars that have ended.
+    let mut ended = 0;
     for (at, text) in unfold(text, report) {
         let Some(line) = parse(at, &text) else {
             report.error(
@@ -54,11 +61,20 @@ pub(super) fn read(text: &str, report: &mut Report) -> Vec<(Date, Mark)> {
             return days;
         };
         let component = line.value.trim().to_uppercase();
+        let outside = within.is_empty() && line.name != "END" && (line.name != "BEGIN" || component != "VCALENDAR");
+        if outside && ended == 0 {
+            break;
+        }
+        if outside {
+            report.error(
+                at,
+                "this stands after `END:VCALENDAR`, where the calendar is over",
+                "put it before that line, or begin another calendar with BEGIN:VCALENDAR",
+            );
+            return days;
+        }
         match line.name.as_str() {
             "BEGIN" => {
-                if within.is_empty() && component != "VCALENDAR" {
-                    break;
-                }
                 within.push((component, at));
                 if is_event(&within) {
                     event.clear();
@@ -78,8 +94,8 @@ pub(super) fn read(text: &str, report: &mut Report) -> Vec<(Date, Mark)> {
                     read_event(&event, began, &mut timed, &mut days, report);
                 }
                 within.pop();
+                ended += usize::from(within.is_empty());
             }
-            _ if within.is_empty() => break,
             _ if is_event(&within) => event.push(line),
             _ => {}
         }
@@ -210,10 +226,10 @@ fn read_event(
         report.error(second.at, "the event has two rules", "write an event for each");
         return None;
     }
-    let mut except = Vec::new();
+    let mut except = BTreeSet::new();
     for line in lines.iter().filter(|line| line.name == "EXDATE") {
         for value in line.value.split(',') {
-            except.push(day(line, value, report)?);
+            except.insert(day(line, value, report)?);
         }
     }
     if beginnings.len().saturating_mul(length.unsigned_abs() as usize) > HOLIDAYS_MAX {
@@ -237,7 +253,11 @@ fn day(line: &Line, value: &str, report: &mut Report) -> Option<Date> {
     let value = value.trim();
     let found = parse_day(value);
     if found.is_none() {
-        report.error(line.at, format!("`{}`: `{value}` is not a day", line.name), "as 20261225");
+        report.error(
+            line.at,
+            format!("`{}`: `{value}` is not a day", line.name),
+            format!("as 20261225, from {YEAR_FIRST} on"),
+        );
     }
     found
 }
@@ -246,7 +266,8 @@ fn parse_day(text: &str) -> Option<Date> {
     let digits = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit());
     let number = |from: usize, to: usize| text.get(from..to)?.parse::<i16>().ok();
     let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
-    digits.then(|| Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()).flatten()
+    let written = digits && year >= YEAR_FIRST;
+    written.then(|| Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()).flatten()
 }
 
 /// In days.
@@ -321,17 +342,16 @@ impl Rule {
         (yearly && of_a_month).then_some(Rule { interval, count, until, months, month_days, weekdays })
     }
 
-    /// From `first` on.
+    /// From `first` on; none where the rule does not meet that.
     fn days(&self, first: Date) -> Vec<Date> {
-        let mut days = Vec::new();
-        for year in (first.year()..=YEAR_LAST).step_by(usize::from(self.interval.unsigned_abs())) {
-            let january = Date::constant(year, 1, 1);
-            let of_the_year = january.series(1.day()).take_while(|day| day.year() == year);
-            days.extend(of_the_year.filter(|day| *day >= first && self.meets(*day, first)));
+        if !self.meets(first, first) {
+            return Vec::new();
         }
-        days.retain(|day| self.until.is_none_or(|until| *day <= until));
-        days.truncate(self.count.unwrap_or(usize::MAX));
-        days
+        let years = (first.year()..=YEAR_LAST).step_by(usize::from(self.interval.unsigned_abs()));
+        let of_year = |year: i16| Date::constant(year, 1, 1).series(1.day()).take_while(move |day| day.year() == year);
+        let days = years.flat_map(of_year).take_while(|day| self.until.is_none_or(|until| *day <= until));
+        // Taken one by one, so that no day is looked at beyond the last.
+        days.filter(|day| *day >= first && self.meets(*day, first)).take(self.count.unwrap_or(usize::MAX)).collect()
     }
 
     fn meets(&self, day: Date, first: Date) -> bool {
@@ -440,6 +460,7 @@ mod tests {
         for (event, expected) in [
             ("SUMMARY:x".to_owned(), "Error 3:1 the event has no `DTSTART`"),
             ("SUMMARY:x\nDTSTART;VALUE=DATE:20261325".to_owned(), "Error 5:1 `DTSTART`: `20261325` is not a day"),
+            ("SUMMARY:x\nDTSTART;VALUE=DATE:18991231".to_owned(), "Error 5:1 `DTSTART`: `18991231` is not a day"),
             (
                 format!("{day}\nDTEND;VALUE=DATE:20261225"),
                 "Error 5:1 `DTEND:20261225` is no end of an event that begins on 2026-12-25",
@@ -487,11 +508,26 @@ mod tests {
             ("HTTP-EQUIV:refresh", "Error 1:1 this is not an iCalendar file"),
             ("BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20261225\n", "Error 1:1 `VCALENDAR` has no end"),
             ("BEGIN:VCALENDAR\nEND:VEVENT\n", "Error 2:1 `END:VEVENT` ends nothing"),
+            (
+                "BEGIN:VCALENDAR\nEND:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20261225\nEND:VEVENT\n",
+                "Error 3:1 this stands after `END:VCALENDAR`",
+            ),
         ] {
             let (days, said) = of(text);
             assert!(days.is_empty() && said.len() == 1 && said[0].starts_with(expected), "{text}: {days:?} {said:?}");
         }
         assert_eq!(of("\u{feff}BEGIN:VCALENDAR\nEND:VCALENDAR").1, Vec::<String>::new());
+        let day = |day: &str| file(&format!("DTSTART:{day}"));
+        assert_eq!(of(&(day("20261225") + &day("20270101"))).0, ["2026-12-25", "2027-01-01"], "two in one file");
+    }
+
+    /// A rule costs what it gives: if each were followed to the last year, this would take minutes.
+    #[test]
+    fn a_rule_ends_with_its_last_day() {
+        let event = |end: &str| format!("BEGIN:VEVENT\nDTSTART:19000101\nRRULE:FREQ=YEARLY;{end}\nEND:VEVENT\n");
+        let events = [event("COUNT=1"), event("UNTIL=19000101"), event("BYMONTH=2")].concat().repeat(6_000);
+        let (days, said) = of(&format!("BEGIN:VCALENDAR\n{events}END:VCALENDAR\n"));
+        assert_eq!((days.len(), said.len()), (12_000, 6_000));
     }
 
     proptest::proptest! {

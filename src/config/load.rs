@@ -25,7 +25,8 @@ pub type ReadFile<'f> = &'f mut dyn FnMut(&str) -> Result<String, String>;
 
 /// How the calendars are read that `holidays_file` names, which nobody can do without: also who checks or looks back.
 pub struct Calendars<'f> {
-    pub read: ReadFile<'f>,
+    /// The bytes, or why not.
+    pub read: &'f mut dyn FnMut(&str) -> Result<Vec<u8>, String>,
     /// A calendar without a holiday after this is an old one.
     pub now: Timestamp,
 }

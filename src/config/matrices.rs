@@ -185,7 +185,7 @@ fn matrix(
         scope: fields.get("scope").map(|node| scopes.read(node, report)).unwrap_or_default(),
         shifts: fields.get("hours").map(|node| hours::read(node, report)),
         zone: zone.clone(),
-        holidays: config.map(|config| config.holidays.iter().copied().collect()).unwrap_or_default(),
+        holidays: config.map(|config| config.holidays.clone()).unwrap_or_default(),
         ack_for: row::ack_for(&fields, report).unwrap_or(ACK_FOR),
         flapping: row::flapping(&fields, report).unwrap_or_default(),
         group: group::read(&fields, report).flatten(),

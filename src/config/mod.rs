@@ -5,7 +5,7 @@
 //! The way: `node` makes a tree of the text in which every value keeps its place; `settings` and `matrices` walk it with
 //! the small readers of `reader`, which report a defect and go on, so that one run names them all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::domain::{AgentClass, Millis, Shift};
@@ -40,7 +40,7 @@ pub use crate::notice::hooks::Format as WebhookFormat;
 pub use diagnostics::{Diagnostic, Severity};
 pub use load::{Calendars, DEFAULTS, PREFIX, ReadFile, Whose, load, load_despite_defects, load_with};
 pub use matrices::{MatrixSet, hash, matrices, matrices_alone};
-pub use reader::did_you_mean;
+pub use reader::{did_you_mean, not_utf8};
 pub use settings::text_hash;
 pub use webhooks::{Webhook, is_forbidden};
 
@@ -53,7 +53,7 @@ pub struct Config {
     pub agent_states: BTreeMap<String, AgentClass>,
     pub max_lag: Millis,
     /// Of the configuration and of its calendars.
-    pub holidays: Vec<jiff::civil::Date>,
+    pub holidays: Arc<BTreeSet<jiff::civil::Date>>,
     /// Path and text's hash of each calendar that was read.
     pub calendars: Vec<(String, String)>,
     pub kafka: Kafka,

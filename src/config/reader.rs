@@ -245,6 +245,13 @@ fn distance(a: &str, b: &str) -> usize {
     last.last().copied().unwrap_or(0)
 }
 
+/// Line and column of the first byte that is no UTF-8 text.
+pub fn not_utf8(error: &std::string::FromUtf8Error) -> (usize, usize) {
+    let before = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+    let text = String::from_utf8_lossy(before);
+    (text.matches('\n').count() + 1, text.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

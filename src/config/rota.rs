@@ -27,7 +27,7 @@ pub(super) fn read(node: &Node, zone: &TimeZone, report: &mut Report) -> Vec<Dut
         let Some(contact) = who.and_then(|node| text(node, "contact", report)) else { continue };
         let minutes = hours::merged(hours::open_minutes(Some(&shifts)));
         spans.extend(minutes.into_iter().map(|(from, to)| (from, to, line)));
-        let calendar = Calendar { zone: zone.clone(), shifts: Some(shifts), holidays: BTreeSet::new() };
+        let calendar = Calendar { zone: zone.clone(), shifts: Some(shifts), holidays: Arc::default() };
         duties.push(Duty { calendar, contact: contact.clone() });
     }
     if report.errors() == before {

@@ -54,7 +54,7 @@ pub(super) struct Defaults {
     pub scope: Scope,
     pub shifts: Option<Vec<Shift>>,
     pub zone: TimeZone,
-    pub holidays: BTreeSet<Date>,
+    pub holidays: Arc<BTreeSet<Date>>,
     pub ack_for: Millis,
     pub flapping: Flapping,
     pub group: Option<Group>,

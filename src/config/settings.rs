@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -10,7 +11,7 @@ use super::contacts;
 use super::load::{Calendars, ReadFile, Whose};
 use super::matrices::LANGUAGES;
 use super::node::{Kind, Node};
-use super::reader::{Fields, Report, did_you_mean, duration, list, map, text, whole, word};
+use super::reader::{Fields, Report, did_you_mean, duration, list, map, not_utf8, text, whole, word};
 use super::{Config, Source, Unknown, hours, ics, row};
 use super::{outside, webhooks};
 use crate::domain::{AgentClass, Millis};
@@ -67,9 +68,11 @@ pub(super) fn read(
     // Somebody was meant: that nobody can be told is no defect of the matrices.
     let stand_in = || Contact { email: Some("".into()), webhook: Some("".into()), ..Contact::default() };
     let owner = owner.or_else(|| (misspelt || fields.get("owner").is_some()).then(stand_in));
-    let mut holidays = fields.get("holidays").map(|node| hours::holidays(node, report)).unwrap_or_default();
+    let listed = fields.get("holidays").map(|node| hours::holidays(node, report)).unwrap_or_default();
+    let mut holidays: BTreeSet<Date> = listed.into_iter().collect();
     let read = fields.get("holidays_file").zip(calendars);
     let calendars = read.map(|(node, from)| holiday_files(node, from, &mut holidays, report)).unwrap_or_default();
+    let holidays = Arc::new(holidays);
     let agent_states = fields.get("agent_states").map(|node| agent_states(node, report)).unwrap_or_default();
     let own = agent_states.keys().filter(|name| AgentClass::parse(name).is_none());
     let own = own.map(|name| name.as_str().into()).collect();
@@ -104,7 +107,7 @@ pub fn text_hash(text: &str) -> String {
 fn holiday_files(
     node: &Node,
     (from, folder): (Calendars<'_>, &Path),
-    holidays: &mut Vec<Date>,
+    holidays: &mut BTreeSet<Date>,
     report: &mut Report,
 ) -> Vec<(String, String)> {
     let mut read = Vec::new();
@@ -122,8 +125,17 @@ fn holiday_files(
                 continue;
             }
         };
-        read.push((path.clone(), text_hash(&content)));
         report.enter(&path, false);
+        let content = match String::from_utf8(content) {
+            Ok(content) => content,
+            Err(error) => {
+                let (line, column) = not_utf8(&error);
+                let at = report.mark(line, column);
+                report.error(at, "this is not UTF-8 text", "save the file as UTF-8");
+                continue;
+            }
+        };
+        read.push((path, text_hash(&content)));
         let before = report.errors();
         let days = ics::read(&content, report);
         // The site's day is at most one off.
@@ -134,18 +146,14 @@ fn holiday_files(
                 report.warning(*at, what, "fetch the calendar of this year and the next");
             }
             None if report.errors() == before => {
-                report.warning(
-                    item.at,
-                    format!("`holidays_file`: {path} holds no holiday"),
-                    "all-day events are holidays",
-                );
+                // In the calendar: it may be emptied while the configuration stays as it is.
+                let at = report.mark(1, 1);
+                report.warning(at, "this calendar holds no holiday", "all-day events are holidays");
             }
             _ => {}
         }
         holidays.extend(days.into_iter().map(|(day, _)| day));
     }
-    holidays.sort_unstable();
-    holidays.dedup();
     read
 }
 
@@ -158,8 +166,7 @@ pub(super) fn texts(node: &Node, key: &str, report: &mut Report) -> Vec<String> 
     list(node, report).iter().filter_map(|item| Some(text(item, key, report)?.to_string())).collect()
 }
 
-fn plan(fields: &Fields<'_>, holidays: &[Date], report: &mut Report) -> Plan {
-    let holidays = &holidays.iter().copied().collect();
+fn plan(fields: &Fields<'_>, holidays: &Arc<BTreeSet<Date>>, report: &mut Report) -> Plan {
     let mut plan = Plan::default();
     if let Some(zone) = fields.get("time_zone").and_then(|node| hours::zone(node, report)) {
         plan.zone = zone;
@@ -218,7 +225,7 @@ fn windows(node: &Node, report: &mut Report) -> Vec<Window> {
 fn channel(
     node: &Node,
     plan: &mut Plan,
-    holidays: &BTreeSet<Date>,
+    holidays: &Arc<BTreeSet<Date>>,
     labels: &mut Vec<(String, Millis)>,
     report: &mut Report,
 ) -> ChannelSettings {

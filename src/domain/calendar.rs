@@ -15,6 +15,7 @@
 //! What a row does at opening (`settle`, carried incidents) is the engine's matter, not decided here.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime, Weekday};
@@ -27,7 +28,8 @@ pub struct Calendar {
     pub zone: TimeZone,
     /// `None`: always open, and holidays close nothing.
     pub shifts: Option<Vec<Shift>>,
-    pub holidays: BTreeSet<Date>,
+    /// Of the site, and so the same of all its rows.
+    pub holidays: Arc<BTreeSet<Date>>,
 }
 
 /// `[from, to)` in minutes of local wall-clock time since the midnight that begins `day`; `to` beyond 1440 crosses
@@ -57,7 +59,7 @@ const DAY_MINUTES: i32 = 24 * 60;
 
 impl Calendar {
     pub fn always() -> Self {
-        Calendar { zone: TimeZone::UTC, shifts: None, holidays: BTreeSet::new() }
+        Calendar { zone: TimeZone::UTC, shifts: None, holidays: Arc::default() }
     }
 
     /// Whether the second that begins at `now` is open.
@@ -155,7 +157,7 @@ mod tests {
         Calendar {
             zone: TimeZone::get(zone).unwrap(),
             shifts: Some(shifts.collect()),
-            holidays: holidays.iter().map(|day| day.parse().unwrap()).collect(),
+            holidays: Arc::new(holidays.iter().map(|day| day.parse().unwrap()).collect()),
         }
     }
 

@@ -203,13 +203,15 @@ fn closed(shifts: &[Shift], holidays: &BTreeSet<Date>) -> Spans {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use jiff::civil::Weekday;
 
     use super::*;
 
     fn calendar(zone: &str, shifts: &[(Weekday, u16, u16)], holidays: &[&str]) -> Calendar {
         let shifts = shifts.iter().map(|&(day, from, to)| Shift { day, from, to }).collect();
-        let holidays = holidays.iter().map(|day| day.parse().unwrap()).collect();
+        let holidays = Arc::new(holidays.iter().map(|day| day.parse().unwrap()).collect());
         Calendar { zone: TimeZone::get(zone).unwrap(), shifts: Some(shifts), holidays }
     }
 

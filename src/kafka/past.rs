@@ -2,8 +2,9 @@
 //! these timestamps.
 //!
 //! Partitions are assigned by hand: no consumer group is joined, nothing is committed, and what runs on the same topics
-//! does not notice. A partition begins with its first record of `from` or later, and ends before its first one of `to` or
-//! later: what had not arrived by then is not read. Within a partition the records come in the order of their offsets.
+//! does not notice. A partition begins with its first record of `from` or later. Records of `to` or later are passed over, and
+//! where [`BEYOND`] of them stand in a row the partition ends: fewer may be dated ahead by a producer whose clock is wrong,
+//! and must not cut off what follows. Within a partition the records come in the order of their offsets.
 //!
 //! Deliberately not here: what a record means, and how far back a back-test has to begin.
 
@@ -32,6 +33,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a partition's next record is waited for before the client's own events are looked at.
 const WAIT: Duration = Duration::from_millis(100);
 
+/// So many records of the end or later in a row end a partition.
+const BEYOND: usize = 1_000;
+
+/// What the client may fetch ahead of what is taken, in kilobytes: in all, and the least and the most of one partition.
+const AHEAD: usize = 64 * 1024;
+const AHEAD_OF_ONE: std::ops::RangeInclusive<usize> = 64..=8 * 1024;
+
 /// A record of the past.
 #[derive(Clone, Debug)]
 pub struct Kept {
@@ -58,7 +66,7 @@ pub enum PastFailure {
 struct Part {
     source: usize,
     partition: i32,
-    /// What is read: `start .. end`.
+    /// What is read, at most: `start .. end`.
     start: i64,
     end: i64,
     /// The oldest offset that is kept: beyond 0, what was before it has been deleted.
@@ -67,6 +75,8 @@ struct Part {
     /// Of the oldest record from `start` on.
     first: Option<Timestamp>,
     read: VecDeque<Kept>,
+    /// How many records of the stretch's end or later came last, one after the other.
+    beyond: usize,
     done: bool,
 }
 
@@ -76,6 +86,7 @@ pub struct Past {
     consumer: Arc<BaseConsumer<Context>>,
     topics: Vec<String>,
     place: Place,
+    to: Timestamp,
     /// The last sign of life.
     heard: Instant,
 }
@@ -84,23 +95,28 @@ impl Past {
     /// Asks where the stretch lies, and waits for the first record of each partition.
     pub fn open(kafka: &Kafka, topics: &[String], from: Timestamp, to: Timestamp) -> Result<Past, PastFailure> {
         let place = Place::new(kafka);
-        // librdkafka assigns nothing without the name of a group; it is not joined.
-        let defaults = [
-            ("group.id", kafka.group.as_str()),
-            ("enable.auto.commit", "false"),
-            ("enable.auto.offset.store", "false"),
-            ("enable.partition.eof", "true"),
-            ("auto.offset.reset", "error"),
-            ("queued.max.messages.kbytes", "8192"),
-            ("fetch.queue.backoff.ms", "5"),
-        ];
-        let consumer: BaseConsumer<Context> = client_config_with(kafka, &defaults)
-            .create_with_context(Context::new(place.clone()))
-            .map_err(|error| PastFailure::Client(errors::creation(&error, &place)))?;
-        let (topics, heard) = (topics.to_vec(), clock::instant());
-        let mut past = Past { parts: Vec::new(), consumer: Arc::new(consumer), topics, place, heard };
+        let client = |partitions: usize| -> Result<Arc<BaseConsumer<Context>>, PastFailure> {
+            let ahead = (AHEAD / partitions.max(1)).clamp(*AHEAD_OF_ONE.start(), *AHEAD_OF_ONE.end());
+            // librdkafka assigns nothing without the name of a group; it is not joined.
+            let defaults = [
+                ("group.id", kafka.group.as_str()),
+                ("enable.auto.commit", "false"),
+                ("enable.auto.offset.store", "false"),
+                ("enable.partition.eof", "true"),
+                ("auto.offset.reset", "error"),
+                ("queued.max.messages.kbytes", &ahead.to_string()),
+                ("max.partition.fetch.bytes", &(ahead * 1024).min(1 << 20).to_string()),
+                ("fetch.queue.backoff.ms", "5"),
+            ];
+            let made = client_config_with(kafka, &defaults).create_with_context(Context::new(place.clone()));
+            made.map(Arc::new).map_err(|error| PastFailure::Client(errors::creation(&error, &place)))
+        };
+        // How much each partition may fetch ahead is set before a client is made, and how many there are is asked by one.
+        let (consumer, topics, heard) = (client(1)?, topics.to_vec(), clock::instant());
+        let mut past = Past { parts: Vec::new(), consumer, topics, place: place.clone(), to, heard };
         let list = past.partitions()?;
-        past.parts = past.bounds(&list, from, to).map_err(|error| past.no_answer(&error))?;
+        past.consumer = client(list.len())?;
+        past.parts = past.bounds(&list, from).map_err(|error| past.no_answer(&error))?;
         past.assign().map_err(|error| past.no_answer(&error))?;
         for index in 0..past.parts.len() {
             past.fill(index)?;
@@ -171,21 +187,19 @@ impl Past {
         list.iter().map(of).collect()
     }
 
-    fn bounds(&self, list: &[(usize, i32)], from: Timestamp, to: Timestamp) -> KafkaResult<Vec<Part>> {
-        let at = |time: Timestamp| self.offsets(list, Offset::Offset(time.0.max(0)));
+    fn bounds(&self, list: &[(usize, i32)], from: Timestamp) -> KafkaResult<Vec<Part>> {
         let (low, high) = (self.offsets(list, Offset::Beginning)?, self.offsets(list, Offset::End)?);
-        let (first, end) = (at(from)?, at(to)?);
+        let first = self.offsets(list, Offset::Offset(from.0.max(0)))?;
         // No record is that young: the end stands for it.
         let number = |offset: &Offset| match offset {
             Offset::Offset(number) => Some(*number),
             _ => None,
         };
-        let bounds = low.iter().zip(&high).zip(first.iter().zip(&end)).zip(list);
-        let parts = bounds.map(|(((low, high), (first, end)), (source, partition))| {
-            let high = number(high).unwrap_or(0);
-            let or_high = |offset: &Offset| number(offset).unwrap_or(high).min(high);
-            let (start, end) = (or_high(first), or_high(end));
-            let mut part = Part {
+        let bounds = low.iter().zip(&high).zip(&first).zip(list);
+        let parts = bounds.map(|(((low, high), first), (source, partition))| {
+            let end = number(high).unwrap_or(0);
+            let start = number(first).unwrap_or(end).min(end);
+            Part {
                 source: *source,
                 partition: *partition,
                 start,
@@ -194,11 +208,9 @@ impl Past {
                 queue: None,
                 first: None,
                 read: VecDeque::new(),
-                done: false,
-            };
-            // Of one that was cut, the first record is asked for its time alone.
-            part.done = start >= if part.is_cut() { high } else { end };
-            part
+                beyond: 0,
+                done: start >= end,
+            }
         });
         Ok(parts.collect())
     }
@@ -206,14 +218,12 @@ impl Past {
     fn assign(&mut self) -> KafkaResult<()> {
         let mut list = TopicPartitionList::new();
         let topic = |source: usize| self.topics.get(source).map_or("", String::as_str);
-        for part in self.parts.iter().filter(|part| !part.done) {
-            list.add_partition_offset(topic(part.source), part.partition, Offset::Offset(part.start))?;
-        }
-        self.consumer.assign(&list)?;
         for part in self.parts.iter_mut().filter(|part| !part.done) {
+            list.add_partition_offset(topic(part.source), part.partition, Offset::Offset(part.start))?;
+            // Before anything is fetched, so that all of it comes by this queue.
             part.queue = self.consumer.split_partition_queue(topic(part.source), part.partition);
         }
-        Ok(())
+        self.consumer.assign(&list)
     }
 
     /// Has the next record of a partition at hand, unless it is read to its end.
@@ -227,33 +237,32 @@ impl Past {
                 Some(Ok(message)) => {
                     let kept = kept(part.source, &message);
                     drop(message);
-                    part.take(kept);
+                    part.take(kept, self.to);
                 }
-                Some(Err(KafkaError::PartitionEOF(_))) => part.finish(),
+                Some(Err(KafkaError::PartitionEOF(_))) => part.done = true,
                 Some(Err(error)) => return Err(self.no_answer(&error)),
                 None => self.look_around()?,
             }
             if self.parts.get(index).is_some_and(|part| part.done) {
-                return Ok(());
+                return self.release(index).map_err(|error| self.no_answer(&error));
             }
         }
     }
 
+    /// A partition that is read to its end fetches no more, and gives back what it has fetched.
+    fn release(&mut self, index: usize) -> KafkaResult<()> {
+        let Some(part) = self.parts.get_mut(index) else { return Ok(()) };
+        part.queue = None;
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition(self.topics.get(part.source).map_or("", String::as_str), part.partition);
+        self.consumer.incremental_unassign(&list)
+    }
+
     /// Serves the client's events, and says so when nothing comes for too long.
     fn look_around(&mut self) -> Result<(), PastFailure> {
-        match self.consumer.poll(Duration::ZERO) {
-            // What was fetched before the partitions had queues of their own.
-            Some(Ok(message)) => {
-                let source = self.topics.iter().position(|topic| topic == message.topic());
-                let is_its = |part: &&mut Part| Some(part.source) == source && part.partition == message.partition();
-                if let Some(part) = self.parts.iter_mut().find(is_its) {
-                    part.take(kept(part.source, &message));
-                }
-            }
-            Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
-                return Err(self.no_answer(&KafkaError::MessageConsumptionFatal(code)));
-            }
-            Some(Err(_)) | None => {}
+        // No record comes here: they come by the queues of their partitions.
+        if let Some(Err(KafkaError::MessageConsumptionFatal(code))) = self.consumer.poll(Duration::ZERO) {
+            return Err(self.no_answer(&KafkaError::MessageConsumptionFatal(code)));
         }
         if clock::instant().duration_since(self.heard) > PATIENCE {
             return Err(self.no_answer(&KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut)));
@@ -290,18 +299,13 @@ impl Part {
         self.low > 0 && self.start == self.low
     }
 
-    fn take(&mut self, record: Kept) {
+    fn take(&mut self, record: Kept, to: Timestamp) {
         self.first.get_or_insert(record.timestamp);
-        match record.offset {
-            offset if offset >= self.end => self.finish(),
-            _ => self.read.push_back(record),
+        self.beyond = if record.timestamp < to { 0 } else { self.beyond + 1 };
+        self.done = record.offset + 1 >= self.end || self.beyond >= BEYOND;
+        if record.offset < self.end && self.beyond == 0 {
+            self.read.push_back(record);
         }
-    }
-
-    /// No more is fetched than what is at hand.
-    fn finish(&mut self) {
-        self.done = true;
-        self.queue = None;
     }
 }
 
@@ -309,4 +313,41 @@ fn kept(source: usize, message: &BorrowedMessage<'_>) -> Kept {
     let timestamp = message.timestamp().to_millis().map_or(Timestamp::MIN, Timestamp);
     let (partition, offset) = (message.partition(), message.offset());
     Kept { source, partition, offset, timestamp, payload: message.payload().map(<[u8]>::to_vec) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_ends_where_only_later_records_stand() {
+        let mut part = Part {
+            source: 0,
+            partition: 0,
+            start: 0,
+            end: 10_000,
+            low: 0,
+            queue: None,
+            first: None,
+            read: VecDeque::new(),
+            beyond: 0,
+            done: false,
+        };
+        let to = Timestamp(1_000);
+        let mut take = |from: i64, records: usize, time: i64| {
+            for offset in (from..).take(records) {
+                let timestamp = Timestamp(time);
+                part.take(Kept { source: 0, partition: 0, offset, timestamp, payload: None }, to);
+            }
+            (part.done, part.read.len(), part.first)
+        };
+        assert_eq!(take(0, BEYOND - 1, 1_000), (false, 0, Some(to)));
+        assert_eq!(take(999, 1, 999), (false, 1, Some(to)), "fewer are passed over, and what follows is read");
+        assert_eq!(take(1_000, BEYOND - 1, 1_000), (false, 1, Some(to)));
+        assert_eq!(take(1_999, 1, 5_000), (true, 1, Some(to)));
+        // With what there was when reading began it ends too; what came since is not read.
+        assert_eq!(take(9_998, 1, 0), (false, 2, Some(to)));
+        assert_eq!(take(9_999, 1, 0), (true, 3, Some(to)));
+        assert_eq!(take(10_000, 1, 0), (true, 3, Some(to)));
+    }
 }

@@ -23,7 +23,6 @@ use crate::kafka::status::{Ended, Status};
 use crate::kafka::{DeadLetters, TopicPartition};
 use crate::matrix::engine::{FeedState, Feeds, Tick};
 use crate::notice::hooks::Format;
-
 use crate::notify::Notifier;
 use crate::notify::alertmanager::Rounds;
 use crate::pipeline::Evaluator;

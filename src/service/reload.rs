@@ -4,7 +4,8 @@
 //! Files are read and compared by their texts, so that it does not matter how they are replaced (an editor, a link of a
 //! ConfigMap). What is refused leaves the old set in force, and is told once for each state of the files: by log, metric,
 //! `/readyz` and a notice to the owner. The configuration itself is read at the start only; of what is compiled of it again
-//! with other calendars, the holidays are taken.
+//! with other calendars, the holidays are taken. Where the running numbers count by them they are not, and that is said by
+//! itself, so that it holds up no matrix.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -74,7 +75,26 @@ impl Refusal {
     fn of_all(why: String) -> Refusal {
         Refusal { why, defects: BTreeMap::new() }
     }
+
+    fn of_defects(said: &[Diagnostic]) -> Refusal {
+        let mut defects: BTreeMap<String, usize> = BTreeMap::new();
+        for error in said.iter().filter(|said| said.severity == Severity::Error) {
+            *defects.entry(error.file.to_string()).or_default() += 1;
+        }
+        Refusal { why: paragraphs(said), defects }
+    }
 }
+
+/// A state of the files that can be taken.
+struct Judged {
+    set: MatrixSet,
+    config: Config,
+    /// The calendars are the old ones: the new ones wait for a restart.
+    stale: bool,
+}
+
+const STALE: &str = "changed holidays were not taken, the old ones stay in force: by them runs the desk's clock of the running \
+                     numbers (`clock: open`, `channels.X.clocks`). Restart Atalaya to count by the new ones";
 
 /// Why the files are looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -139,10 +159,14 @@ impl Reloader {
         let new = state != self.judged;
         self.judged.clone_from(&state);
         match files.map_err(Refusal::of_all).and_then(|(files, calendars)| self.read(&files, &calendars)) {
-            Ok((set, config)) => {
+            Ok(Judged { set, config, stale }) => {
                 self.outcome = Ok(set.hash.clone());
                 self.config = config;
                 self.take(set);
+                if stale {
+                    tracing::error!("{STALE}");
+                }
+                self.readiness.set_degraded("holidays", stale.then_some(STALE));
             }
             Err(refusal) => {
                 self.refuse(&refusal, &state, new);
@@ -161,7 +185,7 @@ impl Reloader {
         Ok((matrices, calendars))
     }
 
-    fn read(&self, files: &Files, calendars: &Files) -> Result<(MatrixSet, Config), Refusal> {
+    fn read(&self, files: &Files, calendars: &Files) -> Result<Judged, Refusal> {
         let mut config = self.config.clone();
         let mut desk_differs = false;
         if let Some(origin) = self.origin.as_ref().filter(|_| *calendars != config.calendars) {
@@ -174,19 +198,12 @@ impl Reloader {
             desk_differs = new.plan.figures_fingerprint() != config.plan.figures_fingerprint();
             (config.holidays, config.calendars) = (new.holidays, new.calendars);
         }
-        let set = config::matrices(files, Some(&config)).map_err(|said| {
-            let mut defects: BTreeMap<String, usize> = BTreeMap::new();
-            for error in said.iter().filter(|said| said.severity == Severity::Error) {
-                *defects.entry(error.file.to_string()).or_default() += 1;
-            }
-            Refusal { why: paragraphs(&said), defects }
-        })?;
-        if desk_differs && set.plan.keeps_open_clock() {
-            return Err(Refusal::of_all(
-                "the holidays have changed, and by them the desk's clock of the running numbers (`clock: open`, \
-                 `channels.X.clocks`): restart Atalaya to count by them"
-                    .to_owned(),
-            ));
+        let mut set = config::matrices(files, Some(&config)).map_err(|said| Refusal::of_defects(&said))?;
+        // Which matrices there are says whether that clock is kept at all.
+        let stale = desk_differs && set.plan.keeps_open_clock();
+        if stale {
+            config = self.config.clone();
+            set = config::matrices(files, Some(&config)).map_err(|said| Refusal::of_defects(&said))?;
         }
         if set.plan.figures_fingerprint() != self.set.plan.figures_fingerprint() {
             return Err(Refusal::of_all(
@@ -195,7 +212,7 @@ impl Reloader {
                     .to_owned(),
             ));
         }
-        Ok((set, config))
+        Ok(Judged { set, config, stale })
     }
 
     fn take(&mut self, set: MatrixSet) {

@@ -39,20 +39,20 @@ impl StandIns {
         }
     }
 
-    /// What each Alertmanager is to be told again of the open cases. Stand-ins of incidents that are over are forgotten.
+    /// What each Alertmanager is to be told again of the open cases. Stand-ins of incidents that are over, or no longer critical,
+    /// are forgotten: of a later critical those are told whom it concerns.
     pub fn rounds(&self, open: &[OpenCase], context: &Context<'_>) -> BTreeMap<Arc<str>, Vec<Firing>> {
         let mut all = self.all();
-        let incidents: BTreeSet<&Arc<str>> = open.iter().map(|case| &case.last.incident).collect();
-        all.retain(|incident, _| incidents.contains(incident));
+        let critical = open.iter().filter(|case| case.last.to == Level::Critical);
+        let critical: BTreeSet<&Arc<str>> = critical.map(|case| &case.last.incident).collect();
+        all.retain(|incident, _| critical.contains(incident));
         let is_alertmanager = |name: &Arc<str>| context.formats.get(name) == Some(&Format::Alertmanager);
         let mut rounds: BTreeMap<Arc<str>, Vec<Firing>> = BTreeMap::new();
         for case in open {
             for webhook in case.webhooks.iter().filter(|name| is_alertmanager(name)) {
                 rounds.entry(webhook.clone()).or_default().push(firing(case, context));
             }
-            let critical = case.last.to == Level::Critical;
-            let stand_ins = all.get(&case.last.incident).filter(|_| critical);
-            for (webhook, missed) in stand_ins.into_iter().flatten() {
+            for (webhook, missed) in all.get(&case.last.incident).into_iter().flatten() {
                 // It may have been told as itself since.
                 if case.webhooks.contains(webhook) {
                     continue;
@@ -99,12 +99,14 @@ mod tests {
         let plan = Plan::default();
         let context = Context { formats: &formats, ..Context::new(&plan, "acme.example") };
         let stand_ins = StandIns::default();
-        for name in ["owner-am", "chat"] {
+        let miss = |name: &str| {
             let owner = Contact { webhook: Some(name.into()), ..Contact::default() };
             let messages = render_missed(&notice, "no way", Some(&owner), &context);
             assert!(messages.iter().any(|message| &*message.notification.address == name));
             messages.iter().for_each(|message| stand_ins.note(message, &formats));
-        }
+        };
+        miss("owner-am");
+        miss("chat");
         let rounds = stand_ins.rounds(std::slice::from_ref(&case), &context);
         let names: Vec<&str> = rounds.keys().map(|name| &**name).collect();
         assert_eq!(names, ["owner-am", "prom"]);
@@ -115,11 +117,14 @@ mod tests {
             (Some(&*notice.to), &serde_json::Value::Null)
         );
 
-        // It stands in for what is critical alone.
+        // It stands in for what is critical alone, and for a later critical only if that misses somebody too.
         let critical = case.last.clone();
         case.last = Arc::new(crate::matrix::engine::Transition { to: Level::Warning, ..(*critical).clone() });
         assert!(!stand_ins.rounds(std::slice::from_ref(&case), &context).contains_key("owner-am"));
         case.last = critical;
+        assert!(!stand_ins.rounds(std::slice::from_ref(&case), &context).contains_key("owner-am"));
+        miss("owner-am");
+        assert!(stand_ins.rounds(std::slice::from_ref(&case), &context).contains_key("owner-am"));
 
         // Told as itself it is told once; when the incident is over, no more, also if another begins.
         case.webhooks.push("owner-am".into());

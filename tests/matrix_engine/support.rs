@@ -130,9 +130,8 @@ pub fn row(line: usize, text: &str) -> Row {
             "per" => row.per = [Per::Queue, Per::Channel, Per::All][["queue", "channel", "all"].index(words[1])],
             "hours" => row.calendar.shifts = Some(words[1..].iter().flat_map(|text| daily(text)).collect()),
             "zone" => row.calendar.zone = TimeZone::get(words[1]).unwrap(),
-            "holiday" => {
-                row.calendar.holidays.extend(words[1..].iter().map(|day| day.parse::<jiff::civil::Date>().unwrap()))
-            }
+            "holiday" => std::sync::Arc::make_mut(&mut row.calendar.holidays)
+                .extend(words[1..].iter().map(|day| day.parse::<jiff::civil::Date>().unwrap())),
             "no_data" => row.no_data = no_data(&words[1..]),
             _ => row.ranges.push(range(&words)),
         }

@@ -3,11 +3,12 @@
 //! Rows are held side by side as `atalaya matrix diff` does, so that a row whose window or goal was edited is one line.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Backtest, Format, past, read_events};
+use super::{Backtest, Format, past, play, read_events};
 use crate::commands::matrix::diff;
 use crate::commands::{Failure, say, setup};
 use crate::domain::{Millis, Timestamp};
@@ -39,29 +40,29 @@ struct Counts {
 }
 
 /// Of one set of matrices: by matrix, row and, within it, person; the row itself stands under no person.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Seen {
     counts: BTreeMap<Place, Counts>,
-    /// What was before does not count.
-    from: Timestamp,
+    /// What was before or after does not count.
+    shown: Range<Timestamp>,
 }
 
 /// Matrix, row, person.
 type Place = (Arc<str>, usize, Option<Arc<str>>);
 
 impl Seen {
-    fn from(from: Timestamp) -> Seen {
-        Seen { from, ..Seen::default() }
+    fn new(shown: Range<Timestamp>) -> Seen {
+        Seen { counts: BTreeMap::new(), shown }
     }
 
     fn note(&mut self, tick: &Tick) {
-        let from = self.from;
+        let shown = self.shown.clone();
         let begun = tick.transitions.iter().filter(|transition| transition.from == Level::Ok);
-        for transition in begun.filter(|transition| transition.time >= from) {
+        for transition in begun.filter(|transition| shown.contains(&transition.time)) {
             let row = (transition.matrix.name.clone(), transition.row, None);
             self.counts.entry(row).or_default().alerts.add(transition.time);
         }
-        for notice in tick.notifications.iter().filter(|notice| notice.time >= from) {
+        for notice in tick.notifications.iter().filter(|notice| shown.contains(&notice.time)) {
             let (matrix, row) = (notice.transition.matrix.name.clone(), notice.transition.row);
             for to in [None, Some(notice.to.clone())] {
                 let counts = self.counts.entry((matrix.clone(), row, to)).or_default();
@@ -144,16 +145,18 @@ impl Figures {
 pub(super) fn run(args: &Backtest) -> Result<(), Failure> {
     let before = setup::load(args.config.as_deref(), Some(&args.against), args.secrets())?;
     let after = setup::load(args.config.as_deref(), Some(&args.matrix), args.secrets())?;
-    let stretch = past::Stretch::of(args, &after.set.plan)?;
+    let stretch = past::Stretch::of(args, &[&after.set.plan, &before.set.plan])?;
     let mut old = Replay::new(before.set.plan.clone(), before.set.matrices.clone());
     let mut new = Replay::new(after.set.plan.clone(), after.set.matrices.clone());
-    let from = stretch.map_or(Timestamp::MIN, |stretch| stretch.from);
-    let (mut old_seen, mut new_seen) = (Seen::from(from), Seen::from(from));
-    let told = read_events(args, stretch, &after.config, &after.set.plan, &mut |event| {
-        old.take(event, &mut |_, tick| old_seen.note(&tick));
-        Some(new.take(event, &mut |_, tick| new_seen.note(&tick)))
+    let shown = stretch.map_or(Timestamp::MIN..Timestamp::MAX, |stretch| stretch.from..stretch.to);
+    let (mut old_seen, mut new_seen) = (Seen::new(shown.clone()), Seen::new(shown));
+    let told = read_events(args, stretch, &after.config, &mut |arrived, event| {
+        play(&mut old, arrived, event, &mut |_, tick| old_seen.note(&tick));
+        Some(play(&mut new, arrived, event, &mut |_, tick| new_seen.note(&tick)))
     })?;
-    if let Some(end) = new.latest().map(|latest| latest.floor_to(Millis::SECOND) + Millis::SECOND) {
+    if let Some(latest) = new.latest() {
+        let next = latest.floor_to(Millis::SECOND) + Millis::SECOND;
+        let end = stretch.map_or(next, |stretch| stretch.last());
         old.run_to(end, &mut |_, tick| old_seen.note(&tick));
         new.run_to(end, &mut |_, tick| new_seen.note(&tick));
     }

@@ -13,22 +13,29 @@ use crate::wire::Decoder;
 use super::{Backtest, Failure, Take, Tally};
 use crate::commands::say;
 
-/// From when to when is looked at.
+/// From when to when is looked at: `[from, to)`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stretch {
+    /// Where reading begins.
+    begin: Timestamp,
     pub from: Timestamp,
     pub to: Timestamp,
 }
 
 impl Stretch {
-    /// That of the arguments, if events come out of Kafka.
-    pub fn of(args: &Backtest, plan: &Plan) -> Result<Option<Stretch>, Failure> {
-        let (Some(from), Some(to)) = (&args.from, &args.to) else { return Ok(None) };
+    /// That of the arguments, if events come out of Kafka. It begins early enough for all the plans, of one site.
+    pub fn of(args: &Backtest, plans: &[&Plan]) -> Result<Option<Stretch>, Failure> {
+        let (Some(from), Some(to), Some(plan)) = (&args.from, &args.to, plans.first()) else { return Ok(None) };
         let (from, to) = (instant("--from", from, plan)?, instant("--to", to, plan)?);
         if to <= from {
             return Err(Failure::User(format!("--to {to} is not after --from {from}.")));
         }
-        Ok(Some(Stretch { from, to }))
+        Ok(Some(Stretch { begin: from - run_up(plans), from, to }))
+    }
+
+    /// The last second that is looked at.
+    pub fn last(&self) -> Timestamp {
+        (self.to - Millis(1)).floor_to(Millis::SECOND)
     }
 }
 
@@ -45,18 +52,18 @@ fn instant(flag: &str, text: &str, plan: &Plan) -> Result<Timestamp, Failure> {
 }
 
 /// How long before the stretch reading begins.
-fn run_up(plan: &Plan) -> Millis {
-    let lengths = plan.windows.iter().filter_map(|window| match window.kind {
+fn run_up(plans: &[&Plan]) -> Millis {
+    let windows = plans.iter().flat_map(|plan| &plan.windows).filter_map(|window| match window.kind {
         WindowKind::Sliding(length) => Some(length),
         WindowKind::Interval | WindowKind::LastInterval | WindowKind::Today => None,
     });
-    lengths.chain([plan.lateness, Millis::DAY]).max().unwrap_or(Millis::DAY) + Millis::HOUR
+    let lateness = plans.iter().map(|plan| plan.lateness);
+    windows.chain(lateness).fold(Millis::DAY, Millis::max) + Millis::HOUR
 }
 
-pub(super) fn read(stretch: Stretch, config: &Config, plan: &Plan, take: Take<'_>) -> Result<Tally, Failure> {
+pub(super) fn read(stretch: Stretch, config: &Config, take: Take<'_>) -> Result<Tally, Failure> {
     let topics: Vec<String> = config.sources.iter().map(|source| source.topic.clone()).collect();
-    let mut past =
-        Past::open(&config.kafka, &topics, stretch.from - run_up(plan), stretch.to).map_err(|error| failure(&error))?;
+    let mut past = Past::open(&config.kafka, &topics, stretch.begin, stretch.to).map_err(|error| failure(&error))?;
     for (topic, since) in past.trimmed() {
         match since {
             Some(since) if since <= stretch.from => say::aside(format_args!(
@@ -84,7 +91,9 @@ pub(super) fn read(stretch: Stretch, config: &Config, plan: &Plan, take: Take<'_
         let (Some(decoder), Some(payload)) = (decoders.get(record.source), &record.payload) else { return true };
         let topic = topics.get(record.source).map_or("?", String::as_str);
         let place = || format!("{topic}, partition {}, offset {}", record.partition, record.offset);
-        told.take(decoder, payload, &place, take)
+        // A record of an unknown time, or one among later ones, tells nothing.
+        let arrived = record.timestamp.max(stretch.begin);
+        told.take(decoder, payload, Some(arrived), &place, take)
     });
     read.map_err(|error| failure(&error))?;
     Ok(told)
@@ -94,5 +103,20 @@ fn failure(error: &PastFailure) -> Failure {
     match error {
         PastFailure::Client(_) | PastFailure::NoTopic { .. } => Failure::User(error.to_string()),
         PastFailure::Broker(_) => Failure::Run(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Window;
+
+    #[test]
+    fn reading_begins_early_enough_for_every_plan() {
+        let week = Window { label: "7d".into(), kind: WindowKind::Sliding(Millis(7 * Millis::DAY.0)) };
+        let (plan, longer) = (Plan::default(), Plan { windows: vec![week], ..Plan::default() });
+        assert_eq!(run_up(&[&plan]), Millis(25 * Millis::HOUR.0));
+        assert_eq!(run_up(&[&longer, &plan]), Millis(169 * Millis::HOUR.0));
+        assert_eq!(run_up(&[&plan, &longer]), run_up(&[&longer, &plan]));
     }
 }

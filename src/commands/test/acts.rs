@@ -6,17 +6,16 @@
 use std::sync::Arc;
 
 use super::play::Course;
-use crate::config::matrix_test::meanwhile::{Said, Standing, What};
+use crate::config::matrix_test::meanwhile::{Said, Standing, TOPICS, What};
 use crate::config::matrix_test::{Act, MatrixTest};
 use crate::domain::Timestamp;
 use crate::indicators::Topics;
 use crate::matrix::engine::{self, Engine, Feed, FeedState, Feeds, OpenCase, Operated, Operation};
 
-/// The feeds of a test, each by the name of its topic.
-const FEEDS: [(&str, Topics); 2] = [
-    ("atalaya.interactions", Topics { interactions: true, agents: false }),
-    ("atalaya.agent-states", Topics { interactions: false, agents: true }),
-];
+/// The feed of a test that carries these, by the name of its topic.
+fn feed(carries: Topics) -> &'static str {
+    if carries.agents { "atalaya.agent-states" } else { "atalaya.interactions" }
+}
 
 /// The acts of a test, one after the other.
 pub(super) struct Acts<'a> {
@@ -86,7 +85,8 @@ impl<'a> Acts<'a> {
             Standing::Silent => FeedState::Silent { since },
         };
         let word = Standing::ALL.iter().find(|(_, other)| *other == standing).map_or("", |(word, _)| word);
-        for (source, carries) in FEEDS.into_iter().filter(|(_, topics)| topics.meet(carries)) {
+        for (_, carries) in TOPICS.into_iter().filter(|(_, topics)| topics.meet(carries)) {
+            let source = feed(carries);
             self.feeds.0.retain(|feed| *feed.source != *source);
             self.feeds.0.push(Feed { source: source.into(), carries, state });
             course.done.push((since, Order::Before, format!("the feed {source} is {word}")));

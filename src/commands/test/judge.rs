@@ -1,5 +1,6 @@
 //! What was expected beside what happened, as a person reads it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -97,10 +98,10 @@ impl Judge<'_> {
             let fits = !notices.is_empty() && notices.iter().all(|notice| notice.reason == reason);
             lines.push(("reason", reason.name().to_owned(), some(got.join(", ")), fits));
         }
+        let written = if expect.texts.is_empty() { Vec::new() } else { self.written(&notices) };
         for text in &expect.texts {
-            let written: Vec<String> = notices.iter().map(|notice| self.written(notice)).collect();
             let fits = written.iter().any(|written| written.contains(&**text));
-            let got = if fits { "there".to_owned() } else { some(self.subjects(&notices)) };
+            let got = if fits { "there".to_owned() } else { some(subjects(&written)) };
             lines.push(("text", format!("{text:?}"), got, fits));
         }
         lines
@@ -116,12 +117,11 @@ impl Judge<'_> {
         self.expect.case.as_ref().map_or(transition.row != Transition::NO_ROW, of)
     }
 
-    /// The level at the instant; of a day's and a night's row the worse.
+    /// The level at the instant; of a day's and a night's row, and of several feeds, the worst.
     fn level(&self) -> Level {
         let before = self.course.transitions.iter().filter(|t| t.time <= self.expect.at && self.is_meant(t));
-        let rows = self.expect.case.iter().flat_map(|case| &case.rows);
-        let last = |row: &usize| before.clone().filter(|t| t.row == *row).map(|t| t.to).next_back();
-        rows.filter_map(last).max().unwrap_or_default()
+        let last: BTreeMap<_, Level> = before.map(|t| ((t.row, &t.source), t.to)).collect();
+        last.into_values().max().unwrap_or_default()
     }
 
     /// What was told up to the instant, since the expectation before that says who was told of this case.
@@ -166,25 +166,25 @@ impl Judge<'_> {
         nobody(names)
     }
 
-    /// What a person or a program would receive: of what is gathered, the mail that tells it.
-    fn written(&self, notice: &Notification) -> String {
+    /// What people and programs would receive: of what is gathered, the mail that tells it, once.
+    fn written(&self, notices: &[&Notification]) -> Vec<String> {
         let context = Context::new(&self.set.plan, "atalaya.invalid");
+        let mut seen: BTreeSet<*const Notification> = BTreeSet::new();
+        let mails = notices.iter().map(|notice| self.told_in(notice)).filter(|mail| seen.insert(&raw const **mail));
+        let text = |mail: &Notification| match notice::render(mail, &context).body {
+            Body::Email(mail) => format!("{}\n{}", mail.subject, mail.text.replace("\r\n", "\n")),
+            Body::Webhook(hook) => hook.json,
+        };
+        mails.map(text).collect()
+    }
+
+    /// The mail of the gathering that a notice is told in, or itself.
+    fn told_in<'n>(&'n self, notice: &'n Notification) -> &'n Notification {
         let tells = |mail: &&Notification| {
             (mail.time, &mail.to, &mail.address) == (notice.time, &notice.to, &notice.address)
                 && mail.each().iter().any(|one| one.incident == notice.incident && one.sequence == notice.sequence)
         };
-        let mail = self.course.gathered.iter().find(tells).unwrap_or(notice);
-        match notice::render(mail, &context).body {
-            Body::Email(mail) => format!("{}\n{}", mail.subject, mail.text.replace("\r\n", "\n")),
-            Body::Webhook(hook) => hook.json,
-        }
-    }
-
-    fn subjects(&self, notices: &[&Notification]) -> String {
-        let first = |notice: &&Notification| self.written(notice).lines().next().unwrap_or_default().to_owned();
-        let mut lines: Vec<String> = notices.iter().map(first).collect();
-        lines.dedup();
-        lines.join("; ")
+        self.course.gathered.iter().find(tells).unwrap_or(notice)
     }
 
     /// What the case read at the instant.
@@ -260,6 +260,12 @@ fn word(medium: Medium) -> &'static str {
         Medium::Email => "email",
         Medium::Webhook => "webhook",
     }
+}
+
+fn subjects(written: &[String]) -> String {
+    let mut lines: Vec<&str> = written.iter().map(|text| text.lines().next().unwrap_or_default()).collect();
+    lines.dedup();
+    lines.join("; ")
 }
 
 fn nobody(names: Vec<String>) -> String {
