@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::matrix::Level;
+use crate::matrix::engine::Notification;
 use crate::notice::{Body, Message};
 
 use super::parcel::{Destination, Parcel};
@@ -37,13 +38,19 @@ impl Entry {
         self.parcel.message.missed.is_none() && self.parcel.message.notification.level == Level::Critical
     }
 
-    /// The least is dropped first: a recovery outlives a warning, for without it people act on what is over.
+    /// The least is dropped first: an acknowledgement, which is no notice, then the least of notices. A recovery outlives a
+    /// warning, for without it people act on what is over. A mail of many cases is worth as much as the most of them.
     fn rank(&self) -> u8 {
-        match self.parcel.message.notification.level {
-            Level::Info => 0,
-            Level::Warning => 1,
-            Level::Ok => 2,
-            Level::Critical => 3,
+        let Message { notification, body, .. } = &self.parcel.message;
+        let rank = |notice: &Notification| match notice.level {
+            Level::Info => 1,
+            Level::Warning => 2,
+            Level::Ok => 3,
+            Level::Critical => 4,
+        };
+        match body {
+            Body::Webhook(hook) if hook.acknowledges && notification.level == Level::Info => 0,
+            _ => notification.each().iter().map(rank).max().unwrap_or_default(),
         }
     }
 }
@@ -136,6 +143,10 @@ impl Book {
                 break;
             }
             let old = &head.parcel.message;
+            // What is no notice goes before or behind one, and is not told by it.
+            if matches!(&old.body, Body::Webhook(hook) if hook.acknowledges) {
+                break;
+            }
             let newer = lane.queue.iter().skip(1).any(|entry| {
                 let message = &entry.parcel.message;
                 let tells = !matches!(&message.body, Body::Webhook(hook) if hook.acknowledges);
