@@ -244,3 +244,23 @@ fn people(addresses: Option<&Address<'_>>) -> String {
     });
     each.collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_is_shown_once_however_often_it_is_named() {
+        let html = "<img src=\"cid:x@y\">".repeat(100);
+        let mail = format!(
+            "MIME-Version: 1.0\r\nContent-Type: multipart/related; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n\
+             {html}\r\n--b\r\nContent-Type: image/png\r\nContent-ID: <x@y>\r\nContent-Transfer-Encoding: base64\r\n\
+             Content-Disposition: inline\r\n\r\n{}\r\n--b--\r\n",
+            "AAAA".repeat(1_000),
+        );
+        let mail = MessageParser::default().parse(mail.as_bytes()).unwrap();
+        let shown = with_pictures(&mail);
+        assert_eq!((shown.matches("data:image/png").count(), shown.matches("cid:x@y").count()), (1, 99));
+        assert!(shown.len() < html.len() + 5_000, "{} bytes", shown.len());
+    }
+}
