@@ -28,8 +28,11 @@ struct Written {
     notice: WrittenNotice,
     missed: Option<(Arc<str>, Medium, String)>,
     gathered: Option<WrittenGathered>,
-    held_back: Option<(u32, Vec<(WrittenNotice, u32)>, u32)>,
+    held_back: Option<WrittenHeldBack>,
 }
+
+/// How many, of each incident the newest and how many, and how many of incidents that are not among them.
+type WrittenHeldBack = (u32, Vec<(WrittenNotice, u32)>, u32);
 
 #[derive(Serialize, Deserialize)]
 struct WrittenGathered {
