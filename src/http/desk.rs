@@ -190,11 +190,8 @@ fn not_open(incident: &str) -> Refused {
 
 /// The own name of an incident or a gathering, of an open one by its code too.
 fn incident(served: &Served, asked: &str) -> Arc<str> {
-    let (open, gatherings) = {
-        let source = lock(&served.site.source);
-        (source.open_cases(), source.gatherings())
-    };
-    let ids = || open.iter().map(|case| &case.last.incident).chain(gatherings.keys());
+    let open = lock(&served.site.source).open_ids();
+    let ids = || open.iter();
     let found = ids().find(|id| ***id == *asked).or_else(|| ids().find(|id| served.site.tickets.is_code(asked, id)));
     found.map_or_else(|| asked.into(), Arc::clone)
 }
@@ -202,9 +199,7 @@ fn incident(served: &Served, asked: &str) -> Arc<str> {
 /// The open case of an incident, or those of a gathering: the worst first.
 pub fn find(served: &Served, id: &str) -> Vec<OpenCase> {
     let source = lock(&served.site.source);
-    let ids = source.gatherings().remove(id).unwrap_or_else(|| vec![id.into()]);
-    let mut cases = source.open_cases();
-    cases.retain(|case| ids.binary_search(&case.last.incident).is_ok());
+    let mut cases = source.cases_of(&source.incidents_of(id));
     cases.sort_by_key(|case| Reverse(case.last.to));
     cases
 }

@@ -221,7 +221,9 @@ mod tests {
         let Trend(points) = rising();
         let with = |value: f64| Trend(points.iter().map(|(time, _)| (*time, Some(value))).collect());
         for value in [0.0, 1800.0, 1e15, -5.0, f64::from(f32::MAX)] {
-            assert_eq!(read(&draw(&with(value), row).unwrap()).0.len(), WIDTH * HEIGHT, "{value}");
+            let (pixels, ..) = read(&draw(&with(value), row).unwrap());
+            assert_eq!(pixels.len(), WIDTH * HEIGHT, "{value}");
+            assert!(pixels.contains(&INK), "{value} is not drawn");
         }
         assert_eq!(draw(&Trend(Vec::new()), row), None);
         assert_eq!(draw(&Trend(points.iter().map(|(time, _)| (*time, None)).collect()), row), None);

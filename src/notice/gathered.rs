@@ -3,11 +3,14 @@
 //! What a case says here is what its own mail would say ([`mail::facts`]), in a line. Which cases there are, and of what the
 //! subject is made, is decided in `matrix::engine::gather`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::mail::{self, Acknowledge, Facts, Zone};
+use super::template::TemplateError;
 use super::{Context, Email, Missed, NAME_MAX, clean, html, thread, values, words};
-use crate::matrix::engine::{Gathered, Notification, Reason};
+use crate::domain::Millis;
+use crate::matrix::engine::{Acknowledged, Gathered, Notification, Other, Reason, Transition};
 use crate::matrix::{By, Language, Level};
 
 /// So many cases are named; the rest are counted.
@@ -23,10 +26,11 @@ struct Page<'f> {
     level: Level,
     subject: String,
     actions: Vec<String>,
+    action_failed: Option<TemplateError>,
     title: String,
     lines: Vec<Line>,
-    /// What is counted below the table.
-    counts: Vec<String>,
+    /// What stands below the table: how many, and some of them in a line each.
+    counts: Vec<(String, Vec<String>)>,
     acknowledge: Option<(&'static str, Acknowledge)>,
     foot: String,
 }
@@ -40,19 +44,20 @@ struct Line {
     value: String,
     goal: String,
     since: String,
-    /// Why it is told, where it did not simply go off, and who has taken it up.
+    /// Why it is told, where it did not simply go off, how old it is, and who has taken it up.
     notes: Vec<String>,
 }
 
+/// The mail, and why the first template of an action failed, if one did.
 pub fn email(
     notification: &Notification,
     gathered: &Gathered,
     facts: &Facts,
     missed: Option<&Missed>,
     context: &Context<'_>,
-) -> Email {
+) -> (Email, Option<TemplateError>) {
     let page = Page::of(notification, gathered, facts, missed, context);
-    Email {
+    let email = Email {
         to: notification.address.clone(),
         thread: thread(notification, context.domain, missed.is_some()),
         list_id: mail::list_id(&notification.transition.matrix, context),
@@ -62,7 +67,8 @@ pub fn email(
         late_html: page.html(true),
         subject: page.subject,
         picture: None,
-    }
+    };
+    (email, page.action_failed)
 }
 
 impl<'f> Page<'f> {
@@ -77,21 +83,32 @@ impl<'f> Page<'f> {
         let (language, zone) = (matrix.language, Zone::of(matrix, notification.time));
         // How to acknowledge is said once, for all.
         let alone = Context { acknowledging: None, board: None, ..*context };
-        let (mut lines, mut actions) = (Vec::new(), Vec::<String>::new());
-        for notice in gathered.notices.iter().take(NAMED_MAX) {
+        let (mut lines, mut actions, mut action_failed) = (Vec::new(), Vec::<String>::new(), None);
+        let mut ranges = BTreeSet::new();
+        for notice in &gathered.notices {
+            let new = ranges.insert((notice.transition.row, notice.transition.range, notice.level));
+            let named = lines.len() < NAMED_MAX;
+            // Those that are only counted say no more than what their range has to say.
+            if !named && !new {
+                continue;
+            }
             let facts = mail::facts(notice, None, &alone);
-            lines.push(Line::of(notice, &facts, &zone));
+            if named {
+                lines.push(Line::of(notice, &facts, &zone));
+            }
             actions.extend(facts.action.filter(|action| !actions.contains(action)));
+            action_failed = action_failed.or(facts.action_failed);
         }
         let further = actions.len().saturating_sub(ACTIONS_MAX);
         actions.truncate(ACTIONS_MAX);
         actions.extend((further > 0).then(|| further_actions(language, further)));
-        let mut rest: BTreeMap<Level, u32> = BTreeMap::new();
-        for notice in gathered.notices.iter().skip(NAMED_MAX) {
-            *rest.entry(notice.level).or_default() += 1;
-        }
-        let counted = [(beyond(language), rest), (told_before(language), gathered.others.clone())];
-        let counts = counted.into_iter().filter(|(_, levels)| !levels.is_empty());
+        let rest = gathered.notices.iter().skip(NAMED_MAX).map(|notice| notice.level);
+        let others = gathered.others.iter().map(|other| other.last.to);
+        let before = gathered.others.iter().take(NAMED_MAX).map(|other| told_then(notification, other, &alone));
+        let counts = [
+            (by_level(language, beyond(language), rest), Vec::new()),
+            (by_level(language, told_before(language), others), before.collect()),
+        ];
         let mut title = cases(language, u32::try_from(gathered.notices.len()).unwrap_or(u32::MAX));
         if notification.sequence > 1 {
             // The subject says how many there are in all.
@@ -102,9 +119,10 @@ impl<'f> Page<'f> {
             level: gathered.entry.level,
             subject: subject(notification, gathered, missed, &alone),
             actions,
+            action_failed,
             title,
             lines,
-            counts: counts.map(|(what, levels)| format!("{what}: {}", by_level(language, &levels))).collect(),
+            counts: counts.into_iter().filter_map(|(count, which)| Some((count?, which))).collect(),
             acknowledge: acknowledge(notification, gathered, context),
             foot: format!(
                 "{}: {} · {}: {} · {} {}",
@@ -122,22 +140,19 @@ impl<'f> Page<'f> {
         words::level(self.facts.language, self.level)
     }
 
-    /// What stands above all else, where it does.
-    fn marks(&self, late: bool) -> impl Iterator<Item = &str> {
-        let Facts { test, missed, restarted, late: comes_late, .. } = self.facts;
-        [*test, late.then_some(comes_late.as_str()), missed.as_deref(), *restarted].into_iter().flatten()
-    }
-
     fn text(&self, late: bool) -> String {
         let language = self.facts.language;
-        let mut out: Vec<String> = self.marks(late).map(str::to_owned).collect();
+        let mut out: Vec<String> = self.facts.remarks(late).into_iter().map(str::to_owned).collect();
         if !self.actions.is_empty() {
             out.push(format!("{}:\n{}", words::todo(language).to_uppercase(), self.actions.join("\n")));
         }
         let mut list = vec![format!("{} · {}", self.level_word(), self.title)];
         list.extend(self.lines.iter().map(Line::text));
         out.push(list.join("\n"));
-        out.extend((!self.counts.is_empty()).then(|| self.counts.join("\n")));
+        out.extend(self.counts.iter().map(|(count, which)| {
+            let lines: Vec<&str> = std::iter::once(count).chain(which).map(String::as_str).collect();
+            lines.join("\n")
+        }));
         match &self.acknowledge {
             Some((what, Acknowledge::Link(link))) => out.push(format!("{what}:\n{link}")),
             Some((what, Acknowledge::Command(command))) => out.push(format!("{what}: {command}")),
@@ -151,21 +166,7 @@ impl<'f> Page<'f> {
     fn html(&self, late: bool) -> String {
         let language = self.facts.language;
         let (ground, _) = html::colours(self.level);
-        let mut out = format!(
-            "<!doctype html>\n<html lang=\"{}\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta name=\"color-scheme\" content=\"light dark\">\n<title>{}</title>\n</head>\n\
-             <body style=\"margin:0;padding:16px;font:16px/1.45 system-ui,-apple-system,'Segoe UI',Roboto,sans-serif\">\n\
-             <div style=\"max-width:600px;margin:0 auto\">\n",
-            words::page_language(language),
-            html::escape(&self.subject),
-        );
-        for mark in self.marks(late) {
-            out.push_str(&format!(
-                "<p style=\"margin:0 0 12px;padding:8px 12px;border:1px solid {ground};border-radius:6px\">{}</p>\n",
-                html::escape(mark)
-            ));
-        }
+        let mut out: String = self.facts.remarks(late).into_iter().map(|text| html::remark(text, ground)).collect();
         if !self.actions.is_empty() {
             let small = "margin:0;font-size:13px;letter-spacing:.04em;text-transform:uppercase;opacity:.75";
             out.push_str(&format!(
@@ -179,13 +180,14 @@ impl<'f> Page<'f> {
             }
             out.push_str("</div>\n");
         }
-        let (badge, title) = (badge(self.level, self.level_word()), html::escape(&self.title));
+        let (badge, title) = (html::badge(self.level, self.level_word()), html::escape(&self.title));
         out.push_str(&format!("<p style=\"margin:0 0 8px\">{badge} <strong>{title}</strong></p>\n"));
         out.push_str("<table style=\"width:100%;border-collapse:collapse;font-size:14px\">\n");
         out.extend(self.lines.iter().map(Line::html));
         out.push_str("</table>\n");
-        for count in &self.counts {
-            out.push_str(&format!("<p style=\"margin:8px 0 0\">{}</p>\n", html::escape(count)));
+        for (count, which) in &self.counts {
+            let which: String = which.iter().map(|one| format!("<br>\n{}", html::escape(one))).collect();
+            out.push_str(&format!("<p style=\"margin:8px 0 0\">{}{which}</p>\n", html::escape(count)));
         }
         match &self.acknowledge {
             Some((what, Acknowledge::Link(link))) => out.push_str(&format!(
@@ -200,15 +202,10 @@ impl<'f> Page<'f> {
             )),
             None => {}
         }
-        if let Some(board) = &self.facts.board {
-            let (url, name) = (html::escape(board), html::escape(words::board(language)));
-            out.push_str(&format!("<p style=\"margin:12px 0 0\"><a href=\"{url}\">{name}</a></p>\n"));
-        }
+        out.extend(self.facts.board.as_ref().map(|url| html::board(url, language)));
         let foot = html::escape(&self.foot);
-        out.push_str(&format!(
-            "<p style=\"margin:16px 0 0;font-size:12px;opacity:.75\">{foot}</p>\n</div>\n</body>\n</html>\n"
-        ));
-        out
+        out.push_str(&format!("<p style=\"margin:16px 0 0;font-size:12px;opacity:.75\">{foot}</p>\n"));
+        html::frame(language, &self.subject, &out)
     }
 }
 
@@ -223,8 +220,14 @@ impl Line {
             let length = (notice.transition.time - notice.since).as_seconds();
             notes.push(format!("{}: {}", words::lasted(language), values::duration(length, language, &[])));
         }
+        if notice.time - notice.value_time >= Millis::MINUTE {
+            notes.push(format!("{}: {}", words::value_last(language), zone.short(notice.value_time)));
+        }
+        if let Some(held) = notice.held_since {
+            notes.push(format!("{}: {}", words::held_since(language), zone.short(held)));
+        }
         if let Some(seen) = &notice.acknowledged {
-            notes.push(format!("{}: {}", words::acknowledged_by(language), clean(&seen.by, NAME_MAX, false)));
+            notes.push(seen_by(language, seen));
         }
         let goal =
             if facts.goal.is_empty() { String::new() } else { format!("{} {}", words::goal(language), facts.goal) };
@@ -263,7 +266,7 @@ impl Line {
         format!(
             "<tr><td style=\"{cell};{broken}\">{} <strong>{}</strong>{}{notes}</td>\
              <td style=\"{cell};padding-left:12px;text-align:right;white-space:nowrap\"><strong>{}</strong></td></tr>\n",
-            badge(self.level, self.level_word),
+            html::badge(self.level, self.level_word),
             html::escape(&self.place),
             small(&about),
             html::escape(&self.value),
@@ -271,41 +274,26 @@ impl Line {
     }
 }
 
-fn badge(level: Level, word: &str) -> String {
-    let (ground, ink) = html::colours(level);
-    format!(
-        "<span style=\"display:inline-block;padding:2px 8px;border-radius:4px;background:{ground};color:{ink};\
-         font-weight:700\">{}</span>",
-        html::escape(word)
-    )
-}
-
 /// The level of the whole, how many cases, and the worst of them as it was when the level was taken. Of a single case, the
 /// subject of its own mails.
 fn subject(notification: &Notification, gathered: &Gathered, missed: Option<&Missed>, context: &Context<'_>) -> String {
     let entry = &gathered.entry;
-    let Notification { to, medium, address, .. } = notification;
-    let worst = Notification::first(entry.worst.clone(), to.clone(), *medium, address.clone());
-    let facts = mail::facts(&worst, missed, context);
-    // Where the worst were told before, the mail does not know them any more.
-    let known = facts.level == entry.level;
-    if entry.cases == 1 && known {
+    let facts = then(notification, &entry.worst, missed, context);
+    if entry.cases == 1 {
         return facts.subject;
     }
     let language = facts.language;
     let goal =
         if facts.goal.is_empty() { String::new() } else { format!(" ({} {})", words::goal(language), facts.goal) };
-    let more = if entry.cases > 1 { and_more(language, entry.cases - 1) } else { String::new() };
+    let more = and_more(language, entry.cases.saturating_sub(1));
     let queue = || match &entry.worst.key.queue {
         Some(queue) => clean(queue, NAME_MAX, false),
         None => words::all_queues(language).to_owned(),
     };
     let (place, indicator, value) = (&facts.place, &facts.indicator, &facts.entry);
-    let what = match (gathered.by, known && entry.level > Level::Ok) {
-        (By::Row, true) => format!("{place}{more} · {indicator} {value}{goal}"),
-        (By::Row, false) => format!("{indicator}{goal}"),
-        (By::Queue, true) => format!("{} · {indicator} {value}{goal}{more}", queue()),
-        (By::Queue, false) => queue(),
+    let what = match gathered.by {
+        By::Row => format!("{place}{more} · {indicator} {value}{goal}"),
+        By::Queue => format!("{} · {indicator} {value}{goal}{more}", queue()),
     };
     let mut subject = format!("{} · {} · {what}", words::level(language, entry.level), cases(language, entry.cases));
     if facts.test.is_some() {
@@ -318,6 +306,26 @@ fn subject(notification: &Notification, gathered: &Gathered, missed: Option<&Mis
     clean(&subject, mail::SUBJECT_MAX, false)
 }
 
+/// A case as it was when it took its level, told to whoever gets this mail.
+fn then(notification: &Notification, last: &Arc<Transition>, missed: Option<&Missed>, context: &Context<'_>) -> Facts {
+    let Notification { to, medium, address, .. } = notification;
+    let first = Notification::first(last.clone(), to.clone(), *medium, address.clone());
+    mail::facts(&first, missed, context)
+}
+
+/// A case that was told before, as the subject of its own mail has it, and who has taken it up.
+fn told_then(notification: &Notification, other: &Other, context: &Context<'_>) -> String {
+    let facts = then(notification, &other.last, None, &Context { test: false, ..*context });
+    match &other.acknowledged {
+        Some(seen) => format!("{} · {}", facts.subject, seen_by(facts.language, seen)),
+        None => facts.subject,
+    }
+}
+
+fn seen_by(language: Language, seen: &Acknowledged) -> String {
+    format!("{}: {}", words::acknowledged_by(language), clean(&seen.by, NAME_MAX, false))
+}
+
 /// Nothing where there is nobody to acknowledge for: all are over, or somebody has them.
 fn acknowledge(
     notification: &Notification,
@@ -326,7 +334,7 @@ fn acknowledge(
 ) -> Option<(&'static str, Acknowledge)> {
     let by = context.acknowledging?;
     let free = |notice: &Notification| notice.level > Level::Ok && notice.acknowledged.is_none();
-    if gathered.others.is_empty() && !gathered.notices.iter().any(free) {
+    if !gathered.notices.iter().any(free) && gathered.others.iter().all(|other| other.acknowledged.is_some()) {
         return None;
     }
     let language = notification.transition.matrix.language;
@@ -339,10 +347,12 @@ fn acknowledge(
     })
 }
 
-/// `CRÍTICO 3, ADVERTENCIA 2`: the worst first.
-fn by_level(language: Language, levels: &BTreeMap<Level, u32>) -> String {
-    let each = levels.iter().rev().map(|(level, count)| format!("{} {count}", words::level(language, *level)));
-    each.collect::<Vec<_>>().join(", ")
+/// `Siguen abiertos: CRÍTICO 3, ADVERTENCIA 2`: the worst first; nothing of none.
+fn by_level(language: Language, what: &str, levels: impl Iterator<Item = Level>) -> Option<String> {
+    let mut counts: BTreeMap<Level, u32> = BTreeMap::new();
+    levels.for_each(|level| *counts.entry(level).or_default() += 1);
+    let each = counts.iter().rev().map(|(level, count)| format!("{} {count}", words::level(language, *level)));
+    (!counts.is_empty()).then(|| format!("{what}: {}", each.collect::<Vec<_>>().join(", ")))
 }
 
 /// A number of cases, as the mail and the page behind its link say it.

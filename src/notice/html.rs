@@ -29,10 +29,7 @@ pub fn page(facts: &Facts, picture: Option<&str>, late: bool) -> String {
     let (ground, _) = colours(facts.level);
     let language = facts.language;
     let mut out = String::new();
-    let late = late.then_some(facts.late.as_str());
-    for note in [facts.test, late, facts.missed.as_deref(), facts.restarted].into_iter().flatten() {
-        out.push_str(&remark(note, ground));
-    }
+    out.extend(facts.remarks(late).into_iter().map(|text| remark(text, ground)));
     if let Some(action) = &facts.action {
         // An instruction is as large as it can be without filling the screen.
         let size = if action.chars().count() > LARGE { 16 } else { 20 };

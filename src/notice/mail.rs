@@ -187,12 +187,7 @@ fn text(facts: &Facts, late: bool) -> String {
             out.push_str("\n\n");
         }
     };
-    paragraph(facts.test.unwrap_or(""));
-    if late {
-        paragraph(&facts.late);
-    }
-    paragraph(facts.missed.as_deref().unwrap_or(""));
-    paragraph(facts.restarted.unwrap_or(""));
+    facts.remarks(late).into_iter().for_each(&mut paragraph);
     if let Some(action) = &facts.action {
         paragraph(&format!("{}:\n{action}", words::todo(facts.language).to_uppercase()));
     }

@@ -32,7 +32,7 @@ pub mod trial;
 pub mod values;
 pub mod words;
 
-pub use acknowledged::render_acknowledged;
+pub use acknowledged::{render_acknowledged, with_acknowledgement};
 pub use gathered::{NAMED_MAX, cases};
 pub use missed::{render_missed, stand_ins};
 pub use refused::{Refused, render_refused};
@@ -151,7 +151,8 @@ pub struct Hook {
     pub json: String,
     /// The same, marked as coming late.
     pub late_json: String,
-    /// It says that somebody has taken the incident up and nothing else: no notice is older for it.
+    /// It says that somebody has taken the incident up, or that nobody has any more, and nothing else: no notice is older
+    /// for it.
     pub acknowledges: bool,
 }
 
@@ -207,10 +208,13 @@ fn notification_of_case(case: &OpenCase) -> Notification {
 fn compose(notification: &Notification, missed: Option<Missed>, context: &Context<'_>) -> Message {
     let facts = mail::facts(notification, missed.as_ref(), context);
     let held = notification.held_back.as_ref();
+    let mut action_failed = facts.action_failed.clone();
     let mut body = match (notification.medium, held) {
         (Medium::Email, Some(held)) => Body::Email(Box::new(held_back::email(notification, held, context))),
         (Medium::Email, None) if let Some(all) = &notification.gathered => {
-            Body::Email(Box::new(gathered::email(notification, all, &facts, missed.as_ref(), context)))
+            let (email, failed) = gathered::email(notification, all, &facts, missed.as_ref(), context);
+            action_failed = action_failed.or(failed);
+            Body::Email(Box::new(email))
         }
         (Medium::Email, None) => Body::Email(Box::new(mail::email(notification, &facts, missed.is_some(), context))),
         (Medium::Webhook, _) => Body::Webhook(hooks::hook(notification, &facts, missed.as_ref(), context)),
@@ -222,7 +226,7 @@ fn compose(notification: &Notification, missed: Option<Missed>, context: &Contex
         notification: notification.clone(),
         missed,
         body,
-        action_failed: facts.action_failed,
+        action_failed,
         texts_failed,
     }
 }

@@ -6,8 +6,8 @@ use super::samples::{START, critical, matrix, repeat, resolved};
 use super::*;
 use crate::domain::{Key, Millis};
 use crate::indicators::{Labels, find};
-use crate::matrix::Language;
-use crate::matrix::engine::{Acknowledged, Reason, Silence, Transition};
+use crate::matrix::engine::{Acknowledged, Entry, Gathered, Reason, Silence, Transition};
+use crate::matrix::{By, Language};
 
 const ACTION: &str = "Mover 2 agentes del chat a {{ queue }}: {{ value }} (objetivo {{ goal }})";
 
@@ -176,6 +176,24 @@ fn a_template_that_fails_sends_its_raw_text() {
     assert!(message.action_failed.is_some());
     let Body::Email(email) = message.body else { panic!("not a mail") };
     assert!(email.text.contains("Llamar a {{ nadie.nunca }}"), "{}", email.text);
+}
+
+#[test]
+fn a_mail_of_many_cases_has_the_actions_of_those_that_it_only_counts_and_says_which_failed() {
+    let mut matrix = matrix(Language::Es, "Actuar");
+    Arc::get_mut(&mut matrix).unwrap().rows[1].ranges[0].action = Some("Llamar a {{ nadie.nunca }}".into());
+    let first = critical(matrix);
+    let service_level = Transition { row: 1, range: Some(0), ..(*first.transition).clone() };
+    let last = Notification { transition: Arc::new(service_level), ..first.clone() };
+    let mut notices = vec![first.clone(); NAMED_MAX];
+    notices.extend([first.clone(), last]);
+    let entry = Entry { level: Level::Critical, cases: 52, worst: first.transition.clone() };
+    let gathered = Gathered { by: By::Queue, notices, others: Vec::new(), entry };
+    let message = render(&Notification { gathered: Some(Arc::new(gathered)), ..first }, &context(&Plan::default()));
+    assert!(message.action_failed.is_some());
+    let Body::Email(email) = message.body else { panic!("not a mail") };
+    assert!(email.text.starts_with("QUÉ HACER:\nActuar\nLlamar a {{ nadie.nunca }}\n\n"), "{}", email.text);
+    assert!(email.text.contains("Además, en este correo: CRÍTICO 2"), "{}", email.text);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, HtmlEscape};
 use super::hooks::{self, Format, limits};
 use super::mail::{Facts, SUBJECT_MAX};
 use super::template::{self, TemplateError, rendered};
-use super::{Body, Context, Missed, clean, words};
+use super::{Body, Context, Email, Missed, Picture, clean, words};
 use crate::domain::Key;
 use crate::matrix::engine::{Notification, Transition};
 use crate::matrix::{Language, Part};
@@ -77,7 +77,8 @@ pub(super) fn apply(body: &mut Body, said: &Said<'_>) -> Vec<Failed> {
             (Part::Text, Body::Email(email)) => both(&|late| text(template, said, late))
                 .map(|(text, late)| (email.text, email.late_text) = (text, late)),
             (Part::Html, Body::Email(email)) => both(&|late| html(template, said, late))
-                .map(|(html, late)| (email.html, email.late_html) = (html, late)),
+                .map(|(html, late)| (email.html, email.late_html) = (html, late))
+                .map(|()| drop_unseen(email)),
             (Part::Webhook, Body::Webhook(hook)) => {
                 let format = said.context.formats.get(&hook.name).copied().unwrap_or_default();
                 if limits::escape(format).is_none() {
@@ -171,6 +172,16 @@ fn html(template: &str, said: &Said<'_>, late: bool) -> Result<String, TemplateE
         remarks.filter(|it| !out.contains(it)).map(|it| format!("<p><strong>{it}</strong></p>\n")).collect();
     out.insert_str(body_begins(&out), &unseen);
     Ok(out)
+}
+
+/// A picture that is not shown would come as an attachment that nobody asked for.
+fn drop_unseen(email: &mut Email) {
+    let Email { html, late_html, picture, .. } = email;
+    let shown = |picture: &mut Picture| {
+        let source = format!("cid:{}", picture.id);
+        html.contains(&source) || late_html.contains(&source)
+    };
+    picture.take_if(|picture| !shown(picture));
 }
 
 /// Behind the tag that opens the body; at the very beginning where there is none, or where it is not clear which it is.

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::matrix::Level;
+use crate::matrix::engine::Notification;
 use crate::notice::{Body, Message};
 
 use super::Limit;
@@ -41,6 +42,8 @@ pub struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
     StandIn,
+    /// That somebody has taken an incident up: no notice.
+    Acknowledgement,
     Info,
     Warning,
     Recovery,
@@ -56,14 +59,19 @@ impl Entry {
         self.rank() == Rank::Critical
     }
 
+    /// A mail of many cases is worth as much as the most of them.
     fn rank(&self) -> Rank {
-        let message = &self.parcel.message;
-        match message.notification.level {
-            _ if message.missed.is_some() => Rank::StandIn,
+        let Message { notification, body, missed, .. } = &self.parcel.message;
+        let rank = |notice: &Notification| match notice.level {
             Level::Info => Rank::Info,
             Level::Warning => Rank::Warning,
             Level::Ok => Rank::Recovery,
             Level::Critical => Rank::Critical,
+        };
+        match body {
+            _ if missed.is_some() => Rank::StandIn,
+            Body::Webhook(hook) if hook.acknowledges && notification.level == Level::Info => Rank::Acknowledgement,
+            _ => notification.each().iter().map(rank).max().unwrap_or(Rank::Info),
         }
     }
 }
@@ -88,6 +96,10 @@ impl Lane {
             return None;
         }
         let old = &head.parcel.message;
+        // What is no notice goes before or behind one, and is not told by it.
+        if matches!(&old.body, Body::Webhook(hook) if hook.acknowledges) {
+            return None;
+        }
         let incident = &old.notification.incident;
         let mut behind = self.incidents.range((incident.clone(), number + 1)..=(incident.clone(), u64::MAX));
         let newer = behind.any(|(_, number)| {

@@ -1,7 +1,7 @@
 //! The two real carriers behind one face.
 
 use super::lane::{Carrier, Failure, Sending};
-use super::parcel::{Load, Parcel};
+use super::parcel::Parcel;
 use super::smtp::Smtp;
 use super::webhook::Webhooks;
 use super::{NotifyError, Settings};
@@ -22,19 +22,18 @@ impl Carriers {
 impl Carrier for Carriers {
     fn send<'a>(&'a self, parcel: &'a Parcel, late: bool) -> Sending<'a> {
         Box::pin(async move {
-            match (&parcel.load, &parcel.message.body) {
-                (Load::Mail { from, to }, _) => match &self.smtp {
+            match &parcel.message.body {
+                Body::Email(_) => match &self.smtp {
                     Some(smtp) => {
                         let mail = parcel.mail(late).map_err(|why| Failure::never(&why))?;
-                        smtp.send(&from.email, to, &mail).await
+                        smtp.send(&mail.from, &mail.to, &mail.bytes).await
                     }
                     None => Err(Failure::never("there is no mail server; set `smtp` in the configuration")),
                 },
-                (Load::Hook, Body::Webhook(hook)) => {
+                Body::Webhook(hook) => {
                     let body = if late { &hook.late_json } else { &hook.json };
                     self.webhooks.send(&hook.name, &parcel.message.id, body).await
                 }
-                (Load::Hook, Body::Email(_)) => Err(Failure::never("the notice is neither mail nor webhook")),
             }
         })
     }

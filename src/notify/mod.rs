@@ -4,7 +4,8 @@
 //!   nobody else's. One dead recipient holds up no other.
 //! * What is refused for good (SMTP 5yz, HTTP 3xx and 4xx but 429) is not tried again; anything else is, first within
 //!   15 s, then ever more seldom up to 5 minutes, for 6 hours.
-//! * A notice more than 5 minutes late goes marked so, and only the newest of its incident goes.
+//! * A notice more than 5 minutes late goes marked so, and only the newest of its incident goes; the mail of a gathering
+//!   goes too unless a newer one tells of every incident that it tells of.
 //! * A critical that is refused, or has been tried for 5 minutes, is reported once as [`Undeliverable`], so that the
 //!   service can tell the next step and the owner ([`crate::notice::render_missed`]); it is tried further all the same.
 //! * The outbox is bounded ([`Limit`]): nothing is lost below 100,000 notices and 512 MiB, which is twice what 10,000 cases

@@ -29,17 +29,15 @@ const SMALL_BYTES: usize = 2_048;
 #[derive(Clone, Debug)]
 pub struct Parcel {
     pub message: Message,
-    pub load: Load,
+    /// Of a mail.
+    from: Option<Mailbox>,
 }
 
-#[derive(Clone, Debug)]
-pub enum Load {
-    Mail {
-        from: Mailbox,
-        to: Address,
-    },
-    /// The bodies are in the message.
-    Hook,
+/// A mail as it is handed over.
+pub struct Mail {
+    pub from: Address,
+    pub to: Address,
+    pub bytes: Vec<u8>,
 }
 
 impl Parcel {
@@ -52,15 +50,15 @@ impl Parcel {
                 .for_each(String::shrink_to_fit),
             Body::Webhook(hook) => [&mut hook.json, &mut hook.late_json].into_iter().for_each(String::shrink_to_fit),
         }
-        let load = match &message.body {
-            Body::Webhook(_) => Ok(Load::Hook),
+        let from = match &message.body {
+            Body::Webhook(_) => Ok(None),
             Body::Email(email) => match from {
-                Some(from) => mail(email, from),
+                Some(from) => address(email).map(|_| Some(from.clone())),
                 None => Err("there is no mail server; set `smtp` in the configuration".to_owned()),
             },
         };
-        match load {
-            Ok(load) => Ok(Parcel { message, load }),
+        match from {
+            Ok(from) => Ok(Parcel { message, from }),
             Err(why) => Err((Box::new(message), why)),
         }
     }
@@ -83,12 +81,14 @@ impl Parcel {
         texts + case(notice) + gathered + held_back + SMALL_BYTES
     }
 
-    /// The mail as it is handed over. `Err` says why it can never be.
-    pub fn mail(&self, late: bool) -> Result<Vec<u8>, String> {
-        match (&self.load, &self.message.body) {
-            (Load::Mail { from, to }, Body::Email(email)) => write(&self.message, email, from, to, late),
-            _ => Err("the notice is no mail".to_owned()),
-        }
+    /// `Err` says why there can never be a mail.
+    pub fn mail(&self, late: bool) -> Result<Mail, String> {
+        let (Body::Email(email), Some(from)) = (&self.message.body, &self.from) else {
+            return Err("the notice is no mail".to_owned());
+        };
+        let to = address(email)?;
+        let bytes = write(&self.message, email, from, &to, late)?;
+        Ok(Mail { from: from.email.clone(), to, bytes })
     }
 }
 
@@ -104,9 +104,8 @@ pub fn sender(smtp: &config::Smtp) -> Result<Mailbox, NotifyError> {
     smtp.from.parse::<Mailbox>().map_err(|error| NotifyError::From { from: smtp.from.clone(), why: error.to_string() })
 }
 
-fn mail(email: &Email, from: &Mailbox) -> Result<Load, String> {
-    let to: Address = email.to.parse().map_err(|error| format!("`{}` is no mail address: {error}", email.to))?;
-    Ok(Load::Mail { from: from.clone(), to })
+fn address(email: &Email) -> Result<Address, String> {
+    email.to.parse().map_err(|error| format!("`{}` is no mail address: {error}", email.to))
 }
 
 fn write(message: &Message, email: &Email, from: &Mailbox, to: &Address, late: bool) -> Result<Vec<u8>, String> {
@@ -166,7 +165,7 @@ mod tests {
         let message = render(notification, &Context::new(&Plan::default(), "acme.example"));
         let from = "Atalaya <atalaya@acme.example>".parse().unwrap();
         let parcel = Parcel::new(message.clone(), Some(&from)).map_err(|(_, why)| why).unwrap();
-        (message, [false, true].map(|late| parcel.mail(late).unwrap()))
+        (message, [false, true].map(|late| parcel.mail(late).unwrap().bytes))
     }
 
     /// The types of a part and of those in it.

@@ -7,7 +7,9 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::domain::Millis;
-use crate::matrix::{Language, Level};
+use crate::matrix::engine::{Acknowledged, Entry, Gathered};
+use crate::matrix::{By, Language, Level, Medium};
+use crate::notice::hooks::{Format, Formats};
 use crate::notice::{Context, render, samples};
 use crate::plan::Plan;
 
@@ -226,11 +228,11 @@ async fn an_acknowledgement_takes_no_late_notices_place() {
     bench.notifier.enqueue(hook(2, true));
     bench.settle().await;
     assert_eq!(bench.taken(), [1, 2].map(|sequence| ("duty".to_owned(), sequence, true)));
-    // What comes after it is newer than both.
+    // What comes after it is newer than the first; the acknowledgement is said all the same, before it.
     let bench = self::bench(0, |_, _, since| if since.as_secs() < 400 { Act::Fail(Retry::Later) } else { Act::Take });
     [hook(1, false), hook(2, true), hook(3, false)].into_iter().for_each(|message| bench.notifier.enqueue(message));
     bench.settle().await;
-    assert_eq!(bench.taken(), [("duty".to_owned(), 3, true)]);
+    assert_eq!(bench.taken(), [2, 3].map(|sequence| ("duty".to_owned(), sequence, true)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -268,6 +270,37 @@ async fn a_full_outbox_drops_the_least_important_and_keeps_criticals() {
     assert_eq!(dropped, [3, 5], "the info, then the newcomer that ranks lowest; what is under way stays");
     assert_eq!(bench.notifier.depth(), 3);
     assert_eq!(bench.notifier.counters().get(crate::matrix::Medium::Email, Counted::Dropped), 2);
+}
+
+/// One case that has just gone off makes a mail of many recoveries no less than they are.
+#[tokio::test(start_paused = true)]
+async fn a_mail_of_many_cases_ranks_as_the_most_of_them_and_an_acknowledgement_last() {
+    let mut bench = bench(3, |_, _, _| Act::Hang(Duration::from_secs(15)));
+    bench.put("under-way", "x", 1, Level::Info);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let (info, over) = (notification("a", "a", 2, Level::Info), notification("a", "b", 3, Level::Ok));
+    let entry = Entry { level: Level::Info, cases: 1, worst: info.transition.clone() };
+    let gathered = Gathered { by: By::Row, notices: vec![info.clone(), over], others: Vec::new(), entry };
+    let all = Notification { gathered: Some(Arc::new(gathered)), ..info };
+    bench.notifier.enqueue(render(&all, &Context::new(&Plan::default(), "acme.example")));
+    bench.put("b", "b", 4, Level::Warning);
+    bench.put("c", "c", 5, Level::Critical);
+    let formats = Formats::from([("duty".into(), Format::Pagerduty)]);
+    let seen = Acknowledged { by: "eva".into(), at: all.time, until: all.time, why: "".into(), level: Level::Info };
+    let duty = Notification {
+        medium: Medium::Webhook,
+        address: "duty".into(),
+        acknowledged: Some(seen),
+        ..notification("duty", "d", 6, Level::Critical)
+    };
+    let plan = Plan::default();
+    let context = Context { formats: &formats, ..Context::new(&plan, "acme.example") };
+    let messages = notice::with_acknowledgement(render(&duty, &context), &formats);
+    assert_eq!(messages.len(), 2);
+    messages.into_iter().rev().for_each(|message| bench.notifier.enqueue(message));
+    let fates = bench.fates();
+    let dropped: Vec<u32> = fates.iter().filter(|one| one.1 == Fate::Dropped).map(|one| one.0).collect();
+    assert_eq!(dropped, [4, 6, 2], "the warning, the acknowledgement that comes last, the mail of a recovery");
 }
 
 #[tokio::test(start_paused = true)]

@@ -212,8 +212,7 @@ impl Loop {
                 speech.remembers.store(true, Ordering::Relaxed);
                 tracing::info!(unsent = pending.len(), "goes on from what was decided before");
                 for one in pending {
-                    let message = crate::notice::render_pending(&one, &speech.context(&one.notice));
-                    self.setup.notifier.enqueue(message);
+                    self.enqueue(crate::notice::render_pending(&one, &speech.context(&one.notice)));
                 }
             }
             Err(error) => tracing::error!(%error, "what was decided before cannot be taken up"),
@@ -384,8 +383,13 @@ impl Loop {
         };
         for notification in &tick.notifications {
             let context = crate::notice::Context { silences: &silences, ..self.setup.speech.context(notification) };
-            self.setup.notifier.enqueue(crate::notice::render(notification, &context));
+            self.enqueue(crate::notice::render(notification, &context));
         }
+    }
+
+    fn enqueue(&self, message: crate::notice::Message) {
+        let messages = crate::notice::with_acknowledgement(message, &self.setup.speech.formats);
+        messages.into_iter().for_each(|message| self.setup.notifier.enqueue(message));
     }
 
     /// Alertmanagers hear of what is open again and again, also while nothing is decided: open is open until it is known

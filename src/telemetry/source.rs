@@ -3,7 +3,6 @@
 //! `/metrics`, the API and the page read a [`Source`] and nothing else, so that they are tested with a table made by
 //! hand. Nothing here waits for I/O: whoever holds the lock copies what it needs and lets go before a socket is written.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::{Key, Timestamp};
@@ -45,9 +44,21 @@ pub trait Source: Send {
     /// The silences that are on or will be, by their ids.
     fn silences(&self) -> Vec<Silence>;
 
-    /// The gatherings that are open, by their ids, with the open incidents that have been told in them.
-    fn gatherings(&self) -> BTreeMap<Arc<str>, Vec<Arc<str>>> {
-        BTreeMap::new()
+    /// The incident itself, or those of the gathering of that id; sorted.
+    fn incidents_of(&self, id: &str) -> Vec<Arc<str>> {
+        vec![id.into()]
+    }
+
+    /// The open cases of these incidents, which are sorted.
+    fn cases_of(&self, incidents: &[Arc<str>]) -> Vec<OpenCase> {
+        let mut cases = self.open_cases();
+        cases.retain(|case| incidents.binary_search(&case.last.incident).is_ok());
+        cases
+    }
+
+    /// The ids of what is open, incidents and gatherings.
+    fn open_ids(&self) -> Vec<Arc<str>> {
+        self.open_cases().into_iter().map(|case| case.last.incident.clone()).collect()
     }
 }
 
@@ -93,7 +104,13 @@ impl Source for Evaluator {
     fn silences(&self) -> Vec<Silence> {
         self.engine().silences()
     }
-    fn gatherings(&self) -> BTreeMap<Arc<str>, Vec<Arc<str>>> {
-        self.engine().gatherings()
+    fn incidents_of(&self, id: &str) -> Vec<Arc<str>> {
+        self.engine().incidents_of(id)
+    }
+    fn cases_of(&self, incidents: &[Arc<str>]) -> Vec<OpenCase> {
+        self.engine().open_cases_where(|id| incidents.binary_search(id).is_ok())
+    }
+    fn open_ids(&self) -> Vec<Arc<str>> {
+        self.engine().open_ids()
     }
 }

@@ -98,7 +98,7 @@ fn play(text: &str, timeline: &str, upset: Upset) -> Play {
                 ["silence", queue, until] => {
                     let matcher = Matcher { queue: vec![queue.to_owned()], ..Matcher::default() };
                     let until = START + Millis::seconds(until.parse().unwrap());
-                    let what = What::Silence { id: "s".into(), matcher, from: now, until };
+                    let what = What::Silence { id: queue.into(), matcher, from: now, until };
                     assert_eq!(operate(&mut engine, what), Operated::Silenced);
                 }
                 ["group", ..] => {
@@ -132,7 +132,9 @@ fn play(text: &str, timeline: &str, upset: Upset) -> Play {
                 line.push_str(&format!(" | {queue}{also} {} {}{seen}{held}", one.level.name(), one.reason.name()));
             }
             if let Some(gathered) = &told.gathered {
-                let others = gathered.others.iter().rev().map(|(level, count)| format!(" +{count} {}", level.name()));
+                let mut others: BTreeMap<Level, u32> = BTreeMap::new();
+                gathered.others.iter().for_each(|other| *others.entry(other.last.to).or_default() += 1);
+                let others = others.iter().rev().map(|(level, count)| format!(" +{count} {}", level.name()));
                 line.push_str(&others.collect::<String>());
                 line.push_str(&format!(" = {} {}", gathered.entry.level.name(), gathered.entry.cases));
             }
@@ -337,6 +339,25 @@ fn a_silence_that_comes_within_the_wait_holds_what_waits() {
         "20 g1 #1 lead@x.example | b warning range = warning 1
          220 g1 #2 lead@x.example | a warning silence_ended +1 warning = warning 1",
     );
+    // Whoever opens a gathering and is silenced before it is told may open another: it has a name of its own.
+    check(
+        &matrix(ROW, ""),
+        "0 a 12\n1 b 12\n10 silence a 200\n100 b 0\n300 end",
+        "20 g1 #1 lead@x.example | b warning range = warning 1
+         120 g1 #2 lead@x.example | b ok recovered = ok 1
+         220 g2 #1 lead@x.example | a warning silence_ended = warning 1",
+    );
+}
+
+#[test]
+fn what_is_over_and_may_not_be_told_so_yet_is_not_open() {
+    check(
+        &matrix(ROW, ""),
+        "3500 a 12\n3700 a 0\n3800 c 25\n3900 end",
+        "3520 g1 #1 lead@x.example | a warning range = warning 1
+         3820 g1 #2 lead@x.example | c critical range = critical 1
+         3820 g2 #1 boss@x.example | c critical range = critical 1",
+    );
 }
 
 #[test]
@@ -367,9 +388,9 @@ fn an_incident_stays_in_the_thread_in_which_it_was_told() {
         "100 i1 #2 lead@x.example | a ok recovered",
         "130 g2 #2 lead@x.example | b critical range = critical 1",
         "130 g3 #1 boss@x.example | b critical range = critical 1",
-        "205 g2 #3 lead@x.example | b ok recovered = ok 1",
-        "205 g3 #2 boss@x.example | b ok recovered = ok 1",
         "206 g4 #1 lead@x.example | c warning range = warning 1",
+        "220 g2 #3 lead@x.example | b ok recovered = ok 1",
+        "220 g3 #2 boss@x.example | b ok recovered = ok 1",
     ];
     for upset in [Upset::None, Upset::Restarts] {
         assert_eq!(play(&text, timeline, upset).lines, expected);
@@ -439,9 +460,11 @@ fn the_mail_says_what_to_do_then_the_worst_first_then_how_to_acknowledge_all() {
     );
     // Another level is another subject in the same thread; the mail that ends it says so.
     assert_eq!(second.subject, "WARNING · 4 cases · c · chat and 3 more · Waiting 12 (goal < 10)");
-    assert!(second.text.contains("\n\nStill open, told before: WARNING 2\n\n"), "{}", second.text);
+    let before = "\n\nStill open, told before: WARNING 2\nWARNING · <a> · chat · Waiting 12 (goal < 10)\n\
+                  WARNING · b · chat · Waiting 12 (goal < 10)\n\n";
+    assert!(second.text.contains(before), "{}", second.text);
     assert!(second.text.contains("· better, but not well yet\n"), "{}", second.text);
-    assert_eq!(last.subject, "RESOLVED · 4 cases · Waiting (goal < 10)");
+    assert_eq!(last.subject, "RESOLVED · 4 cases · <a> · chat and 3 more · Waiting 0 (goal < 10)");
     assert!(!last.text.contains("WHAT TO DO") && !last.text.contains("Acknowledge"), "{}", last.text);
     assert!(
         last.text.contains("RESOLVED · b · chat · Waiting: 0 (goal < 10) · since 12:00 · Lasted: "),
@@ -473,6 +496,7 @@ fn the_subject_stays_while_the_level_lasts_and_many_cases_are_counted() {
     assert_eq!(second.subject, "CRITICAL · 61 cases · z · chat and 60 more · Waiting 25 (goal < 10)");
     assert_eq!(third.subject, second.subject);
     assert!(third.text.contains("Still open, told before: CRITICAL 1, WARNING 60"), "{}", third.text);
+    assert_eq!(third.text.matches("WARNING · q").count(), notice::NAMED_MAX - 1, "{}", third.text);
     // One case alone has the subject of its own mails, in every language.
     let alone = play(&matrix(ROW, "").replace("language: en", "language: pt"), "0 a 25\n30 end", Upset::None);
     assert_eq!(written(&alone.mails[0], &alone.plan, true).subject, "CRÍTICO · a · chat · Em espera 25 (meta < 10)");
@@ -518,6 +542,60 @@ fn a_mail_that_comes_late_gives_way_only_to_one_that_says_as_much() {
     assert!(!one.takes_the_place_of(both), "b is only in the first");
     let newest = lead.last().unwrap();
     assert!(newest.takes_the_place_of(lead[lead.len() - 2]), "the last tells of both");
+}
+
+#[test]
+fn what_is_left_open_is_named_though_it_is_not_of_this_mail() {
+    let played = play(&matrix(ROW, ""), "0 a 25\n0 b 12\n100 a 0\n130 end", Upset::None);
+    let lead = played.mails.iter().filter(|mail| &*mail.to == "lead").nth(1).unwrap();
+    let mail = written(lead, &played.plan, true);
+    assert_eq!(mail.subject, "WARNING · b · chat · Waiting 12 (goal < 10)");
+    let before = "Still open, told before: WARNING 1\nWARNING · b · chat · Waiting 12 (goal < 10)\n";
+    assert!(mail.text.contains(before), "{}", mail.text);
+    assert!(mail.html.contains("Still open, told before: WARNING 1<br>\nWARNING · b · chat"), "{}", mail.html);
+}
+
+#[test]
+fn no_link_is_offered_while_somebody_has_all_of_them() {
+    let timeline = "0 a 25\n1 b 25\n25 ack\n30 a 12\n60 end";
+    let played = play(&matrix(ROW, ""), timeline, Upset::None);
+    let last = |to: &str| {
+        let mail = played.mails.iter().rfind(|mail| &*mail.to == to && mail.gathered.is_some()).unwrap();
+        written(mail, &played.plan, true).text
+    };
+    let text = last("lead");
+    assert!(text.contains("WARNING · a · chat") && !text.contains("Acknowledge every case"), "{text}");
+    assert!(text.contains("CRITICAL · b · chat · Waiting 25 (goal < 10) · Acknowledged by: eva"), "{text}");
+    let played = play(&matrix(ROW, ""), &timeline.replace("30 a 12", "30 c 12"), Upset::None);
+    let mail = played.mails.iter().rfind(|mail| &*mail.to == "lead").unwrap();
+    assert!(written(mail, &played.plan, true).text.contains("Acknowledge every case"), "c is anybody's");
+}
+
+#[test]
+fn a_line_says_how_old_its_value_is_and_since_when_it_waits() {
+    let played = play(&matrix(ROW, ""), "3590 a 12\n3700 b 12\n7300 end", Upset::None);
+    let text = written(&played.mails[0], &played.plan, true).text;
+    for part in [
+        "a · chat · Waiting: 12 (goal < 10) · since 12:59 · Last value: 12:59 · \
+                 Held in quiet hours, as of: 12:59\n",
+        "b · chat",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
+#[test]
+fn the_actions_are_those_of_every_case_however_many_there_are() {
+    let many: String = (0..60).map(|n| format!("0 q{n:02} 25\n")).collect();
+    let text = matrix(ROW, "").replace("action: run", "action: \"{{ queue }}, run\"");
+    let played = play(&text, &format!("{many}0 z 12\n30 end"), Upset::None);
+    let mail = written(&played.mails[0], &played.plan, true);
+    // Those of the fifty that are named, and that of the warning, which is not.
+    assert!(
+        mail.text.starts_with("WHAT TO DO:\nq00, run\nq01, run\nq02, run\n(and 48 more actions)\n"),
+        "{}",
+        mail.text
+    );
 }
 
 // -- the commands --

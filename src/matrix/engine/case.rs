@@ -371,12 +371,19 @@ impl Case {
         Some((id, Stands { held: stands.held || self.closed, ..stands }))
     }
 
-    /// Somebody has taken up the incidents with these ids, which are sorted.
-    pub(super) fn acknowledge(&mut self, ids: &[Arc<str>], acknowledge: impl FnOnce(Level) -> Acknowledged) -> bool {
-        let theirs = |incident: &&mut Box<Incident>| ids.binary_search(&incident.id).is_ok();
-        let Some(incident) = self.incident.as_mut().filter(theirs) else { return false };
+    pub(super) fn incident_id(&self) -> Option<&Arc<str>> {
+        self.incident.as_ref().map(|incident| &incident.id)
+    }
+
+    /// Somebody has taken up the incidents with these ids, which are sorted. Its own, if it is among them.
+    pub(super) fn acknowledge(
+        &mut self,
+        ids: &[Arc<str>],
+        acknowledge: impl FnOnce(Level) -> Acknowledged,
+    ) -> Option<&Arc<str>> {
+        let incident = self.incident.as_mut().filter(|incident| ids.binary_search(&incident.id).is_ok())?;
         incident.acknowledge(acknowledge(self.level));
-        true
+        Some(&incident.id)
     }
 }
 

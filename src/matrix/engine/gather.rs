@@ -9,11 +9,12 @@
 //! |---|---|
 //! | a case goes off | its notice waits for the mail that is due; if none is, one is due `wait` later. A row with a shorter `wait` that joins brings it forward |
 //! | a critical | waits as the others do: `wait` says how late it may come |
+//! | its `wait` | the shortest that a row of it had when its case came in, as long as the gathering lasts |
 //! | it changes while it waits | of an incident only the newest notice is told |
 //! | it goes off and recovers within `wait` | it is not told at all at this address |
 //! | worse, better, escalation, repeat, recovered afterwards | in the same thread, `wait` after the first of them. A repeat or a step is gathered at the address that it goes to |
 //! | one notice is all that the mail has | it is a mail of the gathering all the same: others may join its thread |
-//! | a level of the whole | the worst that any of its incidents was last told at; another level is another subject |
+//! | a level of the whole | the worst that any of its open incidents was last told at; another level is another subject |
 //! | the last incident is over | the mail says so, and the gathering ends; what goes off afterwards opens another |
 //! | an incident that was told before by itself | goes on by itself: it stays in the thread that it is in |
 //! | quiet hours | a notice comes here when they let it go, so that their end is one mail; one that is to be told in them after all waits for their end |
@@ -25,14 +26,15 @@
 //! | a feed that is frozen | is of no row, and so is never gathered |
 //! | a webhook | is never gathered: what receives it groups by single alerts |
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::hold::Place;
+use super::hold::{Place, Stands};
 use super::shape::Shape;
-use super::{Notification, Transition};
+use super::{Acknowledged, Notification, Transition};
 use crate::domain::{Millis, Timestamp};
 use crate::matrix::{By, Group, Level, Medium};
 
@@ -49,9 +51,17 @@ pub struct Gathered {
     pub by: By,
     /// Of each incident the newest notice, the worst first, then by place.
     pub notices: Vec<Notification>,
-    /// How many further incidents are open that were told before, by the level they were told at.
-    pub others: BTreeMap<Level, u32>,
+    /// The further incidents that are open and were told before: the worst first, then by place.
+    pub others: Vec<Other>,
     pub entry: Entry,
+}
+
+/// An incident of a gathering that is not in its mail.
+#[derive(Clone, Debug)]
+pub struct Other {
+    /// What was last told of it.
+    pub last: Arc<Transition>,
+    pub acknowledged: Option<Acknowledged>,
 }
 
 /// How a gathering stood when it took its level. Its subject is made of this, so that it stays while the level lasts.
@@ -60,7 +70,7 @@ pub struct Entry {
     pub level: Level,
     /// How many incidents were open then; where none is, how many there were in all.
     pub cases: u32,
-    /// The worst that was told then; of a better level where the worst were told before.
+    /// The worst of them, as it was last told: of this mail where it has one of that level.
     pub worst: Arc<Transition>,
 }
 
@@ -88,8 +98,9 @@ struct Gathering {
     /// Numbers its mails from 1.
     sequence: u32,
     entry: Option<Entry>,
-    /// How many of its incidents were last told at each level.
-    open: BTreeMap<Level, u32>,
+    wait: Millis,
+    /// What was last told of each of its incidents that were not told to be over.
+    open: BTreeMap<Arc<str>, Arc<Transition>>,
     /// How many have ever been told in it.
     ever: u32,
     /// When the next mail goes out, and what is in it so far, by incident.
@@ -97,19 +108,11 @@ struct Gathering {
     waiting: BTreeMap<Arc<str>, Notification>,
 }
 
-/// An incident of a gathering.
-#[derive(Clone, Debug)]
-struct Member {
-    circle: Arc<Circle>,
-    /// The level that it was last told at; ok before anything is.
-    told: Level,
-}
-
 /// The gatherings that are open, and where each incident belongs.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Gather {
     open: BTreeMap<Arc<Circle>, Gathering>,
-    members: BTreeMap<Place, Member>,
+    members: BTreeMap<Place, Arc<Circle>>,
 }
 
 impl Circle {
@@ -142,26 +145,14 @@ fn group(notice: &Notification) -> Option<Group> {
 }
 
 impl Gathering {
-    /// Named after the incident that opens it, which is never used twice: a replay after a crash gives the same name.
-    fn new(first: &Place) -> Gathering {
+    /// Named after the incident that opens it and the instant: an incident that was silenced before it was told may open
+    /// another. A replay after a crash gives the same name.
+    fn new(first: &Place, wait: Millis, now: Timestamp) -> Gathering {
         let Place { incident, to, medium, address } = first;
-        let id = format!("gathering\u{1f}{incident}\u{1f}{to}\u{1f}{medium:?}\u{1f}{address}");
+        let id = format!("gathering\u{1f}{incident}\u{1f}{to}\u{1f}{medium:?}\u{1f}{address}\u{1f}{}", now.0);
         let id = format!("{:032x}", xxhash_rust::xxh3::xxh3_128(id.as_bytes())).into();
         let (open, waiting) = (BTreeMap::new(), BTreeMap::new());
-        Gathering { id, sequence: 0, entry: None, open, ever: 0, due: None, waiting }
-    }
-
-    /// An incident that was told at `from` is told at `to`; ok is no incident.
-    fn count(&mut self, from: Level, to: Level) {
-        if from > Level::Ok
-            && let Some(count) = self.open.get_mut(&from)
-        {
-            *count -= 1;
-        }
-        self.open.retain(|_, count| *count > 0);
-        if to > Level::Ok {
-            *self.open.entry(to).or_default() += 1;
-        }
+        Gathering { id, sequence: 0, entry: None, wait, open, ever: 0, due: None, waiting }
     }
 }
 
@@ -175,35 +166,38 @@ impl Gather {
         told: bool,
         now: Timestamp,
     ) -> Option<(Place, Notification)> {
-        let circle = match self.members.get(&place) {
-            Some(member) => member.circle.clone(),
+        let (circle, joins) = match self.members.get(&place) {
+            Some(circle) => (circle.clone(), None),
             None if told || notice.level == Level::Ok => return Some((place, notice)),
-            None => match Circle::of(&notice) {
-                Some(circle) => {
-                    self.open.get_key_value(&circle).map_or_else(|| Arc::new(circle), |(own, _)| own.clone())
+            None => match (Circle::of(&notice), group(&notice)) {
+                (Some(circle), Some(group)) => {
+                    let own = self.open.get_key_value(&circle).map(|(own, _)| own.clone());
+                    (own.unwrap_or_else(|| Arc::new(circle)), Some(group.wait))
                 }
-                None => return Some((place, notice)),
+                _ => return Some((place, notice)),
             },
         };
-        let untold = self.members.get(&place).is_none_or(|member| member.told == Level::Ok);
+        let untold = self.open.get(&circle).is_none_or(|gathering| !gathering.open.contains_key(&place.incident));
         if untold && notice.level == Level::Ok {
             self.forget(&place);
             return None;
         }
-        let gathering = self.open.entry(circle.clone()).or_insert_with(|| Gathering::new(&place));
-        let due = now + group(&notice).map_or(GATHER_WAIT, |group| group.wait);
+        let wait = joins.unwrap_or(GATHER_WAIT);
+        let gathering = self.open.entry(circle.clone()).or_insert_with(|| Gathering::new(&place, wait, now));
+        gathering.wait = joins.map_or(gathering.wait, |wait| wait.min(gathering.wait));
+        let due = now + gathering.wait;
         gathering.due = Some(gathering.due.map_or(due, |before| before.min(due)));
         gathering.waiting.insert(place.incident.clone(), notice);
-        self.members.entry(place).or_insert(Member { circle, told: Level::Ok });
+        self.members.entry(place).or_insert(circle);
         None
     }
 
     /// Nothing of the incident is to be told at this address any more.
     pub fn forget(&mut self, place: &Place) {
-        let Some(Member { circle, told }) = self.members.remove(place) else { return };
+        let Some(circle) = self.members.remove(place) else { return };
         if let Some(gathering) = self.open.get_mut(&circle) {
             gathering.waiting.remove(&place.incident);
-            gathering.count(told, Level::Ok);
+            gathering.open.remove(&place.incident);
         }
         self.tidy(&circle);
     }
@@ -233,11 +227,12 @@ impl Gather {
     /// What waits of an incident may not be told now. If nothing of it has been told, it need not come back to this
     /// gathering.
     pub fn withdraw(&mut self, place: &Place) -> Option<Notification> {
-        let Member { circle, told } = self.members.get(place)?.clone();
-        let waited = self.open.get_mut(&circle)?.waiting.remove(&place.incident);
-        match told {
-            Level::Ok => self.forget(place),
-            _ => self.tidy(&circle),
+        let circle = self.members.get(place)?.clone();
+        let gathering = self.open.get_mut(&circle)?;
+        let waited = gathering.waiting.remove(&place.incident);
+        match gathering.open.contains_key(&place.incident) {
+            false => self.forget(place),
+            true => self.tidy(&circle),
         }
         waited
     }
@@ -257,69 +252,89 @@ impl Gather {
         notices
     }
 
-    /// Notes what is told, or held back by the cap if it is not `admitted`, and makes the mail of it.
+    /// Notes what is told, or held back by the cap if it is not `admitted`, and makes the mail of it. `standing` is `None` for
+    /// an incident that is over.
     pub fn tell(
         &mut self,
         circle: &Arc<Circle>,
         notices: Vec<(Place, Notification)>,
         admitted: bool,
         now: Timestamp,
+        standing: &dyn Fn(&str) -> Option<Stands>,
     ) -> Option<Notification> {
         let gathering = self.open.get_mut(circle)?;
         for (place, notice) in &notices {
-            let Some(member) = self.members.get_mut(place) else { continue };
-            gathering.ever += u32::from(member.told == Level::Ok);
-            gathering.count(member.told, notice.level);
-            member.told = notice.level;
-            if notice.level == Level::Ok {
-                self.members.remove(place);
-            }
+            let told = match notice.level {
+                Level::Ok => {
+                    self.members.remove(place);
+                    gathering.open.remove(&place.incident)
+                }
+                _ => gathering.open.insert(place.incident.clone(), notice.transition.clone()),
+            };
+            gathering.ever += u32::from(told.is_none());
         }
         let notices: Vec<Notification> = notices.into_iter().map(|(_, notice)| notice).collect();
-        let mail = if admitted { gathering.mail(circle, notices, now) } else { None };
+        let mail = if admitted { gathering.mail(circle, notices, now, standing) } else { None };
         self.tidy(circle);
         mail
     }
 
-    /// The ids of the open gatherings, each with its open incidents that satisfy `told`.
-    pub fn gatherings(&self, told: impl Fn(&Place) -> bool) -> BTreeMap<Arc<str>, Vec<Arc<str>>> {
-        let mut all: BTreeMap<Arc<str>, Vec<Arc<str>>> = BTreeMap::new();
-        for (place, member) in &self.members {
-            if let Some(gathering) = self.open.get(&member.circle).filter(|_| told(place)) {
-                all.entry(gathering.id.clone()).or_default().push(place.incident.clone());
-            }
-        }
-        all
+    /// The ids of the open gatherings.
+    pub fn ids(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.open.values().map(|gathering| &gathering.id)
+    }
+
+    /// The open incidents that have been told in the gathering of that id, sorted, each at its address.
+    pub fn incidents_of(&self, id: &str) -> Option<impl Iterator<Item = Place>> {
+        let (circle, gathering) = self.open.iter().find(|(_, gathering)| *gathering.id == *id)?;
+        let Circle { to, medium, address, .. } = &**circle;
+        let place = |incident: &Arc<str>| Place {
+            incident: incident.clone(),
+            to: to.clone(),
+            medium: *medium,
+            address: address.clone(),
+        };
+        Some(gathering.open.keys().map(place))
     }
 }
 
 impl Gathering {
-    fn mail(&mut self, circle: &Circle, notices: Vec<Notification>, now: Timestamp) -> Option<Notification> {
-        let worst = notices.first()?.clone();
-        let level = self.open.keys().next_back().copied().unwrap_or_default();
+    fn mail(
+        &mut self,
+        circle: &Circle,
+        notices: Vec<Notification>,
+        now: Timestamp,
+        standing: &dyn Fn(&str) -> Option<Stands>,
+    ) -> Option<Notification> {
+        let first = notices.first()?.clone();
+        // What is over, and may be told so later only, is not open.
+        let open = self.open.values().filter_map(|last| Some((last, standing(&last.incident)?)));
+        let mut open: Vec<(&Arc<Transition>, Stands)> = open.collect();
+        open.sort_by_cached_key(|(last, _)| (Reverse(last.to), last.key.clone(), last.row, last.incident.clone()));
+        let level = open.first().map_or(Level::Ok, |(worst, _)| worst.to);
         let entry = match self.entry.take() {
             Some(entry) if entry.level == level => entry,
             _ => {
-                let open: u32 = self.open.values().sum();
-                let cases = if level == Level::Ok { self.ever } else { open };
-                Entry { level, cases, worst: worst.transition.clone() }
+                let cases = if level == Level::Ok { self.ever } else { u32::try_from(open.len()).unwrap_or(u32::MAX) };
+                let before = open.first().filter(|_| first.level < level);
+                Entry { level, cases, worst: before.map_or(&first.transition, |(worst, _)| worst).clone() }
             }
         };
-        self.entry = Some(entry.clone());
+        let told: BTreeSet<&Arc<str>> = notices.iter().map(|notice| &notice.incident).collect();
+        let others = open.into_iter().filter(|(last, _)| !told.contains(&last.incident));
+        let others =
+            others.map(|(last, stands)| Other { last: last.clone(), acknowledged: stands.acknowledged }).collect();
+        let gathered = Gathered { by: circle.by(), notices, others, entry: entry.clone() };
+        self.entry = Some(entry);
         self.sequence += 1;
-        let mut others = self.open.clone();
-        for notice in &notices {
-            others.entry(notice.level).and_modify(|count| *count -= 1);
-        }
-        others.retain(|_, count| *count > 0);
         Some(Notification {
             time: now,
             incident: self.id.clone(),
             sequence: self.sequence,
-            gathered: Some(Arc::new(Gathered { by: circle.by(), notices, others, entry })),
+            gathered: Some(Arc::new(gathered)),
             held_since: None,
             acknowledged: None,
-            ..worst
+            ..first
         })
     }
 }

@@ -15,7 +15,7 @@
 //! A medium of a contact is held by itself. At most one notice waits for each open incident and address, and one for each that
 //! ended while its end was to be told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::gather::Gather;
@@ -51,8 +51,8 @@ pub(super) struct Stands {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hold {
     waiting: Queue,
-    /// Where something of an incident that is not over has been told, and whether a critical was.
-    told: BTreeMap<Place, bool>,
+    /// Where something of an incident that is not over has been told.
+    told: BTreeMap<Place, Told>,
     gather: Gather,
     cap: Cap,
 }
@@ -64,6 +64,15 @@ struct Queue {
     all: BTreeMap<u64, Waiting>,
     numbers: BTreeMap<Place, u64>,
     next: u64,
+}
+
+/// What an address knows of an incident.
+#[derive(Clone, Copy, Debug, Default, serde::Serialize, serde::Deserialize)]
+struct Told {
+    /// A critical was told.
+    critical: bool,
+    /// Somebody has taken it up, and no notice since has said that nobody has it any more.
+    acknowledged: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -106,6 +115,11 @@ impl Queue {
 }
 
 impl Place {
+    /// Before every place of an incident.
+    fn first(incident: &Arc<str>) -> Place {
+        Place { incident: incident.clone(), to: "".into(), medium: Medium::Email, address: "".into() }
+    }
+
     pub fn of(notice: &Notification) -> Place {
         let Notification { incident, to, medium, address, .. } = notice;
         Place { incident: incident.clone(), to: to.clone(), medium: *medium, address: address.clone() }
@@ -148,7 +162,9 @@ impl Hold {
     fn pass_on(&mut self, place: Place, notice: Notification, now: Timestamp, tick: &mut Tick) {
         let told = self.told.contains_key(&place);
         if let Some((place, notice)) = self.gather.take(place, notice, told, now) {
-            let all = [(place, notice)];
+            let knows = self.told.get(&place).is_some_and(|told| told.acknowledged);
+            let unacknowledged = knows && notice.acknowledged.is_none() && notice.level > Level::Ok;
+            let all = [(place, Notification { unacknowledged, ..notice })];
             if self.admits(&all, now) {
                 tick.notifications.extend(all.map(|(_, notice)| Notification { time: now, ..notice }));
             }
@@ -167,7 +183,7 @@ impl Hold {
             }
             let all = self.gather.notices(&circle, now);
             let admitted = self.admits(&all, now);
-            tick.notifications.extend(self.gather.tell(&circle, all, admitted, now));
+            tick.notifications.extend(self.gather.tell(&circle, all, admitted, now, standing));
         }
     }
 
@@ -178,15 +194,37 @@ impl Hold {
             if notice.level == Level::Ok {
                 self.told.remove(place);
             } else if admitted {
-                *self.told.entry(place.clone()).or_default() |= notice.level == Level::Critical;
+                let told = self.told.entry(place.clone()).or_default();
+                told.critical |= notice.level == Level::Critical;
+                told.acknowledged = notice.acknowledged.is_some();
             }
         }
         admitted
     }
 
-    /// The gatherings that are open, by their ids, with the open incidents that have been told in them.
-    pub fn gatherings(&self) -> BTreeMap<Arc<str>, Vec<Arc<str>>> {
-        self.gather.gatherings(|place| self.told.contains_key(place))
+    /// Somebody has taken an incident up: whoever was told of it hears so.
+    pub fn acknowledge(&mut self, incident: &Arc<str>) {
+        let told = self.told.range_mut(Place::first(incident)..).take_while(|(place, _)| place.incident == *incident);
+        told.for_each(|(_, told)| told.acknowledged = true);
+    }
+
+    /// The webhooks that have been told of an incident, each once. One whose notice waits has not.
+    pub fn webhooks(&self, incident: &Arc<str>) -> Vec<Arc<str>> {
+        let told = self.told.range(Place::first(incident)..).map(|(place, _)| place);
+        let told = told.take_while(|place| place.incident == *incident).filter(|one| one.medium == Medium::Webhook);
+        let names: BTreeSet<&Arc<str>> = told.map(|place| &place.address).collect();
+        names.into_iter().cloned().collect()
+    }
+
+    /// The ids of the gatherings that are open.
+    pub fn gatherings(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.gather.ids()
+    }
+
+    /// The open incidents that have been told in a gathering, sorted; `None` where the id is of none.
+    pub fn incidents_of(&self, gathering: &str) -> Option<Vec<Arc<str>>> {
+        let told = self.gather.incidents_of(gathering)?.filter(|place| self.told.contains_key(place));
+        Some(told.map(|place| place.incident).collect())
     }
 }
 

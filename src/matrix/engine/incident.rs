@@ -126,7 +126,7 @@ impl Incident {
         }
     }
 
-    /// As it is shown; the case adds what it knows.
+    /// As it is shown; the case and the engine add what they know.
     pub fn open(&self) -> OpenCase {
         OpenCase {
             last: self.last.clone(),
@@ -138,7 +138,7 @@ impl Incident {
             acknowledged: self.acknowledged.clone(),
             silenced: self.silenced.clone(),
             flaps: self.flaps,
-            webhooks: self.webhooks(),
+            webhooks: Vec::new(),
         }
     }
 
@@ -322,15 +322,6 @@ impl Incident {
         }
     }
 
-    /// The webhooks told so far, each once.
-    fn webhooks(&self) -> Vec<Arc<str>> {
-        let told = self.told.iter().filter(|told| told.medium == Medium::Webhook);
-        let mut names: Vec<Arc<str>> = told.map(|told| told.address.clone()).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
-    }
-
     fn clock(&self, now: Timestamp) -> Run {
         now - self.stood
     }
@@ -386,6 +377,7 @@ impl Incident {
                 told: told.clone(),
                 since: self.since,
                 acknowledged: self.acknowledged.clone(),
+                unacknowledged: false,
                 silenced: self.silenced.clone(),
                 flaps: self.flaps,
                 ran,

@@ -128,7 +128,7 @@ mod trend;
 pub use around::Around;
 pub use feeds::{Feed, FeedState, Feeds};
 pub use flapping::Flaps;
-pub use gather::{Entry, GATHER_WAIT, Gathered};
+pub use gather::{Entry, GATHER_WAIT, Gathered, Other};
 pub use operations::{Acknowledged, Matcher, Operated, Operation, Refusal, SILENCES_MAX, Silence, What};
 pub use pending::Pending;
 pub use trend::Trend;
@@ -243,6 +243,8 @@ pub struct Notification {
     pub since: Timestamp,
     /// Who has taken it up.
     pub acknowledged: Option<Acknowledged>,
+    /// What this address heard last is that somebody had taken it up, which is void or over.
+    pub unacknowledged: bool,
     /// The silences that are over it. Only its end is told then.
     pub silenced: Vec<Arc<str>>,
     /// How often its case has changed its level, while it flaps.
@@ -302,6 +304,7 @@ impl Notification {
             value_time: transition.time,
             since: transition.time,
             acknowledged: None,
+            unacknowledged: false,
             silenced: Vec::new(),
             flaps: None,
             ran: Millis::ZERO,
@@ -333,7 +336,7 @@ pub struct OpenCase {
     pub samples: f64,
     /// Outside its hours: shown grey.
     pub closed_hours: bool,
-    /// The webhooks that have been told of the incident.
+    /// The webhooks that have been told of the incident, sorted. A notice that waits has not been told.
     pub webhooks: Vec<Arc<str>>,
     /// Its feed lags or is dead: the value is an old one.
     pub frozen: bool,
@@ -470,26 +473,35 @@ impl Engine {
             Acknowledged { by: by.clone(), at: now, until, why: why.clone(), level }
         };
         // A gathering's id stands for the incidents that have been told in it.
-        let ids = self.state.hold.gatherings().remove(id).unwrap_or_else(|| vec![id.into()]);
+        let ids = self.incidents_of(id);
         let mut last: Option<Timestamp> = None;
         for (track, cases) in self.tracks.iter().zip(&mut self.state.cases) {
             let ack_for = track.row().ack_for;
             for case in cases {
-                if case.acknowledge(&ids, |level| acknowledged(ack_for, level)) {
+                if let Some(id) = case.acknowledge(&ids, |level| acknowledged(ack_for, level)) {
+                    self.state.hold.acknowledge(id);
                     last = last.max(Some(until.unwrap_or(now + ack_for)));
                 }
             }
         }
         for feed in self.state.feeds.iter_mut().filter(|feed| ids.contains(&feed.incident.id)) {
             feed.incident.acknowledge(acknowledged(ACK_FOR, feed.incident.last.to));
+            self.state.hold.acknowledge(&feed.incident.id);
             last = last.max(Some(until.unwrap_or(now + ACK_FOR)));
         }
         last.map_or(Operated::NotOpen, |until| Operated::Acknowledged { until })
     }
 
-    /// The gatherings that are open, by their ids, with the open incidents that have been told in them.
-    pub fn gatherings(&self) -> BTreeMap<Arc<str>, Vec<Arc<str>>> {
-        self.state.hold.gatherings()
+    /// The incident itself, or the open incidents that have been told in the gathering of that id; sorted.
+    pub fn incidents_of(&self, id: &str) -> Vec<Arc<str>> {
+        self.state.hold.incidents_of(id).unwrap_or_else(|| vec![id.into()])
+    }
+
+    /// The ids by which something open can be called: of incidents, then of gatherings.
+    pub fn open_ids(&self) -> Vec<Arc<str>> {
+        let cases = self.cases().filter_map(|(_, case)| case.incident_id());
+        let feeds = self.state.feeds.iter().map(|feed| &feed.incident.id);
+        cases.chain(feeds).chain(self.state.hold.gatherings()).cloned().collect()
     }
 
     /// The silences that are on or will be, by their ids.
@@ -499,8 +511,15 @@ impl Engine {
 
     /// The open cases of the rows, and the feeds that are frozen.
     pub fn open_cases(&self) -> Vec<OpenCase> {
-        let feeds = self.state.feeds.iter().map(FeedCase::open);
-        self.cases().filter_map(|(_, case)| case.open()).chain(feeds).collect()
+        self.open_cases_where(|_| true)
+    }
+
+    /// Those among them of the incidents that `wanted` names.
+    pub fn open_cases_where(&self, wanted: impl Fn(&Arc<str>) -> bool) -> Vec<OpenCase> {
+        let cases = self.cases().filter(|(_, case)| case.incident_id().is_some_and(&wanted));
+        let feeds = self.state.feeds.iter().filter(|feed| wanted(&feed.incident.id)).map(FeedCase::open);
+        let open = cases.filter_map(|(_, case)| case.open()).chain(feeds);
+        open.map(|case| OpenCase { webhooks: self.state.hold.webhooks(&case.last.incident), ..case }).collect()
     }
 
     /// Every case that exists with its level (`ok` too), for `atalaya_alert_level`: matrix, selector, key, level.

@@ -1,14 +1,13 @@
 //! What was decided and is not sent yet, put down in bytes beside the cases: who takes both up sends it, and decides nothing
 //! of it a second time.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::gather::{Entry, Gathered};
+use super::gather::{Entry, Gathered, Other};
 use super::hold::{Place, WrittenNotice, WrittenTransition};
-use super::{Engine, HeldBack, Notification, Operated};
+use super::{Acknowledged, Engine, HeldBack, Notification, Operated};
 use crate::domain::Timestamp;
 use crate::matrix::{By, Level, Matrix, Medium};
 use crate::plan::Plan;
@@ -39,7 +38,7 @@ type WrittenMore = (u32, Vec<(WrittenNotice, u32)>, u32);
 struct WrittenGathered {
     by: By,
     notices: Vec<WrittenNotice>,
-    others: BTreeMap<Level, u32>,
+    others: Vec<(WrittenTransition, Option<Acknowledged>)>,
     entry: (Level, u32, WrittenTransition),
 }
 
@@ -87,10 +86,11 @@ impl Written {
         let Pending { notice: one, missed } = pending;
         let gathered = one.gathered.as_ref().map(|gathered| {
             let Gathered { by, notices, others, entry } = &**gathered;
+            let other = |one: &Other| (WrittenTransition::of(&one.last, plan), one.acknowledged.clone());
             WrittenGathered {
                 by: *by,
                 notices: notices.iter().map(|one| notice(one, plan)).collect(),
-                others: others.clone(),
+                others: others.iter().map(other).collect(),
                 entry: (entry.level, entry.cases, WrittenTransition::of(&entry.worst, plan)),
             }
         });
@@ -106,6 +106,10 @@ impl Written {
         let mut notice: Notification = again(self.notice)?;
         if let Some(WrittenGathered { by, notices, others, entry: (level, cases, worst) }) = self.gathered {
             let notices = notices.into_iter().map(again).collect::<Result<_, SnapshotError>>()?;
+            let others = others
+                .into_iter()
+                .map(|(last, acknowledged)| Ok(Other { last: Arc::new(last.again(matrices, plan)?), acknowledged }));
+            let others = others.collect::<Result<_, SnapshotError>>()?;
             let entry = Entry { level, cases, worst: Arc::new(worst.again(matrices, plan)?) };
             notice.gathered = Some(Arc::new(Gathered { by, notices, others, entry }));
         }

@@ -4,7 +4,7 @@
 //! matrices are changed in place does; `engine::reload` says what that means for whom. So a restart under changed files is
 //! a reload, and one under the same files changes nothing.
 //!
-//! # Body of [`Kind::ENGINE`], version 5
+//! # Body of [`Kind::ENGINE`], version 6
 //!
 //! | values | what |
 //! |---|---|

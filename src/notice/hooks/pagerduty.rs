@@ -63,6 +63,11 @@ pub fn acknowledgement(incident: &str) -> String {
     event("acknowledge", incident).to_string()
 }
 
+/// The event that ends it there: the next one of the incident begins another.
+pub fn resolution(incident: &str) -> String {
+    event("resolve", incident).to_string()
+}
+
 fn event(action: &str, incident: &str) -> Value {
     json!({ "event_action": action, "dedup_key": key(incident) })
 }

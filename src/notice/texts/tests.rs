@@ -213,10 +213,17 @@ fn a_webhook_has_its_own_body() {
     assert!(hook.late_json.contains("llega tarde") && !hook.json.contains("llega tarde"));
     // What these take is known by keys that must stay what they are.
     for format in [Format::Pagerduty, Format::Alertmanager] {
-        let (own, built_in) =
-            (hook_of(format, &first).0.json, hook_of(format, &critical(matrix(Language::Es, ""))).0.json);
-        assert!(!own.contains("\"raw\":") && own.len() >= built_in.len(), "{own}");
+        let built_in = notice(Language::Es, |_| {});
+        assert_eq!(json_of(format, &first), json_of(format, &built_in), "{format:?}");
     }
+}
+
+#[test]
+fn a_picture_that_the_html_does_not_show_does_not_come_along() {
+    let picture = |html: &str| email(plain(&with(Language::Es, Part::Html, html))).picture;
+    assert!(email(plain(&critical(matrix(Language::Es, "Actuar")))).picture.is_some());
+    assert!(picture("<p>{{ headline }}</p><img src=\"{{ picture }}\">").is_some());
+    assert!(picture("<p>{{ headline }}</p>").is_none());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The receiving side of SMTP (RFC 5321), as much as a well-behaved client needs: EHLO, HELO, MAIL, RCPT, DATA, RSET,
 //! NOOP, VRFY and QUIT. Everything that a peer sends is bounded, and nothing of it can stop the server.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,9 @@ const SIZE_MAX: usize = 1024 * 1024;
 const LINE_MAX: usize = 16 * 1024;
 const RECIPIENTS_MAX: usize = 100;
 const CONNECTIONS_MAX: usize = 64;
+/// Largest picture that is shown in a mail, and how many are.
+const PICTURE_MAX: usize = 64 * 1024;
+const PICTURES_MAX: usize = 4;
 /// A silent client is let go.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -211,13 +215,16 @@ fn parse(bytes: &[u8], sender: String, recipients: Vec<String>) -> ReceivedMail 
     }
 }
 
-/// The HTML with its inline pictures in it, as a page can show it.
+/// The HTML with its inline pictures in it, as a page can show it: each once, so that a small mail that names its
+/// picture a thousand times stays small.
 fn with_pictures(mail: &mail_parser::Message<'_>) -> String {
     let html = mail.body_html(0).unwrap_or_default().into_owned();
     let pictures = mail.attachments().filter_map(|part| Some((part.content_id()?, part.contents())));
+    let mut seen = BTreeSet::new();
+    let pictures = pictures.filter(|(id, bytes)| bytes.len() <= PICTURE_MAX && seen.insert(*id)).take(PICTURES_MAX);
     pictures.fold(html, |html, (id, bytes)| {
         let data = base64::engine::general_purpose::STANDARD.encode(bytes);
-        html.replace(&format!("\"cid:{id}\""), &format!("\"data:image/png;base64,{data}\""))
+        html.replacen(&format!("\"cid:{id}\""), &format!("\"data:image/png;base64,{data}\""), 1)
     })
 }
 
@@ -236,4 +243,24 @@ fn people(addresses: Option<&Address<'_>>) -> String {
         (None, address) => address.to_owned(),
     });
     each.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_is_shown_once_however_often_it_is_named() {
+        let html = "<img src=\"cid:x@y\">".repeat(100);
+        let mail = format!(
+            "MIME-Version: 1.0\r\nContent-Type: multipart/related; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n\
+             {html}\r\n--b\r\nContent-Type: image/png\r\nContent-ID: <x@y>\r\nContent-Transfer-Encoding: base64\r\n\
+             Content-Disposition: inline\r\n\r\n{}\r\n--b--\r\n",
+            "AAAA".repeat(1_000),
+        );
+        let mail = MessageParser::default().parse(mail.as_bytes()).unwrap();
+        let shown = with_pictures(&mail);
+        assert_eq!((shown.matches("data:image/png").count(), shown.matches("cid:x@y").count()), (1, 99));
+        assert!(shown.len() < html.len() + 5_000, "{} bytes", shown.len());
+    }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Circle, Entry, Gather, Gathering, Member};
+use super::{Circle, Entry, Gather, Gathering};
 use crate::matrix::engine::hold::{Place, WrittenNotice, WrittenTransition};
-use crate::matrix::engine::snapshot::at;
+use crate::matrix::engine::snapshot::{at, length};
 use crate::matrix::{Level, Matrix};
 use crate::plan::Plan;
 use crate::snapshot::{SnapshotError, ensure};
@@ -22,21 +22,18 @@ struct WrittenGathering {
     id: Arc<str>,
     sequence: u32,
     entry: Option<(Level, u32, WrittenTransition)>,
+    wait: i64,
     ever: u32,
     due: Option<i64>,
     waiting: Vec<WrittenNotice>,
-    /// Its incidents, and the level that each was last told at.
-    members: Vec<(Arc<str>, Level)>,
+    /// What was last told of each of its incidents.
+    open: Vec<WrittenTransition>,
 }
 
 impl WrittenGather {
     pub fn of(gather: &Gather, plan: &Plan) -> Self {
-        let mut members: BTreeMap<&Circle, Vec<(Arc<str>, Level)>> = BTreeMap::new();
-        for (place, member) in &gather.members {
-            members.entry(&member.circle).or_default().push((place.incident.clone(), member.told));
-        }
         let written = gather.open.iter().map(|(circle, gathering)| {
-            let Gathering { id, sequence, entry, open: _, ever, due, waiting } = gathering;
+            let Gathering { id, sequence, entry, wait, open, ever, due, waiting } = gathering;
             WrittenGathering {
                 circle: Circle::clone(circle),
                 id: id.clone(),
@@ -45,10 +42,11 @@ impl WrittenGather {
                     let Entry { level, cases, worst } = entry;
                     (*level, *cases, WrittenTransition::of(worst, plan))
                 }),
+                wait: wait.0,
                 ever: *ever,
                 due: due.map(|due| due.0),
                 waiting: waiting.values().map(|one| WrittenNotice::of(&Place::of(one), one, plan)).collect(),
-                members: members.remove(&**circle).unwrap_or_default(),
+                open: open.values().map(|last| WrittenTransition::of(last, plan)).collect(),
             }
         });
         WrittenGather(written.collect())
@@ -66,22 +64,28 @@ impl WrittenGather {
                 id: written.id,
                 sequence: written.sequence,
                 entry: entry.transpose()?,
+                wait: length(written.wait)?,
                 open: BTreeMap::new(),
                 ever: written.ever,
                 due: at(written.due)?,
                 waiting: BTreeMap::new(),
             };
-            for (incident, told) in written.members {
+            let member = |place: Place, gather: &mut Gather| {
+                let before = gather.members.insert(place, circle.clone());
+                ensure(before.is_none(), "incidents of gatherings")
+            };
+            for last in written.open {
+                let last = last.again(matrices, plan)?;
                 let Circle { to, medium, address, .. } = &*circle;
-                let place = Place { incident, to: to.clone(), medium: *medium, address: address.clone() };
-                gathering.count(Level::Ok, told);
-                let before = gather.members.insert(place, Member { circle: circle.clone(), told });
-                ensure(before.is_none(), "incidents of gatherings")?;
+                let (to, address) = (to.clone(), address.clone());
+                member(Place { incident: last.incident.clone(), to, medium: *medium, address }, &mut gather)?;
+                gathering.open.insert(last.incident.clone(), Arc::new(last));
             }
             for notice in written.waiting {
                 let (place, notice) = notice.again(matrices, plan)?;
-                let member = gather.members.get(&place).is_some_and(|member| member.circle == circle);
-                ensure(member, "notices of gatherings")?;
+                if !gathering.open.contains_key(&place.incident) {
+                    member(place.clone(), &mut gather)?;
+                }
                 gathering.waiting.insert(place.incident, notice);
             }
             gather.open.insert(circle, gathering);

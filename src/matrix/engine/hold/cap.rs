@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Place, person, quiet_until};
+use super::{Place, Told, person, quiet_until};
 use crate::domain::{Millis, Timestamp};
 use crate::matrix::contacts::MAILS_PER_HOUR;
 use crate::matrix::engine::{HeldBack, Notification, Reason};
@@ -40,8 +40,8 @@ pub(super) struct More {
 
 impl Cap {
     /// Whether the notices, which are one mail to one address, go out now; else each is held back. `told` says where something
-    /// of an incident has been told, and whether a critical was.
-    pub fn admits(&mut self, all: &[(Place, Notification)], told: &BTreeMap<Place, bool>, now: Timestamp) -> bool {
+    /// of an incident has been told.
+    pub fn admits(&mut self, all: &[(Place, Notification)], told: &BTreeMap<Place, Told>, now: Timestamp) -> bool {
         let Some((_, first)) = all.first() else { return false };
         if first.medium != Medium::Email {
             return true;
@@ -50,7 +50,7 @@ impl Cap {
         let hour = self.hours.entry(first.address.clone()).or_insert(fresh);
         let limit = person(&first.transition.matrix, first).map_or(MAILS_PER_HOUR, |person| person.mails_per_hour);
         let urgent = |(place, notice): &(Place, Notification)| match notice.level {
-            Level::Critical => told.get(place) != Some(&true),
+            Level::Critical => !told.get(place).is_some_and(|told| told.critical),
             Level::Ok => told.contains_key(place),
             Level::Info | Level::Warning => false,
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::cap::{Cap, Hour, More};
-use super::{Hold, Place, Queue, Waiting};
+use super::{Hold, Place, Queue, Told, Waiting};
 use crate::domain::Key;
 use crate::matrix::engine::flapping::Flaps;
 use crate::matrix::engine::gather::WrittenGather;
@@ -19,7 +19,7 @@ use crate::snapshot::{SnapshotError, ensure};
 #[derive(Serialize, Deserialize)]
 pub(in crate::matrix::engine) struct WrittenHold {
     waiting: Vec<WrittenWaiting>,
-    told: Vec<(Place, bool)>,
+    told: Vec<(Place, Told)>,
     gather: WrittenGather,
     hours: Vec<WrittenHour>,
 }
@@ -54,6 +54,7 @@ pub(in crate::matrix::engine) struct WrittenNotice {
     told: Vec<Arc<str>>,
     since: i64,
     acknowledged: Option<Acknowledged>,
+    unacknowledged: bool,
     silenced: Vec<Arc<str>>,
     flaps: Option<(u32, i64)>,
     ran: i64,
@@ -88,7 +89,7 @@ impl WrittenHold {
         };
         WrittenHold {
             waiting: hold.waiting.all.values().map(written).collect(),
-            told: hold.told.iter().map(|(place, critical)| (place.clone(), *critical)).collect(),
+            told: hold.told.iter().map(|(place, told)| (place.clone(), *told)).collect(),
             gather: WrittenGather::of(&hold.gather, plan),
             hours: hold.cap.hours.iter().map(|(address, hour)| WrittenHour::of(address, hour, plan)).collect(),
         }
@@ -139,6 +140,7 @@ impl WrittenNotice {
             told: notice.told.to_vec(),
             since: notice.since.0,
             acknowledged: notice.acknowledged.clone(),
+            unacknowledged: notice.unacknowledged,
             silenced: notice.silenced.clone(),
             flaps: notice.flaps.map(|flaps| (flaps.changes, flaps.since.0)),
             ran: notice.ran.0,
@@ -167,6 +169,7 @@ impl WrittenNotice {
             told: self.told.into(),
             since: at_last(self.since)?,
             acknowledged: self.acknowledged,
+            unacknowledged: self.unacknowledged,
             silenced: self.silenced,
             flaps: flaps.transpose()?,
             ran: length(self.ran)?,
