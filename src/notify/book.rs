@@ -224,7 +224,7 @@ impl Book {
         let Share { held, limit } = self.share(rank);
         let mut over = held.notices.saturating_add(1).saturating_sub(limit.notices);
         let mut bytes_over = held.bytes.saturating_add(bytes).saturating_sub(limit.bytes);
-        let least = if rank == Rank::StandIn { Rank::StandIn } else { Rank::Info };
+        let least = if rank == Rank::StandIn { Rank::StandIn } else { Rank::Acknowledgement };
         let mut going = Vec::new();
         for ((_, number), (destination, bytes)) in self.waiting.range((least, 0)..=(rank, u64::MAX)) {
             if over == 0 && bytes_over == 0 {
