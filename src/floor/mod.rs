@@ -329,8 +329,10 @@ impl Floor {
             self.heap.push(Reverse((due, Whose::Interaction(slot))));
         }
         let last = held.last();
-        let was_open = std::mem::replace(&mut held.open, fold.is_open());
-        self.note_open(slot, last, was_open, fold.is_open());
+        // Nothing pending: a late event may have opened what has expired since.
+        let open = fold.is_open() && tail.pending < i64::MAX;
+        let was_open = std::mem::replace(&mut held.open, open);
+        self.note_open(slot, last, was_open, open);
         Taken::Applied
     }
 

@@ -26,17 +26,6 @@ pub struct Step {
     pub live: bool,
 }
 
-impl Step {
-    /// Adds a step that is nothing but a later look at the clock. False where it is more.
-    pub fn absorb(&mut self, next: &Step) -> bool {
-        let idle = next.to == self.to && next.readings.is_empty() && next.live == self.live;
-        if idle {
-            self.end = self.end.max(next.end);
-        }
-        idle
-    }
-}
-
 #[derive(Debug)]
 pub struct Course {
     floor: Floor,

@@ -22,10 +22,20 @@ pub struct History {
     pub batches: u64,
     /// The older first.
     pub marks: VecDeque<Mark>,
-    /// Since the first mark; since the start where there are fewer than two. Each with the number of its last batch.
-    steps: VecDeque<(u64, Step)>,
+    /// Since the first mark; since the start where there are fewer than two.
+    steps: VecDeque<Done>,
     /// The batches come from this source of the board.
     number: u32,
+}
+
+/// A step, or several of which all but the last were nothing but a look at the clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Done {
+    /// The number of its batch, the last one.
+    batch: u64,
+    /// It is nothing but a look at the clock: of no records, and nothing fell due, nor was anything taken that was held back.
+    quiet: bool,
+    step: Step,
 }
 
 /// A snapshot that turns out to be damaged has one before it.
@@ -35,15 +45,15 @@ impl History {
     fn add(&mut self, number: u64, share: &Share) {
         self.batches = number;
         let step = &share.step;
-        // Where something fell due, or an event that was held back was taken, it matters when.
-        if let Some((batch, last)) = self.steps.back_mut()
-            && share.contributions.is_empty()
-            && last.absorb(step)
-        {
-            *batch = self.batches;
-            return;
+        let idle = self.steps.back().is_some_and(|last| last.step.to == step.to) && step.readings.is_empty();
+        let quiet = idle && share.contributions.is_empty();
+        match self.steps.back_mut() {
+            // To look later alone is the same as to look twice.
+            Some(last) if quiet && last.quiet && last.step.live == step.live => {
+                (last.batch, last.step.end) = (number, step.end);
+            }
+            _ => self.steps.push_back(Done { batch: number, quiet, step: step.clone() }),
         }
-        self.steps.push_back((self.batches, step.clone()));
     }
 
     fn keep(&mut self, mark: Mark) {
@@ -52,14 +62,14 @@ impl History {
             self.marks.pop_front();
         }
         if let (MARKS, Some(oldest)) = (self.marks.len(), self.marks.front()) {
-            while self.steps.pop_front_if(|(batch, _)| *batch <= oldest.batches).is_some() {}
+            while self.steps.pop_front_if(|done| done.batch <= oldest.batches).is_some() {}
         }
     }
 
     /// What was done since a snapshot was made, or since the start. What its first step has before the snapshot is in it.
     pub fn since(&self, mark: Option<&Mark>) -> VecDeque<Step> {
         let known = mark.map_or(0, |mark| mark.batches);
-        self.steps.iter().filter(|(batch, _)| *batch > known).map(|(_, step)| step.clone()).collect()
+        self.steps.iter().filter(|done| done.batch > known).map(|done| done.step.clone()).collect()
     }
 
     /// The newest snapshot that is not `without`; `None`: there is none, but all steps since the start are known.
@@ -167,7 +177,7 @@ struct Written {
     batches: u64,
     number: u32,
     marks: Vec<(u64, u64, i64, i64, bool)>,
-    steps: Vec<(u64, WrittenStep)>,
+    steps: Vec<(u64, bool, WrittenStep)>,
 }
 
 /// Where it ends, the readings, the time at its end, and whether it was live.
@@ -176,9 +186,9 @@ type WrittenStep = (i64, Vec<(i64, i64)>, i64, bool);
 impl Written {
     fn of(history: &History) -> Written {
         let mark = |mark: &Mark| (mark.snapshot, mark.batches, mark.at, mark.wall.0, mark.live);
-        let step = |(batch, step): &(u64, Step)| {
+        let step = |Done { batch, quiet, step }: &Done| {
             let readings = step.readings.iter().map(|(at, wall)| (*at, wall.0)).collect();
-            (*batch, (step.to, readings, step.end.0, step.live))
+            (*batch, *quiet, (step.to, readings, step.end.0, step.live))
         };
         Written {
             start: history.start,
@@ -191,9 +201,9 @@ impl Written {
 
     fn read(self) -> History {
         let mark = |(snapshot, batches, at, wall, live)| Mark { snapshot, batches, at, wall: Timestamp(wall), live };
-        let step = |(batch, (to, readings, end, live)): (u64, WrittenStep)| {
+        let step = |(batch, quiet, (to, readings, end, live)): (u64, bool, WrittenStep)| {
             let readings = readings.into_iter().map(|(at, wall)| (at, Timestamp(wall))).collect();
-            (batch, Step { to, readings, end: Timestamp(end), live })
+            Done { batch, quiet, step: Step { to, readings, end: Timestamp(end), live } }
         };
         History {
             start: self.start,
