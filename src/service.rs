@@ -230,9 +230,7 @@ pub async fn run(
         stopping.await.map_err(|error| Failure::Run(format!("the shutdown failed: {error}")))?;
     let left = notifier.drain(NOTIFIER_DRAINS_WITHIN).await;
     if let Some(keeper) = keeper.filter(|keeper| keeper.may_keep()) {
-        let pending = notifier.pending();
-        let put_down = |evaluator: &Evaluator| evaluator.put_down(&pending, &kept_trail.text());
-        keeper.keep(put_down(&evaluator.lock().unwrap_or_else(std::sync::PoisonError::into_inner)));
+        keeper.keep(&evaluator, &notifier, &kept_trail);
         let settled = tokio::task::spawn_blocking(move || keeper.settle(KEPT_WITHIN)).await;
         if !settled.is_ok_and(|settled| settled) {
             tracing::warn!("what was decided last is not kept; the next start goes on from what was kept before");

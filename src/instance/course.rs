@@ -9,7 +9,10 @@ use crate::plan::Plan;
 use crate::snapshot::SnapshotError;
 
 /// A producer's clock may be this far ahead of the broker's without holding its events back while catching up.
-const SKEW: Millis = Millis::SECOND;
+pub const SKEW: Millis = Millis::SECOND;
+
+/// A partition that has not been read to its end for so long lives in its records' time again.
+pub const STALE_AFTER: Millis = Millis::MINUTE;
 
 /// How a floor went from one flush to the next. With the same records and steps another floor comes to the same state,
 /// whatever its own clock says: what is too late, held back or due is decided by what is written here.

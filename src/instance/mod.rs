@@ -30,7 +30,7 @@ mod course;
 pub mod owner;
 pub mod replica;
 
-pub use course::Step;
+pub use course::{SKEW, STALE_AFTER, Step};
 use owner::Owner;
 use replica::Replica;
 

@@ -14,7 +14,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::course::{Course, Step};
+use super::course::{Course, STALE_AFTER, Step};
 use super::replica::History;
 use super::{Share, Want};
 use crate::domain::{Event, Millis, Timestamp};
@@ -27,9 +27,6 @@ const AGAIN_AFTER: Millis = Millis(5_000);
 
 /// Who is superseded and still assigned claims again after this: by then the group has mostly taken it away.
 const RECLAIM_AFTER: Millis = Millis(1_000);
-
-/// A partition that has not been read to its end for so long lives in its records' time again.
-const STALE_AFTER: Millis = Millis::MINUTE;
 
 /// Batches that may be on their way. Then the floor gathers until some have come.
 pub const UNCONFIRMED_MAX: usize = 32;

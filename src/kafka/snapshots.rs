@@ -109,7 +109,7 @@ impl Snapshots {
         })
     }
 
-    /// The last value of each key from `key` on; `None` where the topic does not exist.
+    /// The last value of each key from `key` on; `None` where there is no topic to read.
     fn records(&self, key: &str) -> Result<Option<BTreeMap<String, Vec<u8>>>, KafkaFailure> {
         let topic = &self.kafka.snapshots;
         // librdkafka assigns nothing without the name of a group; it is not joined.
@@ -125,9 +125,7 @@ impl Snapshots {
             .map_err(|error| errors::creation(&error, &self.place))?;
         let (low, high) = match consumer.fetch_watermarks(topic, 0, PATIENCE) {
             Ok(marks) => marks,
-            Err(error) if is_absent(&error) => return Ok(None),
-            // Who may not read it may not write it either, which is said as long as it lasts; waiting would decide nothing.
-            Err(error) if is_refused(&error) => return Ok(None),
+            Err(error) if is_closed(&error) => return Ok(None),
             Err(error) => return Err(self.failure("read", &error.to_string())),
         };
         let mut records = BTreeMap::new();
@@ -243,17 +241,20 @@ fn whole(key: &str, manifest: &[u8], records: &mut BTreeMap<String, Vec<u8>>) ->
     Ok((manifest, bytes))
 }
 
-fn is_absent(error: &KafkaError) -> bool {
+/// There is no topic, or none that may be read. Who may not read it may not write it either, which is said as long as it
+/// lasts; to wait would decide nothing.
+fn is_closed(error: &KafkaError) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
         error.rdkafka_error_code(),
-        Some(Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition)
+        Some(
+            Code::UnknownTopic
+                | Code::UnknownTopicOrPartition
+                | Code::UnknownPartition
+                | Code::TopicAuthorizationFailed
+                | Code::ClusterAuthorizationFailed
+        )
     )
-}
-
-fn is_refused(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode as Code;
-    matches!(error.rdkafka_error_code(), Some(Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed))
 }
 
 fn spec(topic: &str) -> TopicSpec {

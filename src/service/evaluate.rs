@@ -227,17 +227,12 @@ impl Loop {
         let due = if self.unkept { self.keep_due.1 } else { self.keep_due.0 };
         if now >= due {
             self.unkept = false;
-            let pending = self.setup.notifier.pending();
-            let trail = self.setup.trail.text();
-            let evaluator = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner);
-            let state = evaluator.put_down(&pending, &trail);
-            drop(evaluator);
-            let after = |a_millisecond: i64| Millis(state.len() as i64 / a_millisecond);
+            let bytes = keeper.keep(&self.setup.evaluator, &self.setup.notifier, &self.setup.trail);
+            let after = |a_millisecond: i64| Millis(bytes as i64 / a_millisecond);
             self.keep_due = (
                 now + after(KEPT_A_MILLISECOND).clamp(KEPT_EVERY.0, KEPT_EVERY.1),
                 now + after(10 * KEPT_A_MILLISECOND),
             );
-            keeper.keep(state);
         }
     }
 

@@ -10,8 +10,11 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::config::Kafka;
+use crate::http::Trail;
 use crate::kafka::snapshots::{Found, Snapshots};
 use crate::kafka::{KafkaFailure, Kind, Problems};
+use crate::notify::Notifier;
+use crate::pipeline::Evaluator;
 
 /// The name under which it is kept.
 const NAME: &str = "decided";
@@ -65,10 +68,14 @@ impl Keeper {
         self.shared.taken_up.load(Ordering::Acquire)
     }
 
-    /// Keeps a state in the place of the last. Returns at once.
-    pub fn keep(&self, state: Vec<u8>) {
+    /// Keeps what is decided by now in the place of what was kept last; how many bytes that is. Returns at once.
+    pub fn keep(&self, evaluator: &Mutex<Evaluator>, notifier: &Notifier, trail: &Trail) -> usize {
+        let (pending, trail) = (notifier.pending(), trail.text());
+        let state = evaluator.lock().unwrap_or_else(PoisonError::into_inner).put_down(&pending, &trail);
+        let bytes = state.len();
         self.shared.lock().newest = Some(state);
         self.shared.changed.notify_all();
+        bytes
     }
 
     /// Waits until all that was to be kept is, for at most `within`. Whether it is.

@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::domain::{Millis, Timestamp};
 use crate::floor::{self, Counters, Floor, Taken};
 use crate::indicators::Topics;
+use crate::instance::{SKEW, STALE_AFTER};
 use crate::journal::memory::MemoryDeltas;
 use crate::journal::{Batch, Claim, Deltas, JournalError, Progress, SourcePartition};
 use crate::kafka::{DeadLetters, Handler, Letter, Record, TopicPartition};
@@ -37,12 +38,6 @@ const LETTERS_WITHIN: Duration = Duration::from_secs(3);
 
 /// The same for every other commit; if they are not written by then, the next one comes soon.
 pub const LETTERS_BEFORE_COMMIT: Duration = Duration::from_millis(200);
-
-/// A partition that has not been read to its end for so long lives in its records' time again.
-const STALE_AFTER: Millis = Millis::MINUTE;
-
-/// A producer's clock may be this far ahead of the broker's without holding its events back while catching up.
-const SKEW: Millis = Millis::SECOND;
 
 /// What a batch of the journal carries: a floor's contributions, and how far it has come.
 pub struct Share {

@@ -7,14 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::gather::{Entry, Gathered, Other};
 use super::hold::{Place, WrittenNotice, WrittenTransition};
+use super::snapshot::ANY_SETTINGS;
 use super::{Acknowledged, Engine, HeldBack, Notification, Operated};
 use crate::domain::Timestamp;
 use crate::matrix::{By, Level, Matrix, Medium};
 use crate::plan::Plan;
 use crate::snapshot::{Bytes, Kind, Reader, SnapshotError, Writer, ensure};
-
-/// Any rows can go on with it.
-const ANY_SETTINGS: u64 = 0;
 
 /// A notice on its way, and whom it stands in for: contact, medium, and why they were not reached.
 #[derive(Clone, Debug)]

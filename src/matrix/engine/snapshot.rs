@@ -35,7 +35,7 @@ use crate::plan::Plan;
 use crate::snapshot::{Kind, Reader, SnapshotError, Writer, ensure, instant};
 
 /// Any rows can go on with it.
-const ANY_SETTINGS: u64 = 0;
+pub(super) const ANY_SETTINGS: u64 = 0;
 
 /// What a notice needs of a matrix that may no longer be there.
 #[derive(Serialize, Deserialize)]
