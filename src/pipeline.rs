@@ -59,6 +59,10 @@ impl Evaluator {
         self.board.apply(source, batch);
     }
 
+    pub fn board(&mut self) -> &mut Board {
+        &mut self.board
+    }
+
     /// Moves the instant that the numbers are of: everything before it is in them, nothing from it on.
     pub fn advance(&mut self, now: Timestamp) {
         self.board.advance(now);

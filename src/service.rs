@@ -12,6 +12,7 @@
 mod evaluate;
 mod feeds;
 mod keep;
+mod logs;
 mod outcomes;
 mod read;
 mod reload;
@@ -29,7 +30,7 @@ use crate::commands::files::Origin;
 use crate::config::{Config, MatrixSet, Source};
 use crate::domain::{Calendar, Millis, Timestamp};
 use crate::http::{self, SharedReadiness, Site, Tickets};
-use crate::journal::memory;
+use crate::journal::Position;
 use crate::kafka::{Consumer, DeadLetters, Handler, Options, Problems, Start};
 use crate::matrix::engine::Notification;
 use crate::notice;
@@ -65,6 +66,9 @@ impl Default for Manner {
         }
     }
 }
+
+/// The least time from one flush of the floors to the next.
+const FLUSH_EVERY: Duration = Duration::from_millis(20);
 
 /// How long the reader may take to commit and leave, and the notifier to send what waits.
 const READER_STOPS_WITHIN: Duration = Duration::from_secs(10);
@@ -141,12 +145,19 @@ pub async fn run(
     let letters = Arc::new(
         DeadLetters::start(&config.kafka, problems.clone()).map_err(|error| Failure::User(error.to_string()))?,
     );
-    let (deltas, journal) = memory::deltas(read::BATCHES_AHEAD);
-    let reader = || read::Reader::new(&config, set.plan.clone(), letters.clone(), telemetry.clone(), deltas.clone());
-    let reader: Box<dyn Handler> = match config.kafka.threads {
-        1 => Box::new(reader()),
-        threads => {
-            let readers = (0..threads).map(|_| reader()).collect();
+    let (deltas, entries) = std::sync::mpsc::channel();
+    let (tell, heard) = logs::ways(config.kafka.threads);
+    let (claims, store) = (logs::Claims::default(), logs::Store::Memory(Default::default(), tell.clone()));
+    let reader = |heard| {
+        let deltas = logs::Deltas::Memory(deltas.clone());
+        let port = logs::Port { deltas, store: store.clone(), claims: claims.clone(), heard };
+        read::Reader::new(&config, set.plan.clone(), letters.clone(), telemetry.clone(), port, FLUSH_EVERY)
+    };
+    let mut readers: Vec<_> = heard.into_iter().map(reader).collect();
+    let reader: Box<dyn Handler> = match readers.pop() {
+        Some(reader) if readers.is_empty() => Box::new(reader),
+        last => {
+            readers.extend(last);
             let spread = spread::Spread::new(readers, letters.clone());
             Box::new(spread.map_err(|error| Failure::Run(format!("the floors' threads: {error}")))?)
         }
@@ -162,7 +173,7 @@ pub async fn run(
     let options = Options { start: manner.start, ..Options::default() };
     let consumer = Consumer::start(&config.kafka, &topics, options, problems, reader)
         .map_err(|error| Failure::User(error.to_string()))?;
-    // The journal ends when its last writer is gone.
+    // The log ends when its last writer is gone.
     drop(deltas);
 
     let outbox = notifier.clone();
@@ -170,8 +181,9 @@ pub async fn run(
         evaluator: evaluator.clone(),
         keeper: keeper.clone(),
         trail: trail.clone(),
-        journal,
-        decisions: memory::MemoryDecisions::new(1),
+        log: logs::Log::Memory(entries, Position::default()),
+        claims,
+        tell,
         watch: consumer.watch(),
         letters: letters.clone(),
         notifier: notifier.clone(),

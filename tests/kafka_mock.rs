@@ -22,7 +22,9 @@ impl Handler for Counting {
         assert_eq!(record.key, Some(&b"k"[..]));
         self.count.fetch_add(1, Ordering::Relaxed);
     }
-    fn assigned(&mut self, _: &[TopicPartition]) {}
+    fn assigned(&mut self, _: TopicPartition, start: i64) -> Option<i64> {
+        Some(start)
+    }
     fn revoked(&mut self, _: &[TopicPartition]) {}
     fn caught_up(&mut self, partition: TopicPartition, offset: i64) {
         let _ = self.ends.send((partition, offset));

@@ -74,8 +74,13 @@ impl Handler for Recorder {
             });
         });
     }
-    fn assigned(&mut self, partitions: &[TopicPartition]) {
-        self.with(|log| log.assigned.extend(partitions));
+    fn assigned(&mut self, tp: TopicPartition, start: i64) -> Option<i64> {
+        self.with(|log| {
+            log.assigned.push(tp);
+            let own = |seen: &&Seen| (seen.source, seen.partition) == (tp.source, tp.partition);
+            let next = log.records.iter().rev().find(own).map(|seen| seen.offset + 1);
+            Some(log.resume.or(next.filter(|_| log.keeps)).unwrap_or(start))
+        })
     }
     fn revoked(&mut self, partitions: &[TopicPartition]) {
         self.with(|log| log.revoked.extend(partitions));
@@ -91,13 +96,6 @@ impl Handler for Recorder {
                 log.longest_pause = log.longest_pause.max(now - last);
             }
         });
-    }
-    fn resume_from(&mut self, tp: TopicPartition) -> Option<i64> {
-        self.with(|log| {
-            let own = |seen: &&Seen| (seen.source, seen.partition) == (tp.source, tp.partition);
-            let next = log.records.iter().rev().find(own).map(|seen| seen.offset + 1);
-            log.resume.or(next.filter(|_| log.keeps))
-        })
     }
     fn stopping(&mut self) {
         self.with(|log| log.stopped = true);

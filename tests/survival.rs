@@ -7,6 +7,8 @@
 //! names its seed.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "survival/node.rs"]
+mod node;
 mod random;
 #[path = "survival/world.rs"]
 mod world;

@@ -63,7 +63,9 @@ impl Handler for Bare {
         }
     }
 
-    fn assigned(&mut self, _partitions: &[TopicPartition]) {}
+    fn assigned(&mut self, _: TopicPartition, start: i64) -> Option<i64> {
+        Some(start)
+    }
 
     fn revoked(&mut self, _partitions: &[TopicPartition]) {}
 

@@ -27,6 +27,9 @@ pub struct Step {
     /// The partition was read to its end: the floor's clock moved to `end`, and the wall clock alone holds events back until
     /// the next flush.
     pub live: bool,
+    /// How far the offsets here, those of the log, lie beyond those of the partition: more than nothing once a topic was made
+    /// anew and its offsets began again, as the log's only ever rise.
+    pub shift: i64,
 }
 
 #[derive(Debug)]
@@ -80,6 +83,10 @@ impl Course {
             self.floor.advance(self.wall);
         }
         self.floor.flush()
+    }
+
+    pub fn floor(&self) -> &Floor {
+        &self.floor
     }
 
     pub fn wall(&self) -> Timestamp {

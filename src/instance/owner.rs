@@ -16,9 +16,9 @@ use std::sync::Arc;
 
 use super::course::{Course, STALE_AFTER, Step};
 use super::replica::History;
-use super::{Share, Want};
+use super::{News, Share, Want, What};
 use crate::domain::{Event, Millis, Timestamp};
-use crate::floor::Taken;
+use crate::floor::{Floor, Taken};
 use crate::journal::{Batch, Claim, Delta, Mark, Progress, SourcePartition};
 use crate::plan::Plan;
 
@@ -29,7 +29,14 @@ const AGAIN_AFTER: Millis = Millis(5_000);
 const RECLAIM_AFTER: Millis = Millis(1_000);
 
 /// Batches that may be on their way. Then the floor gathers until some have come.
-pub const UNCONFIRMED_MAX: usize = 32;
+const UNCONFIRMED_MAX: usize = 32;
+
+/// A snapshot of a floor is due after so many records and batches, counted together.
+pub const SNAPSHOT_EVERY: u64 = 20_000;
+
+/// And not before so many for each byte of the last one: records are some hundred bytes, of which snapshots are to be a tenth at
+/// the most.
+const BYTES_A_RECORD: u64 = 30;
 
 #[derive(Debug)]
 pub struct Owner {
@@ -37,6 +44,7 @@ pub struct Owner {
     plan: Arc<Plan>,
     /// Where to begin if nobody ever claimed it.
     start: i64,
+    snapshot_every: u64,
     claim: Claim,
     after: Claim,
     stage: Stage,
@@ -44,12 +52,14 @@ pub struct Owner {
     asked: Timestamp,
     /// The snapshots that turned out to be gone or damaged.
     lost: Vec<u64>,
+    /// Records that nobody will ever see: they were gone from the source before they were read.
+    missed: i64,
 }
 
 #[derive(Debug)]
 enum Stage {
     Claiming,
-    Loading(Mark),
+    Loading(Mark, Box<History>),
     Following(Box<Following>),
     Telling(Box<Telling>),
     Superseded {
@@ -68,6 +78,8 @@ struct Following {
     /// The offset behind the last record taken, and how many batches counted when the last step is done.
     next: i64,
     batches: u64,
+    shift: i64,
+    kept: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -76,45 +88,53 @@ struct Telling {
     /// The offset behind the last record taken, and behind the last that a batch is of.
     next: i64,
     written: i64,
+    shift: i64,
     readings: Vec<(i64, Timestamp)>,
+    /// A record came since the last flush.
+    heard: bool,
     /// It was read to its end since the last flush; and when that was last so at a flush.
     reached: bool,
     confirmed: Timestamp,
     /// Batches that counted, and those that are on their way.
     batches: u64,
     unconfirmed: VecDeque<Batch<Share>>,
-    /// Records and batches since the last snapshot.
+    /// Records and batches since the last snapshot, and its length.
     since_snapshot: u64,
+    snapshot_bytes: u64,
+    /// The name of the snapshot that was kept last.
+    kept: Option<u64>,
     /// Its bytes until it is wanted to be stored, which is once all batches in it count.
     snapshot: Option<(Mark, Option<Vec<u8>>)>,
 }
 
 impl Owner {
+    /// `start` is where to begin if nobody ever claimed it.
     pub fn new(place: SourcePartition, plan: Arc<Plan>, start: i64) -> Self {
         Owner {
             place,
             plan,
             start,
+            snapshot_every: SNAPSHOT_EVERY,
             claim: Claim::NOBODY,
             after: Claim::NOBODY,
             stage: Stage::Superseded { since: Timestamp::MIN },
             asked: Timestamp::MIN,
             lost: Vec::new(),
+            missed: 0,
         }
     }
 
-    pub fn is_claimed_by(&self, claim: Claim) -> bool {
-        self.claim == claim
+    /// The same, with snapshots after so many records and batches.
+    pub fn with_snapshot_every(self, snapshot_every: u64) -> Self {
+        Owner { snapshot_every, ..self }
     }
 
-    /// Claims the partition after `after`, unless it is at work on it.
-    pub fn claim(&mut self, after: Claim, now: Timestamp, draw: &mut dyn FnMut() -> u64, wants: &mut VecDeque<Want>) {
-        if let Stage::Superseded { .. } = self.stage {
-            self.claim = Claim(draw().max(1));
-            self.after = after;
-            self.stage = Stage::Claiming;
-            self.ask(now, wants);
-        }
+    /// Claims the partition after `after`.
+    fn claim(&mut self, after: Claim, now: Timestamp, draw: &mut dyn FnMut() -> u64, wants: &mut VecDeque<Want>) {
+        self.claim = Claim(draw().max(1));
+        self.after = after;
+        self.stage = Stage::Claiming;
+        self.ask(now, wants);
     }
 
     fn ask(&mut self, now: Timestamp, wants: &mut VecDeque<Want>) {
@@ -123,68 +143,114 @@ impl Owner {
         wants.push_back(Want::Append(Delta::Claimed { place, claim, after, start }));
     }
 
-    /// Somebody else's claim counts.
-    pub fn superseded(&mut self, now: Timestamp) {
-        self.stage = Stage::Superseded { since: now };
-    }
-
-    /// Its claim came out of the log and does not count: somebody was first, or it came before and counted then.
-    pub fn refused(&mut self, now: Timestamp) {
-        if matches!(self.stage, Stage::Claiming) {
-            self.superseded(now);
+    /// Something came out of the log that concerns its partition.
+    pub fn hear(&mut self, news: News, now: Timestamp, wants: &mut VecDeque<Want>) {
+        let ours = news.claim == self.claim;
+        match news.what {
+            What::Claimed(history) if ours => {
+                if matches!(self.stage, Stage::Claiming) {
+                    self.load(history, wants);
+                }
+            }
+            What::Claimed(_) => self.stage = Stage::Superseded { since: now },
+            // Somebody was first; or it came before, and counted then.
+            What::NotClaimed if ours && matches!(self.stage, Stage::Claiming) => {
+                self.stage = Stage::Superseded { since: now };
+            }
+            What::Counted if ours => self.confirmed(now, wants),
+            What::NotClaimed | What::Counted => {}
         }
     }
 
-    /// Its claim counts.
-    pub fn accepted(&mut self, history: &History, wants: &mut VecDeque<Want>) {
-        if matches!(self.stage, Stage::Claiming) {
-            self.load(history, wants);
-        }
-    }
-
-    fn load(&mut self, history: &History, wants: &mut VecDeque<Want>) {
-        match history.mark(&self.lost) {
+    fn load(&mut self, history: Box<History>, wants: &mut VecDeque<Want>) {
+        match history.mark(&self.lost).copied() {
             Some(mark) => {
-                self.stage = Stage::Loading(*mark);
+                self.stage = Stage::Loading(mark, history);
                 wants.push_back(Want::Load { place: self.place, snapshot: mark.snapshot });
             }
-            None if history.is_whole() => self.follow(Course::new(self.plan.clone()), None, history, wants),
+            None if history.is_whole() => self.follow(Course::new(self.plan.clone()), None, &history, wants),
             None => self.stage = Stage::Stuck,
         }
     }
 
-    pub fn loaded(&mut self, snapshot: u64, bytes: Option<&[u8]>, history: &History, wants: &mut VecDeque<Want>) {
-        let Stage::Loading(mark) = self.stage else { return };
-        if mark.snapshot != snapshot {
-            return;
-        }
-        match bytes.and_then(|bytes| Course::restore(self.plan.clone(), bytes, &mark).ok()) {
-            Some(course) => self.follow(course, Some(&mark), history, wants),
-            None => {
-                self.lost.push(snapshot);
-                self.load(history, wants);
+    /// What was kept under a name; `None` where it is gone.
+    pub fn loaded(&mut self, snapshot: u64, bytes: Option<&[u8]>, wants: &mut VecDeque<Want>) {
+        let stage = std::mem::replace(&mut self.stage, Stage::Stuck);
+        match stage {
+            Stage::Loading(mark, history) if mark.snapshot == snapshot => {
+                match bytes.and_then(|bytes| Course::restore(self.plan.clone(), bytes, &mark).ok()) {
+                    Some(course) => self.follow(course, Some(&mark), &history, wants),
+                    None => {
+                        self.lost.push(snapshot);
+                        self.load(history, wants);
+                    }
+                }
             }
+            other => self.stage = other,
         }
     }
 
     fn follow(&mut self, course: Course, mark: Option<&Mark>, history: &History, wants: &mut VecDeque<Want>) {
-        let next = mark.map_or(history.start, |mark| mark.at);
-        let (steps, batches) = (history.since(mark), history.batches);
-        wants.push_back(Want::Read { place: self.place, from: next });
-        self.stage = Stage::Following(Box::new(Following { course, reads: false, steps, next, batches }));
+        let following = Following {
+            course,
+            reads: false,
+            steps: history.since(mark),
+            next: mark.map_or(history.start, |mark| mark.at),
+            batches: history.batches,
+            shift: history.shift(),
+            kept: history.mark(&[]).map(|mark| mark.snapshot),
+        };
+        wants.push_back(Want::Read { place: self.place, from: following.from() });
+        self.stage = Stage::Following(Box::new(following));
     }
 
-    /// Its records are read from there on.
+    /// The records of its partition come from this offset on, as was wanted.
     pub fn reading(&mut self, from: i64) {
         if let Stage::Following(following) = &mut self.stage
-            && following.next == from
+            && following.from() == from
         {
             following.reads = true;
             self.reached(from);
         }
     }
 
-    /// As [`super::Instance::record`].
+    /// What was wanted to be read, or comes next, is no longer in the partition, which begins at `low` now. `anew`: its offsets
+    /// have begun again.
+    pub fn gone(&mut self, low: i64, anew: bool) {
+        match &mut self.stage {
+            // What the records were that the log tells of, nobody knows any more.
+            Stage::Following(following) if anew => {
+                following.close(i64::MAX);
+                following.shift = following.next - low;
+                following.reads = true;
+                self.tell();
+            }
+            Stage::Following(following) => {
+                following.reads = true;
+                self.missed += (low + following.shift - following.next).max(0);
+                following.next = following.next.max(low + following.shift);
+                self.reached(low);
+            }
+            Stage::Telling(telling) if anew => telling.shift = telling.next - low,
+            Stage::Telling(telling) => {
+                self.missed += (low + telling.shift - telling.next).max(0);
+                telling.next = telling.next.max(low + telling.shift);
+            }
+            Stage::Claiming | Stage::Loading(..) | Stage::Superseded { .. } | Stage::Stuck => {}
+        }
+    }
+
+    /// Whether a record of that offset is waited for: if not, it was taken before, or it is of no use yet.
+    pub fn expects(&self, offset: i64) -> bool {
+        match &self.stage {
+            Stage::Following(following) => following.reads && offset + following.shift >= following.next,
+            Stage::Telling(telling) => offset + telling.shift >= telling.next,
+            _ => false,
+        }
+    }
+
+    /// A record of its partition, decoded; `None`: one without an event. `broker` is when the broker took it, and `clock` reads
+    /// the wall clock. What became of it; `None` where it has no event, or is not expected.
     pub fn record(
         &mut self,
         offset: i64,
@@ -192,29 +258,32 @@ impl Owner {
         event: Option<&Event<'_>>,
         clock: &mut dyn FnMut() -> Timestamp,
     ) -> Option<Taken> {
+        if !self.expects(offset) {
+            return None;
+        }
         // Steps may end before it: offsets leap where a topic is compacted.
         if matches!(self.stage, Stage::Following(_)) {
             self.reached(offset);
         }
         match &mut self.stage {
-            Stage::Following(following) if following.reads && offset >= following.next => {
-                following.record(offset, broker, event)
-            }
-            Stage::Telling(telling) if offset >= telling.next => telling.record(offset, broker, event, clock),
+            Stage::Following(following) => following.record(offset + following.shift, broker, event),
+            Stage::Telling(telling) => telling.record(offset + telling.shift, broker, event, clock),
             _ => None,
         }
     }
 
-    /// There is nothing before `offset` that was not taken.
+    /// The partition was read to here: the next record will have this offset or a later one.
     pub fn reached(&mut self, offset: i64) {
         match &mut self.stage {
             Stage::Following(following) if following.reads => {
-                following.close(offset);
+                following.close(offset + following.shift);
                 if following.steps.is_empty() {
                     self.tell();
                 }
             }
-            Stage::Telling(telling) => telling.reached |= offset == telling.next,
+            Stage::Telling(telling) => {
+                telling.reached |= offset + telling.shift == telling.next;
+            }
             _ => {}
         }
     }
@@ -224,17 +293,21 @@ impl Owner {
         let stage = std::mem::replace(&mut self.stage, Stage::Stuck);
         self.stage = match stage {
             Stage::Following(following) => {
-                let Following { course, next, batches, .. } = *following;
+                let Following { course, next, batches, shift, kept, .. } = *following;
                 Stage::Telling(Box::new(Telling {
                     confirmed: course.wall(),
                     course,
                     next,
                     written: next,
+                    shift,
                     readings: Vec::new(),
+                    heard: false,
                     reached: false,
                     batches,
                     unconfirmed: VecDeque::new(),
                     since_snapshot: 0,
+                    snapshot_bytes: 0,
+                    kept,
                     snapshot: None,
                 }))
             }
@@ -243,7 +316,7 @@ impl Owner {
     }
 
     /// The oldest batch on its way came out of the log and counts.
-    pub fn confirmed(&mut self, now: Timestamp, wants: &mut VecDeque<Want>) {
+    fn confirmed(&mut self, now: Timestamp, wants: &mut VecDeque<Want>) {
         let Stage::Telling(telling) = &mut self.stage else { return };
         self.asked = now;
         if telling.unconfirmed.pop_front().is_some() {
@@ -255,42 +328,71 @@ impl Owner {
     pub fn stored(&mut self, snapshot: u64, wants: &mut VecDeque<Want>) {
         let Stage::Telling(telling) = &mut self.stage else { return };
         if let Some((mark, _)) = telling.snapshot.take_if(|(mark, _)| mark.snapshot == snapshot) {
+            telling.kept = Some(snapshot);
             wants.push_back(Want::Append(Delta::Kept { place: self.place, claim: self.claim, mark }));
         }
     }
 
-    /// No snapshot that there should be can be read.
+    /// No snapshot that there should be can be read: it cannot work on its partition.
     pub fn is_stuck(&self) -> bool {
         matches!(self.stage, Stage::Stuck)
     }
 
-    /// As [`super::Instance::floor`].
-    pub fn floor(&self) -> Option<(u64, u64, Vec<u8>)> {
+    /// Its floor contributes: it has come to where the one before it was left.
+    pub fn tells(&self) -> bool {
+        matches!(self.stage, Stage::Telling(_))
+    }
+
+    /// The partition was read to its end a moment before the last flush.
+    pub fn is_live(&self) -> bool {
+        matches!(&self.stage, Stage::Telling(telling) if telling.course.live())
+    }
+
+    /// While it follows or tells.
+    pub fn floor(&self) -> Option<&Floor> {
+        match &self.stage {
+            Stage::Following(following) => Some(following.course.floor()),
+            Stage::Telling(telling) => Some(telling.course.floor()),
+            _ => None,
+        }
+    }
+
+    /// How many records were gone before they could be read.
+    pub fn missed(&self) -> i64 {
+        self.missed
+    }
+
+    /// The floor as it stands just after a flush, in bytes; how many batches counted as far as it has heard, and how many it has
+    /// told beyond them. `None` while it does not tell, or has gone on since.
+    pub fn snapshot(&self) -> Option<(u64, u64, Vec<u8>)> {
         let Stage::Telling(telling) = &self.stage else { return None };
         (telling.written == telling.next)
             .then(|| (telling.batches, telling.unconfirmed.len() as u64, telling.course.snapshot()))
     }
 
-    /// As [`super::Instance::flush`]; `current` is the claim that counts, and a snapshot is due after so many records and
-    /// batches.
+    /// Tells the log what came since the last time, and asks again for what was not seen done. `current` is the claim that
+    /// counts, as far as the log has been read; `None` while it has not been read to its end. `draw` gives random numbers.
     pub fn flush(
         &mut self,
-        current: Claim,
+        current: Option<Claim>,
         now: Timestamp,
-        snapshot_every: u64,
         draw: &mut dyn FnMut() -> u64,
         wants: &mut VecDeque<Want>,
     ) {
         let late = now - self.asked >= AGAIN_AFTER;
         match &mut self.stage {
-            Stage::Superseded { since } if now - *since >= RECLAIM_AFTER => self.claim(current, now, draw, wants),
+            Stage::Superseded { since } if now - *since >= RECLAIM_AFTER => {
+                if let Some(current) = current {
+                    self.claim(current, now, draw, wants);
+                }
+            }
             Stage::Claiming if late => self.ask(now, wants),
-            Stage::Loading(mark) if late => {
+            Stage::Loading(mark, _) if late => {
                 wants.push_back(Want::Load { place: self.place, snapshot: mark.snapshot });
                 self.asked = now;
             }
             Stage::Following(following) if late && !following.reads => {
-                wants.push_back(Want::Read { place: self.place, from: following.next });
+                wants.push_back(Want::Read { place: self.place, from: following.from() });
                 self.asked = now;
             }
             Stage::Telling(telling) => {
@@ -303,7 +405,7 @@ impl Owner {
                     let batch = telling.flush(self.place, self.claim, now);
                     wants.push_back(Want::Append(Delta::Batch(batch)));
                     // One that was never stored gives way.
-                    if telling.since_snapshot >= snapshot_every {
+                    if telling.since_snapshot >= self.snapshot_every.max(telling.snapshot_bytes / BYTES_A_RECORD) {
                         telling.take_snapshot(draw());
                     }
                 }
@@ -317,6 +419,11 @@ impl Owner {
 }
 
 impl Following {
+    /// The offset of the partition where it goes on.
+    fn from(&self) -> i64 {
+        (self.next - self.shift).max(0)
+    }
+
     fn record(&mut self, offset: i64, broker: Option<Timestamp>, event: Option<&Event<'_>>) -> Option<Taken> {
         self.next = offset + 1;
         if let Some(step) = self.steps.front_mut() {
@@ -351,6 +458,7 @@ impl Telling {
         clock: &mut dyn FnMut() -> Timestamp,
     ) -> Option<Taken> {
         self.next = offset + 1;
+        self.heard = true;
         self.since_snapshot += 1;
         let event = event?;
         if self.course.must_look(event) {
@@ -370,8 +478,17 @@ impl Telling {
         // Too far behind to live by the wall clock: what lies behind must not become too late by it.
         let live = reached || self.course.live() && now - self.confirmed <= STALE_AFTER;
         let contributions = self.course.end(now, live);
-        let step = Step { to: self.next, readings: std::mem::take(&mut self.readings), end: self.course.wall(), live };
-        let progress = Progress { caught_up: reached.then_some(now), stream_time: None };
+        let readings = std::mem::take(&mut self.readings);
+        let step = Step { to: self.next, readings, end: self.course.wall(), live, shift: self.shift };
+        let floor = self.course.floor();
+        let counters = floor.counters();
+        let progress = Progress {
+            caught_up: reached.then_some(now),
+            stream_time: floor.stream_time(),
+            heard: std::mem::take(&mut self.heard).then_some(now),
+            interactions: counters.interactions > 0,
+            agents: counters.agents > 0,
+        };
         let payload = Share { contributions: Arc::new(contributions), step };
         let number = self.batches + self.unconfirmed.len() as u64 + 1;
         let batch = Batch { place, claim, number, from: self.written, to: self.next, progress, payload };
@@ -381,12 +498,15 @@ impl Telling {
         batch
     }
 
-    /// Of the state just after a flush.
-    fn take_snapshot(&mut self, snapshot: u64) {
+    /// Of the state just after a flush. It takes the place of the last but one: names alternate between even and odd.
+    fn take_snapshot(&mut self, drawn: u64) {
         self.since_snapshot = 0;
+        let snapshot = self.kept.map_or(drawn, |kept| drawn & !1 | !kept & 1);
         let batches = self.batches + self.unconfirmed.len() as u64;
         let mark = Mark { snapshot, batches, at: self.next, wall: self.course.wall(), live: self.course.live() };
-        self.snapshot = Some((mark, Some(self.course.snapshot())));
+        let bytes = self.course.snapshot();
+        self.snapshot_bytes = bytes.len() as u64;
+        self.snapshot = Some((mark, Some(bytes)));
     }
 
     /// Stores the snapshot, once all that is in it counts.

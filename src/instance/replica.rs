@@ -1,15 +1,16 @@
-//! What the deltas log came to: the board, and of each source partition who owns it and how its floor went.
+//! What the deltas log came to: of each source partition who owns it, how far it has come and how its floor went. What counts
+//! goes to the board.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Share, Step};
+use super::{News, Share, Step, What};
 use crate::board::Board;
 use crate::domain::Timestamp;
 use crate::journal::rule::{Dropped, Owner, Rule};
-use crate::journal::{Delta, Mark, Position, SourcePartition};
+use crate::journal::{Batch, Delta, Mark, Position, SourcePartition};
 use crate::plan::Plan;
 use crate::snapshot::{Bytes, Kind, Reader, SnapshotError, Writer};
 
@@ -24,8 +25,32 @@ pub struct History {
     pub marks: VecDeque<Mark>,
     /// Since the first mark; since the start where there are fewer than two.
     steps: VecDeque<Done>,
+    /// That of the last step before them.
+    shift: i64,
     /// The batches come from this source of the board.
     number: u32,
+    /// By the last batch; `None` before the first.
+    pub last: Option<Last>,
+}
+
+/// What the last batch of a partition that counts says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Last {
+    /// Where it ended.
+    pub to: i64,
+    /// What the wall clock read then. The board has all before it, if `live`.
+    pub wall: Timestamp,
+    /// The partition had been read to its end a moment before.
+    pub live: bool,
+    /// When it was last read to its end.
+    pub caught_up: Option<Timestamp>,
+    /// The largest event time so far.
+    pub stream_time: Option<Timestamp>,
+    /// When its last record came, as far as anybody knows.
+    pub heard: Option<Timestamp>,
+    /// What its records were about.
+    pub interactions: bool,
+    pub agents: bool,
 }
 
 /// A step, or several of which all but the last were nothing but a look at the clock.
@@ -42,14 +67,26 @@ struct Done {
 const MARKS: usize = 2;
 
 impl History {
-    fn add(&mut self, number: u64, share: &Share) {
+    fn add(&mut self, batch: &Batch<Share>) {
+        let Batch { number, progress, payload: Share { contributions, step }, .. } = batch;
+        let number = *number;
         self.batches = number;
-        let step = &share.step;
+        let before = self.last;
+        self.last = Some(Last {
+            to: batch.to,
+            wall: step.end,
+            live: step.live,
+            caught_up: progress.caught_up.or(before.and_then(|before| before.caught_up)),
+            stream_time: progress.stream_time,
+            heard: progress.heard.or(before.and_then(|before| before.heard)),
+            interactions: progress.interactions,
+            agents: progress.agents,
+        });
         let idle = self.steps.back().is_some_and(|last| last.step.to == step.to) && step.readings.is_empty();
-        let quiet = idle && share.contributions.is_empty();
+        let quiet = idle && contributions.is_empty();
         match self.steps.back_mut() {
             // To look later alone is the same as to look twice.
-            Some(last) if quiet && last.quiet && last.step.live == step.live => {
+            Some(last) if quiet && last.quiet && (last.step.live, last.step.shift) == (step.live, step.shift) => {
                 (last.batch, last.step.end) = (number, step.end);
             }
             _ => self.steps.push_back(Done { batch: number, quiet, step: step.clone() }),
@@ -62,7 +99,9 @@ impl History {
             self.marks.pop_front();
         }
         if let (MARKS, Some(oldest)) = (self.marks.len(), self.marks.front()) {
-            while self.steps.pop_front_if(|done| done.batch <= oldest.batches).is_some() {}
+            while let Some(gone) = self.steps.pop_front_if(|done| done.batch <= oldest.batches) {
+                self.shift = gone.step.shift;
+            }
         }
     }
 
@@ -77,65 +116,63 @@ impl History {
         self.marks.iter().rev().find(|mark| !without.contains(&mark.snapshot))
     }
 
+    /// How far the positions of the log lie beyond the offsets of the partition by now.
+    pub fn shift(&self) -> i64 {
+        self.steps.back().map_or(self.shift, |last| last.step.shift)
+    }
+
     /// Whether a floor can be made without a snapshot.
     pub fn is_whole(&self) -> bool {
         self.marks.len() < MARKS
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Replica {
-    plan: Arc<Plan>,
     position: Position,
     rule: Rule,
     dropped: Dropped,
-    board: Board,
     histories: BTreeMap<SourcePartition, History>,
 }
 
 impl Replica {
-    pub fn new(plan: Arc<Plan>) -> Self {
-        Replica {
-            position: Position::default(),
-            rule: Rule::default(),
-            dropped: Dropped::default(),
-            board: Board::new(plan.clone()),
-            histories: BTreeMap::new(),
-            plan,
-        }
-    }
-
-    /// Takes the next entry of the log. Whether it counts.
-    pub fn take(&mut self, position: Position, entry: &Delta<Share>) -> bool {
+    /// Takes the next entry of the log, and puts what counts on the board. What it means for whoever works on its partition.
+    pub fn take(&mut self, position: Position, entry: &Delta<Share>, board: &mut Board) -> Option<News> {
         self.position = Position(position.0 + 1);
-        if let Err(reason) = self.rule.judge(entry) {
+        let judged = self.rule.judge(entry);
+        let place = entry.place();
+        if let Err(reason) = judged {
             self.dropped.count(reason);
-            return false;
+            return match entry {
+                Delta::Claimed { claim, .. } => Some(News { place, claim: *claim, what: What::NotClaimed }),
+                Delta::Batch(_) | Delta::Kept { .. } => None,
+            };
         }
         let number = self.histories.len() as u32;
         let start = match entry {
             Delta::Claimed { start, .. } => *start,
             Delta::Batch(_) | Delta::Kept { .. } => 0,
         };
-        let history = self.histories.entry(entry.place());
+        let history = self.histories.entry(place);
         let history = history.or_insert_with(|| History { start, number, ..History::default() });
         match entry {
-            Delta::Claimed { .. } => {}
-            Delta::Batch(batch) => {
-                history.add(batch.number, &batch.payload);
-                self.board.apply(history.number, &batch.payload.contributions);
+            Delta::Claimed { claim, .. } => {
+                Some(News { place, claim: *claim, what: What::Claimed(Box::new(history.clone())) })
             }
-            Delta::Kept { mark, .. } => history.keep(*mark),
+            Delta::Batch(batch) => {
+                history.add(batch);
+                board.apply(history.number, &batch.payload.contributions);
+                Some(News { place, claim: batch.claim, what: What::Counted })
+            }
+            Delta::Kept { mark, .. } => {
+                history.keep(*mark);
+                None
+            }
         }
-        true
     }
 
     pub fn position(&self) -> Position {
         self.position
-    }
-
-    pub fn board(&mut self) -> &mut Board {
-        &mut self.board
     }
 
     pub fn dropped(&self) -> &Dropped {
@@ -151,22 +188,26 @@ impl Replica {
         self.histories.get(&place)
     }
 
-    /// All of it in bytes: [`Kind::REPLICA`].
-    pub fn snapshot(&mut self) -> Vec<u8> {
-        let mut to = Writer::new(Kind::REPLICA, self.plan.figures_fingerprint());
-        let histories: Vec<_> = self.histories.iter().map(|(place, history)| (*place, Written::of(history))).collect();
-        to.put(&(self.position, &self.rule, histories, Bytes(&self.board.snapshot())));
+    /// Of every partition that was ever claimed.
+    pub fn histories(&self) -> impl Iterator<Item = (SourcePartition, &History)> {
+        self.histories.iter().map(|(place, history)| (*place, history))
+    }
+
+    /// All of it in bytes, with the board: [`Kind::REPLICA`].
+    pub fn snapshot(&self, board: &mut Board) -> Vec<u8> {
+        let mut to = Writer::new(Kind::REPLICA, board.plan().figures_fingerprint());
+        let histories: Vec<_> = self.histories().map(|(place, history)| (place, Written::of(history))).collect();
+        to.put(&(self.position, &self.rule, histories, Bytes(&board.snapshot())));
         to.finish()
     }
 
-    pub fn restore(plan: Arc<Plan>, bytes: &[u8]) -> Result<Self, SnapshotError> {
+    pub fn restore(plan: Arc<Plan>, bytes: &[u8]) -> Result<(Self, Board), SnapshotError> {
         let mut from = Reader::open(Kind::REPLICA, plan.figures_fingerprint(), bytes)?;
         type Parts<'a> = (Position, Rule, Vec<(SourcePartition, Written)>, Bytes<'a>);
         let (position, rule, histories, board): Parts<'_> = from.take("replica")?;
         from.finish()?;
         let histories = histories.into_iter().map(|(place, written)| (place, written.read())).collect();
-        let board = Board::restore(plan.clone(), board.0)?;
-        Ok(Replica { plan, position, rule, dropped: Dropped::default(), board, histories })
+        Ok((Replica { position, rule, dropped: Dropped::default(), histories }, Board::restore(plan, board.0)?))
     }
 }
 
@@ -176,41 +217,58 @@ struct Written {
     start: i64,
     batches: u64,
     number: u32,
+    shift: i64,
     marks: Vec<(u64, u64, i64, i64, bool)>,
     steps: Vec<(u64, bool, WrittenStep)>,
+    last: Option<WrittenLast>,
 }
 
-/// Where it ends, the readings, the time at its end, and whether it was live.
-type WrittenStep = (i64, Vec<(i64, i64)>, i64, bool);
+/// Where it ends, the readings, the time at its end, whether it was live, and the shift.
+type WrittenStep = (i64, Vec<(i64, i64)>, i64, bool, i64);
+
+/// Where it ended and when, whether it was live; caught up, stream time, heard; what its records were about.
+type WrittenLast = (i64, i64, bool, [Option<i64>; 3], [bool; 2]);
 
 impl Written {
     fn of(history: &History) -> Written {
         let mark = |mark: &Mark| (mark.snapshot, mark.batches, mark.at, mark.wall.0, mark.live);
         let step = |Done { batch, quiet, step }: &Done| {
             let readings = step.readings.iter().map(|(at, wall)| (*at, wall.0)).collect();
-            (*batch, *quiet, (step.to, readings, step.end.0, step.live))
+            (*batch, *quiet, (step.to, readings, step.end.0, step.live, step.shift))
+        };
+        let last = |last: &Last| {
+            let times = [last.caught_up, last.stream_time, last.heard].map(|time| time.map(|time| time.0));
+            (last.to, last.wall.0, last.live, times, [last.interactions, last.agents])
         };
         Written {
             start: history.start,
             batches: history.batches,
             number: history.number,
+            shift: history.shift,
             marks: history.marks.iter().map(mark).collect(),
             steps: history.steps.iter().map(step).collect(),
+            last: history.last.as_ref().map(last),
         }
     }
 
     fn read(self) -> History {
         let mark = |(snapshot, batches, at, wall, live)| Mark { snapshot, batches, at, wall: Timestamp(wall), live };
-        let step = |(batch, quiet, (to, readings, end, live)): (u64, bool, WrittenStep)| {
+        let step = |(batch, quiet, (to, readings, end, live, shift)): (u64, bool, WrittenStep)| {
             let readings = readings.into_iter().map(|(at, wall)| (at, Timestamp(wall))).collect();
-            Done { batch, quiet, step: Step { to, readings, end: Timestamp(end), live } }
+            Done { batch, quiet, step: Step { to, readings, end: Timestamp(end), live, shift } }
+        };
+        let last = |(to, wall, live, times, [interactions, agents]): WrittenLast| {
+            let [caught_up, stream_time, heard] = times.map(|time| time.map(Timestamp));
+            Last { to, wall: Timestamp(wall), live, caught_up, stream_time, heard, interactions, agents }
         };
         History {
             start: self.start,
             batches: self.batches,
             number: self.number,
+            shift: self.shift,
             marks: self.marks.into_iter().map(mark).collect(),
             steps: self.steps.into_iter().map(step).collect(),
+            last: self.last.map(last),
         }
     }
 }

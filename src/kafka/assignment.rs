@@ -12,7 +12,10 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::consumer::TopicPartition;
 use super::problems::Kind;
 use super::questions::{Ask, Bounds};
-use super::worker::{Slot, Worker, each, slot};
+use super::worker::{Slot, Slots, Worker, each, slot};
+
+/// Batches of what was on its way that are read before a partition is read from elsewhere.
+const DRAINS_MAX: usize = 64;
 
 impl Worker {
     fn known(&self, list: &[(String, i32)]) -> Vec<TopicPartition> {
@@ -68,12 +71,13 @@ impl Worker {
         let list = self.known(list);
         self.counters.rebalances += 1;
         self.ask(Ask::Forget(list.clone()));
-        let (waited, read): (Vec<_>, Vec<_>) = list.into_iter().partition(|tp| self.waiting.remove(tp));
-        self.resolved.retain(|bounds| !waited.contains(&bounds.tp) && !read.contains(&bounds.tp));
-        let read: Vec<_> = read.into_iter().filter(|tp| slot(&mut self.slots, *tp).is_some()).collect();
-        if !read.is_empty() {
-            self.commit(&|tp| read.contains(&tp));
-            self.handler.revoked(&read);
+        let told: Vec<_> = list.into_iter().filter(|tp| !self.waiting.remove(tp)).collect();
+        self.resolved.retain(|bounds| !told.contains(&bounds.tp));
+        self.held.retain(|tp, _| !told.contains(tp));
+        let read: Vec<_> = told.iter().copied().filter(|tp| slot(&mut self.slots, *tp).is_some()).collect();
+        self.commit(&|tp| read.contains(&tp));
+        if !told.is_empty() {
+            self.handler.revoked(&told);
         }
         let consumer = self.reader.consumer();
         let tpl = self.list(read.iter().map(|tp| (*tp, Offset::Invalid)));
@@ -97,14 +101,18 @@ impl Worker {
         self.watch();
     }
 
-    /// Starts to read the partitions whose bounds are known.
+    /// Starts to read the partitions of which it is known from where.
     pub(super) fn begin(&mut self) {
+        let all = self.waiting.is_empty() && self.held.is_empty();
+        if self.resolved.is_empty() || self.eager() && !all {
+            return;
+        }
         let bounds = std::mem::take(&mut self.resolved);
         let mut starts = Vec::with_capacity(bounds.len());
         for Bounds { tp, start, end, committed, .. } in bounds {
             let Ok(index) = usize::try_from(tp.partition) else { continue };
             // Where the handler goes on may lie outside the log by now: librdkafka says so, and `restart` follows.
-            let position = self.handler.resume_from(tp).unwrap_or(start).max(0);
+            let position = start.max(0);
             let Some(row) = self.slots.get_mut(tp.source) else { continue };
             if row.len() <= index {
                 row.resize_with(index + 1, || None);
@@ -127,12 +135,63 @@ impl Worker {
                 tracing::debug!(partition = tp.partition, "not forwarded: read through the consumer's own queue");
             }
             starts.push((tp, Offset::Offset(position)));
+            self.handler.reading(tp, start);
         }
-        let tps: Vec<_> = starts.iter().map(|(tp, _)| *tp).collect();
-        self.handler.assigned(&tps);
         let tpl = self.list(starts);
         self.tell_assigned(&tpl);
         self.watch();
+    }
+
+    /// The handler wants the records of a partition from an offset on.
+    pub(super) fn read_from(&mut self, tp: TopicPartition, from: i64) {
+        if let Some(bounds) = self.held.remove(&tp) {
+            self.resolved.push(Bounds { start: from, ..bounds });
+            return self.begin();
+        }
+        let place = |slots: &mut Slots| {
+            let row = slots.get_mut(tp.source)?;
+            row.get_mut(usize::try_from(tp.partition).ok()?)?.take()
+        };
+        // It may have been taken away meanwhile.
+        let Some(taken) = place(&mut self.slots) else { return };
+        let stopped = match self.eager() {
+            true => self.reader.consumer().assign(&self.positions(None)),
+            false => self.reader.consumer().incremental_unassign(&self.list([(tp, Offset::Invalid)])),
+        };
+        if let Err(error) = stopped {
+            tracing::debug!(%error, "a partition could not be stopped before it is read from elsewhere");
+        }
+        self.reader.release(tp);
+        // What was on its way of it comes now, and is passed over.
+        for _ in 0..DRAINS_MAX {
+            if self.read() == 0 {
+                break;
+            }
+        }
+        let slot = Slot { position: from.max(0), caught_up: None, lost: false, ..taken };
+        if let Some(row) = self.slots.get_mut(tp.source)
+            && let Some(place) = usize::try_from(tp.partition).ok().and_then(|index| row.get_mut(index))
+        {
+            *place = Some(slot);
+        }
+        if !self.reader.forward(tp) {
+            tracing::debug!(partition = tp.partition, "not forwarded: read through the consumer's own queue");
+        }
+        self.handler.reading(tp, from);
+        let started = match self.eager() {
+            true => self.reader.consumer().assign(&self.positions(None)),
+            false => self.reader.consumer().incremental_assign(&self.positions(Some(tp))),
+        };
+        if let Err(error) = started {
+            let text = format!("A partition could not be read from where it is needed: {error}.");
+            self.problems().raise(Kind::Other, "assignment", text);
+        }
+    }
+
+    /// The positions of all partitions that are read, or of one.
+    fn positions(&self, only: Option<TopicPartition>) -> TopicPartitionList {
+        let chosen = each(&self.slots).filter(|(tp, _)| only.is_none_or(|only| only == *tp));
+        self.list(chosen.map(|(tp, slot)| (tp, Offset::Offset(slot.position))))
     }
 
     /// A position that is gone: from the start of the log, said aloud.
@@ -148,6 +207,7 @@ impl Worker {
             self.ask(Ask::Starts(vec![bounds.tp]));
             return;
         }
+        self.handler.gone(bounds.tp, low, position >= low);
         let Some(topic) = self.topics.get(bounds.tp.source) else { return };
         let what = if position < low {
             format!(
@@ -170,14 +230,10 @@ impl Worker {
     /// is no longer fetched, and librdkafka refuses to seek in it.
     fn assign_anew(&self, tp: TopicPartition) -> KafkaResult<()> {
         let consumer = self.reader.consumer();
-        let position = |only: Option<TopicPartition>| {
-            let chosen = each(&self.slots).filter(|(tp, _)| only.is_none_or(|only| only == *tp));
-            self.list(chosen.map(|(tp, slot)| (tp, Offset::Offset(slot.position))))
-        };
         if self.eager() {
-            return consumer.assign(&position(None));
+            return consumer.assign(&self.positions(None));
         }
-        let one = position(Some(tp));
+        let one = self.positions(Some(tp));
         consumer.incremental_unassign(&one)?;
         consumer.incremental_assign(&one)
     }

@@ -47,8 +47,18 @@ pub struct Record<'a> {
 /// reading (that is the back-pressure), for at most `max.poll.interval.ms`.
 pub trait Handler: Send {
     fn record(&mut self, record: Record<'_>);
-    /// These partitions are read from now on; their records follow.
-    fn assigned(&mut self, partitions: &[TopicPartition]);
+    /// The partition is ours from now on, and has never been read from before `start` where nobody has. Where its records are
+    /// wanted from: known now, or said by [`Handler::reads`].
+    fn assigned(&mut self, partition: TopicPartition, start: i64) -> Option<i64>;
+    /// Partitions whose records are wanted from these offsets on, whatever was read of them before.
+    fn reads(&mut self) -> Vec<(TopicPartition, i64)> {
+        Vec::new()
+    }
+    /// The next record of the partition is that of this offset, or the first one after it.
+    fn reading(&mut self, _partition: TopicPartition, _from: i64) {}
+    /// What was wanted is not there any more: the next record is that of `low`. `anew`: the partition ended before what was
+    /// wanted, as its offsets have begun again.
+    fn gone(&mut self, _partition: TopicPartition, _low: i64, _anew: bool) {}
     /// These are another instance's now, or gone with their topic.
     fn revoked(&mut self, partitions: &[TopicPartition]);
     /// Everything before `offset`, the end, has been handed on. Also said of an idle partition, every second, as long
@@ -56,10 +66,6 @@ pub trait Handler: Send {
     fn caught_up(&mut self, partition: TopicPartition, offset: i64);
     /// Nothing came for a moment, or 20 ms of records did: the time to flush.
     fn idle(&mut self);
-    /// Where to go on in a partition whose state the handler has; `None` starts where [`Start`] says.
-    fn resume_from(&mut self, _partition: TopicPartition) -> Option<i64> {
-        None
-    }
     /// Whether everything handed on so far may be committed as read (the dead letters are written, ...).
     fn may_commit(&mut self) -> bool {
         true

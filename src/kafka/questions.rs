@@ -53,8 +53,8 @@ pub enum Answer {
         asked: Timestamp,
         ends: Vec<(TopicPartition, i64)>,
     },
-    /// For each source, whether its topic exists.
-    Topics(Vec<bool>),
+    /// For each source, how many partitions its topic has; 0 where it does not exist.
+    Topics(Vec<i32>),
 }
 
 pub struct Questions {
@@ -130,11 +130,11 @@ impl Questions {
         }
         if now >= *topics_due {
             *topics_due = now + TOPICS_EVERY.0;
-            let exist = self.tell("its topics", self.topics_exist())?;
-            if exist.iter().all(|exists| *exists) {
+            let counts = self.tell("its topics", self.partition_counts())?;
+            if counts.iter().all(|count| *count > 0) {
                 *topics_due = clock::instant() + TOPICS_EVERY.1;
             }
-            return Some(Answer::Topics(exist));
+            return Some(Answer::Topics(counts));
         }
         if now >= *ends_due {
             *ends_due = now + ENDS_EVERY;
@@ -221,28 +221,26 @@ impl Questions {
         Ok(bounds.collect())
     }
 
-    fn topics_exist(&self) -> KafkaResult<Vec<bool>> {
-        let mut exist = Vec::with_capacity(self.topics.len());
+    fn partition_counts(&self) -> KafkaResult<Vec<i32>> {
+        let mut counts = Vec::with_capacity(self.topics.len());
         for topic in &self.topics {
-            let metadata = self.client.fetch_metadata(Some(topic), PATIENCE);
-            let missing = match &metadata {
+            counts.push(match self.client.fetch_metadata(Some(topic), PATIENCE) {
                 Ok(metadata) => {
                     let found = metadata.topics().iter().find(|found| found.name() == topic);
-                    found.is_none_or(|found| {
-                        found.partitions().is_empty()
-                            && found.error().is_none_or(|error| {
-                                RDKafkaErrorCode::from(error) == RDKafkaErrorCode::UnknownTopicOrPartition
-                            })
-                    })
+                    let count = found.map_or(0, |found| found.partitions().len());
+                    let exists = found.and_then(|found| found.error()).is_some_and(|error| {
+                        RDKafkaErrorCode::from(error) != RDKafkaErrorCode::UnknownTopicOrPartition
+                    });
+                    // Of one that answers with another error there is one at least.
+                    i32::try_from(count).unwrap_or(i32::MAX).max(i32::from(exists))
                 }
                 Err(KafkaError::MetadataFetch(
                     RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition,
-                )) => true,
+                )) => 0,
                 Err(error) => return Err(error.clone()),
-            };
-            exist.push(!missing);
+            });
         }
-        Ok(exist)
+        Ok(counts)
     }
 }
 

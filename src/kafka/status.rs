@@ -17,6 +17,8 @@ pub struct Status {
     pub starting: usize,
     /// Indices of sources whose topic did not exist when last asked.
     pub missing: Vec<usize>,
+    /// How many partitions the topic of each source has, when last asked; 0 where it does not exist.
+    pub partition_counts: Vec<i32>,
     /// Which sources' topics have been seen to exist since the start.
     pub seen: Vec<bool>,
     pub counters: Counters,

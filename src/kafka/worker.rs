@@ -3,7 +3,7 @@
 //! Deliberately not here: anything that waits for the broker. Offsets are asked for by `questions`; commits are answered
 //! by an event. So the handler's `idle` comes on time whatever the broker does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, PoisonError};
@@ -93,6 +93,7 @@ pub fn run(setup: Setup) {
         reader,
         handler,
         waiting: BTreeSet::new(),
+        held: BTreeMap::new(),
         resolved: Vec::new(),
         asks,
         answers,
@@ -154,6 +155,8 @@ pub(super) struct Worker {
     pub(super) slots: Slots,
     /// Given to us, but where to start is not known yet.
     pub(super) waiting: BTreeSet<TopicPartition>,
+    /// The handler does not know yet from where it wants them.
+    pub(super) held: BTreeMap<TopicPartition, Bounds>,
     /// Known, but held until all are: only under the eager protocol, which assigns all at once.
     pub(super) resolved: Vec<Bounds>,
     pub(super) asks: Sender<Ask>,
@@ -181,6 +184,9 @@ impl Worker {
         self.poll_client()?;
         while let Ok(answer) = self.answers.try_recv() {
             self.take_answer(answer);
+        }
+        for (tp, from) in self.handler.reads() {
+            self.read_from(tp, from);
         }
         let taken = self.read();
         let now = clock::instant();
@@ -295,10 +301,13 @@ impl Worker {
                 for bounds in other {
                     self.restart(&bounds);
                 }
-                self.resolved.extend(new);
-                if !self.resolved.is_empty() && (!self.eager() || self.waiting.is_empty()) {
-                    self.begin();
+                for bounds in new {
+                    match self.handler.assigned(bounds.tp, bounds.start) {
+                        Some(start) => self.resolved.push(Bounds { start, ..bounds }),
+                        None => drop(self.held.insert(bounds.tp, bounds)),
+                    }
                 }
+                self.begin();
             }
             Answer::Ends { asked, ends } => {
                 for (tp, end) in ends {
@@ -310,14 +319,14 @@ impl Worker {
                     }
                 }
             }
-            Answer::Topics(exist) => self.look_at_topics(&exist),
+            Answer::Topics(counts) => self.look_at_topics(&counts),
         }
     }
 
-    fn look_at_topics(&mut self, exist: &[bool]) {
+    fn look_at_topics(&mut self, counts: &[i32]) {
         let mut missing = Vec::new();
-        for (source, (topic, exists)) in self.topics.iter().zip(exist).enumerate() {
-            if *exists {
+        for (source, (topic, count)) in self.topics.iter().zip(counts).enumerate() {
+            if *count > 0 {
                 self.problems().clear(Kind::MissingTopic, topic);
                 continue;
             }
@@ -330,13 +339,14 @@ impl Worker {
             self.problems().raise(Kind::MissingTopic, topic, text);
         }
         let mut status = self.shared.status();
-        for (seen, exists) in status.seen.iter_mut().zip(exist) {
-            *seen |= *exists;
+        for (seen, count) in status.seen.iter_mut().zip(counts) {
+            *seen |= *count > 0;
         }
+        status.partition_counts = counts.to_vec();
         status.missing = missing;
     }
 
-    fn read(&mut self) -> usize {
+    pub(super) fn read(&mut self) -> usize {
         let Worker { reader, slots, handler, counters, .. } = self;
         let mut failed = Vec::new();
         let taken = reader.read(WAIT, &mut |tp, item| {
@@ -425,7 +435,7 @@ impl Worker {
             read_before: slot.replayed_to > 0,
         }));
         status.assigned = self.assigned;
-        status.starting = self.waiting.len() + self.resolved.len();
+        status.starting = self.waiting.len() + self.held.len() + self.resolved.len();
         status.counters = self.counters;
     }
 

@@ -1,6 +1,5 @@
 //! The evaluator's side: flushes -> board, a tick each second, what it decides -> the notifier.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -9,14 +8,14 @@ use std::time::Duration;
 use super::Speech;
 use super::feeds::{Expected, Standing};
 use super::keep::Keeper;
-use super::read::{Share, Upto};
+use super::logs::{Claims, Heard, Log, Tell};
 use crate::clock;
 use crate::commands::Failure;
 use crate::domain::{Millis, Timestamp};
 use crate::http::{SharedReadiness, Trail};
 use crate::indicators::Topics;
-use crate::journal::memory::{MemoryDecisions, MemoryReader};
-use crate::journal::{Batch, Decision, Decisions, DeltaReader, Found, SourcePartition};
+use crate::instance::{History, Last, Replica, Share, What};
+use crate::journal::{Delta, Position, SourcePartition};
 use crate::kafka::consumer::Watch;
 use crate::kafka::dead_letters::LetterCounters;
 use crate::kafka::status::{Ended, Status};
@@ -34,8 +33,9 @@ pub struct Setup {
     /// Of what was decided; `None` where nothing outlives the process.
     pub keeper: Option<Arc<Keeper>>,
     pub trail: Arc<Trail>,
-    pub journal: MemoryReader<Share>,
-    pub decisions: MemoryDecisions<Tick>,
+    pub log: Log,
+    pub claims: Claims,
+    pub tell: Tell,
     pub watch: Watch,
     pub letters: Arc<DeadLetters>,
     pub notifier: Notifier,
@@ -56,12 +56,14 @@ pub fn start(setup: Setup) -> Result<(JoinHandle<()>, tokio::sync::oneshot::Rece
             let letters = LetterCounters::default();
             let rounds = Rounds::default();
             let knows = setup.keeper.is_none();
-            let (places, ticked, last) = (BTreeMap::new(), Timestamp::MIN, Timestamp::MIN);
+            let (ticked, last) = (Timestamp::MIN, Timestamp::MIN);
+            setup.claims.set(Default::default());
             let why = Loop {
                 setup,
                 started,
                 letters,
-                places,
+                replica: Replica::default(),
+                counts: Vec::new(),
                 ticked,
                 last,
                 caught_up: None,
@@ -88,16 +90,8 @@ const TOPICS_WITHIN: Millis = Millis(15_000);
 const KEPT_EVERY: (Millis, Millis) = (Millis(2_000), Millis(60_000));
 const KEPT_A_MILLISECOND: i64 = 100;
 
-/// How far a source partition has come, by its last batch.
-struct Place {
-    /// Tells its floor apart on the board.
-    number: u32,
-    wall: Timestamp,
-    upto: Upto,
-    heard: Timestamp,
-    carries: Topics,
-    /// The offset before which all is on the board.
-    to: i64,
+fn place_of(tp: TopicPartition) -> SourcePartition {
+    SourcePartition { source: tp.source, partition: tp.partition }
 }
 
 struct Loop {
@@ -105,7 +99,9 @@ struct Loop {
     started: Timestamp,
     /// What has been told of the refused records.
     letters: LetterCounters,
-    places: BTreeMap<SourcePartition, Place>,
+    replica: Replica,
+    /// How many partitions each source has; not known of those beyond the last.
+    counts: Vec<i32>,
     /// The last second that was evaluated.
     ticked: Timestamp,
     /// The last second that was told of.
@@ -130,9 +126,9 @@ impl Loop {
         // One instance alone in this version: it evaluates.
         self.setup.telemetry.emit(EvaluatorRole { evaluates: true });
         loop {
-            match self.setup.journal.next(Duration::from_millis(250)) {
-                Ok(Some(Found::Batch(_, batch))) => self.apply(batch),
-                Ok(Some(Found::Claim { .. } | Found::Kept { .. }) | None) => {}
+            match self.setup.log.next(Duration::from_millis(250)) {
+                Ok(Some((position, entry))) => self.take(position, &entry),
+                Ok(None) => {}
                 Err(_closed) => return self.reader_failed(),
             }
             self.take_up();
@@ -152,6 +148,7 @@ impl Loop {
                 self.last = second;
                 self.keep_firing(second);
                 let status = self.setup.watch.status();
+                self.counts.clone_from(&status.partition_counts);
                 self.tell(&status);
                 if let Some(Ended::Failed(why)) = status.ended {
                     return Some(why);
@@ -168,31 +165,38 @@ impl Loop {
         }
     }
 
-    fn apply(&mut self, batch: Batch<Share>) {
-        let Share { batch: contributions, wall, upto, heard, carries } = batch.payload;
-        let next = self.places.len() as u32;
-        let number = self.places.get(&batch.place).map_or(next, |place| place.number);
-        self.places.insert(batch.place, Place { number, wall, upto, heard, carries, to: batch.to });
-        let instant = self.instant();
-        let mut evaluator = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner);
-        evaluator.apply(number, &contributions);
-        if let Some(instant) = instant {
-            evaluator.advance(instant);
+    fn take(&mut self, position: Position, entry: &Delta<Share>) {
+        let news = {
+            let mut evaluator = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner);
+            let news = self.replica.take(position, entry, evaluator.board());
+            if let Some(instant) = self.instant() {
+                evaluator.advance(instant);
+            }
+            news
+        };
+        let Some(news) = news else { return };
+        if let What::Claimed(_) = news.what {
+            let claim = |(place, _)| Some((place, self.replica.owner(place)?.claim));
+            self.setup.claims.set(self.replica.histories().filter_map(claim).collect());
         }
+        self.setup.tell.tell(Heard::News(news));
     }
 
     /// The instant that all floors have come to; `None` while one has not begun. While it catches up the numbers move
     /// with what has been read; after that with the clock.
     fn instant(&self) -> Option<Timestamp> {
-        let upto = |place: &Place| match place.upto {
-            Upto::Record(time) if !self.ready => time,
-            _ => Some(place.wall),
+        let upto = |(_, history): (SourcePartition, &History)| match history.last {
+            Some(Last { live: false, stream_time, .. }) if !self.ready => stream_time,
+            last => last.map(|last| last.wall),
         };
         self.attended().map(upto).min().flatten()
     }
 
-    fn attended(&self) -> impl Iterator<Item = &Place> {
-        self.places.values().filter(|place| place.upto != Upto::Left)
+    /// The partitions that there are and that somebody has claimed.
+    fn attended(&self) -> impl Iterator<Item = (SourcePartition, &History)> {
+        let counts = &self.counts;
+        let exists = |place: &SourcePartition| counts.get(place.source).is_none_or(|count| place.partition < *count);
+        self.replica.histories().filter(move |(place, _)| exists(place))
     }
 
     /// Goes on from what was decided before the process began. Nothing is decided before that.
@@ -243,19 +247,19 @@ impl Loop {
         if self.caught_up.is_none() {
             let status = self.setup.watch.status();
             if self.unread(&status).is_empty() {
-                let read = status.partitions.iter().map(|partition| {
-                    let TopicPartition { source, partition: number } = partition.tp;
-                    (SourcePartition { source, partition: number }, partition.position)
-                });
+                let read = status.partitions.iter().map(|partition| (place_of(partition.tp), partition.position));
                 self.caught_up = Some((clock::now(), read.collect()));
             }
         }
         // What had been read by then is in batches made after it, whichever thread makes them.
         if let Some((seen, read)) = &self.caught_up {
             let shown = |(at, position): &(SourcePartition, i64)| {
-                self.places.get(at).is_some_and(|place| place.upto == Upto::Left || place.to >= *position)
+                let history = self.replica.history(*at);
+                history.is_some_and(|history| history.last.is_some_and(|last| last.to - history.shift() >= *position))
             };
-            let current = |place: &Place| place.wall > *seen && place.upto != Upto::Record(None);
+            let current = |(_, history): (SourcePartition, &History)| {
+                history.last.is_some_and(|last| last.wall > *seen && (last.live || last.stream_time.is_some()))
+            };
             self.ready = read.iter().all(shown) && self.attended().all(current);
         }
     }
@@ -268,11 +272,14 @@ impl Loop {
         if nothing || early {
             reasons.extend(status.never_seen());
         }
-        // The group's first answer to a member that joins is often no partition at all; the real one follows.
-        for (source, _) in status.seen.iter().enumerate().filter(|(_, seen)| early && **seen) {
-            if !status.partitions.iter().any(|partition| partition.tp.source == source) {
-                let topic = status.topics.get(source).map_or("?", String::as_str);
-                reasons.push(format!("no partition of topic `{topic}` has been given out yet"));
+        for (source, (topic, count)) in status.topics.iter().zip(&status.partition_counts).enumerate() {
+            let is_read = |partition: &i32| {
+                let history = self.replica.history(SourcePartition { source, partition: *partition });
+                history.is_some_and(|history| history.last.is_some())
+            };
+            let unread = (0..*count).filter(|partition| !is_read(partition)).count();
+            if unread > 0 {
+                reasons.push(format!("{unread} of {count} partitions of topic `{topic}` are not read by any instance yet"));
             }
         }
         if nothing && reasons.is_empty() {
@@ -282,10 +289,10 @@ impl Loop {
     }
 
     /// How each source stands. What the board shows counts, not what has been read: batches may still wait in the journal.
-    fn feeds(&self, status: &Status) -> Feeds {
+    fn feeds(&self) -> Feeds {
         let now = clock::now();
         let feeds = self.setup.sources.iter().enumerate().map(|(index, source)| {
-            let feed = source.feed(&self.standing(index, status), now);
+            let feed = source.feed(&self.standing(index), now);
             let topic = &feed.source;
             let (lags, silent) = match feed.state {
                 FeedState::Live => (None, None),
@@ -305,33 +312,23 @@ impl Loop {
         Feeds(feeds.collect())
     }
 
-    fn standing(&self, source: usize, status: &Status) -> Standing {
-        let places = || self.places.iter().filter(|(place, _)| place.source == source).map(|(_, place)| place);
-        let partitions = || status.partitions.iter().filter(|partition| partition.tp.source == source);
-        let read = partitions().map(|partition| partition.caught_up.unwrap_or(self.started));
-        // Read to its end and shown as far: the time of its last record says nothing of a lag.
-        let is_whole = |at: &SourcePartition, place: &Place| {
-            let here = partitions().find(|partition| partition.tp.partition == at.partition);
-            here.is_some_and(|partition| partition.caught_up.is_some() && place.to >= partition.position)
+    fn standing(&self, source: usize) -> Standing {
+        let lasts = || {
+            let of_source = self.attended().filter(move |(place, _)| place.source == source);
+            of_source.map(|(_, history)| history.last)
         };
-        let of_source = self.places.iter().filter(|(at, place)| at.source == source && place.upto != Upto::Left);
-        let attended = of_source.map(|(at, place)| match place.upto {
-            Upto::Record(time) if !is_whole(at, place) => time.unwrap_or(self.started).min(place.wall),
-            _ => place.wall,
-        });
-        // Of partitions that were taken away, what they showed last.
-        let left = places().map(|place| place.wall).max();
+        let carries = lasts().flatten().map(|last| Topics { interactions: last.interactions, agents: last.agents });
         Standing {
-            carries: places().fold(Topics::default(), |carries, place| carries.and(place.carries)),
-            shown: read.chain(attended).min().or(left),
-            heard: places().map(|place| place.heard).max().unwrap_or(self.started),
+            carries: carries.fold(Topics::default(), Topics::and),
+            shown: lasts().map(|last| last.and_then(|last| last.caught_up).unwrap_or(self.started)).min(),
+            heard: lasts().filter_map(|last| last?.heard).max().unwrap_or(self.started),
         }
     }
 
     /// Whether anything was decided.
     fn tick(&mut self) -> bool {
         let begun = clock::instant();
-        let feeds = self.feeds(&self.setup.watch.status());
+        let feeds = self.feeds();
         let (tick, watermark) = {
             let mut evaluator = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner);
             (evaluator.tick_with(&feeds), evaluator.now())
@@ -342,16 +339,8 @@ impl Loop {
             let before = self.setup.watch.status().partitions.iter().any(|partition| partition.read_before);
             self.setup.speech.ran_before.store(before, Ordering::Relaxed);
         }
-        // Decided is what is recorded; acted on is what is recorded for good.
-        let decision = Decision { tick: watermark, deltas: self.setup.journal.position(), payload: tick };
-        if let Err(error) = self.setup.decisions.record(decision) {
-            tracing::error!(%error, "a decision was not recorded");
-        }
-        let mut decided = false;
-        while let Ok(Some((_, decision))) = self.setup.decisions.accepted() {
-            decided |= !decision.payload.transitions.is_empty() || !decision.payload.notifications.is_empty();
-            self.act(&decision.payload);
-        }
+        let decided = !tick.transitions.is_empty() || !tick.notifications.is_empty();
+        self.act(&tick);
         self.setup.telemetry.emit(Evaluated { wall: clock::now(), watermark, took: clock::instant() - begun });
         decided
     }
@@ -429,14 +418,5 @@ impl Loop {
             let lag = Some(partition.lag());
             telemetry.emit(PartitionProgress { source, partition: partition.tp.partition, lag, stream_time: None });
         }
-        let left = self.places.values().filter(|place| place.upto == Upto::Left).count();
-        let shared = format!(
-            "{left} partitions are another instance's now: their figures stand still here; this version is meant to run alone"
-        );
-        readiness.set_degraded("group", (left > 0).then_some(shared.as_str()));
-        let dropped: u64 = self.setup.journal.dropped().iter().map(|(_, count)| count).sum();
-        let torn =
-            format!("{dropped} batches did not go on where the journal stood and were left out; restart to read anew");
-        readiness.set_degraded("journal", (dropped > 0).then_some(torn.as_str()));
     }
 }

@@ -4,16 +4,17 @@
 //! what is its own as [`Reader`] does where there is but one. What is said of a partition goes the way of its records, so
 //! each thread hears all of it in order.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::logs::reader_of;
 use super::read::Reader;
 use crate::clock;
 use crate::domain::Timestamp;
+use crate::journal::SourcePartition;
 use crate::kafka::{DeadLetters, Handler, Record, TopicPartition};
 
 /// So many records, or so many bytes of them, go over at once.
@@ -28,7 +29,9 @@ const SYNC_WITHIN: Duration = Duration::from_millis(500);
 
 enum Command {
     Records(Parcel),
-    Assigned(TopicPartition),
+    Assigned(TopicPartition, i64),
+    Reading(TopicPartition, i64),
+    Gone(TopicPartition, i64, bool),
     Revoked(TopicPartition),
     CaughtUp(TopicPartition, i64),
     /// Answered once everything before it has been counted.
@@ -110,33 +113,34 @@ impl Worker {
 pub struct Spread {
     workers: Vec<Worker>,
     letters: Arc<DeadLetters>,
-    /// Where each partition goes on.
-    next: BTreeMap<TopicPartition, i64>,
+    /// Partitions that the threads want to be read from an offset on.
+    reads: Receiver<(TopicPartition, i64)>,
 }
 
 impl Spread {
     /// One thread for each reader. The error is the system's, which has no thread left.
     pub fn new(readers: Vec<Reader>, letters: Arc<DeadLetters>) -> std::io::Result<Self> {
+        let (wanted, reads) = mpsc::channel();
         let worker = |(number, reader)| {
+            let wanted = wanted.clone();
             let (commands, received) = mpsc::sync_channel(PARCELS_AHEAD);
             let name = format!("floors-{number}");
-            let thread = std::thread::Builder::new().name(name).spawn(move || work(reader, &received))?;
+            let thread = std::thread::Builder::new().name(name).spawn(move || work(reader, &received, &wanted))?;
             Ok(Worker { parcel: Parcel::default(), commands, thread })
         };
         let workers = readers.into_iter().enumerate().map(worker).collect::<std::io::Result<_>>()?;
-        Ok(Spread { workers, letters, next: BTreeMap::new() })
+        Ok(Spread { workers, letters, reads })
     }
 
     fn owner(&mut self, tp: TopicPartition) -> Option<&mut Worker> {
-        let number = tp.source.wrapping_add(tp.partition.unsigned_abs() as usize) % self.workers.len().max(1);
+        let place = SourcePartition { source: tp.source, partition: tp.partition };
+        let number = reader_of(place, self.workers.len());
         self.workers.get_mut(number)
     }
 
-    fn tell_owners(&mut self, partitions: &[TopicPartition], command: impl Fn(TopicPartition) -> Command) {
-        for tp in partitions {
-            if let Some(worker) = self.owner(*tp) {
-                worker.tell(command(*tp));
-            }
+    fn tell_owner(&mut self, tp: TopicPartition, command: Command) {
+        if let Some(worker) = self.owner(tp) {
+            worker.tell(command);
         }
     }
 
@@ -152,11 +156,13 @@ impl Spread {
 }
 
 /// What a thread does until the other end is gone.
-fn work(mut reader: Reader, commands: &Receiver<Command>) {
+fn work(mut reader: Reader, commands: &Receiver<Command>, wanted: &mpsc::Sender<(TopicPartition, i64)>) {
     loop {
         match commands.recv_timeout(IDLE_EVERY) {
             Ok(Command::Records(parcel)) => parcel.each().for_each(|record| reader.record(record)),
-            Ok(Command::Assigned(partition)) => reader.assigned(&[partition]),
+            Ok(Command::Assigned(partition, start)) => drop(reader.assigned(partition, start)),
+            Ok(Command::Reading(partition, from)) => reader.reading(partition, from),
+            Ok(Command::Gone(partition, low, anew)) => reader.gone(partition, low, anew),
             Ok(Command::Revoked(partition)) => reader.revoked(&[partition]),
             Ok(Command::CaughtUp(partition, offset)) => reader.caught_up(partition, offset),
             Ok(Command::Sync(answer)) => {
@@ -167,13 +173,16 @@ fn work(mut reader: Reader, commands: &Receiver<Command>) {
             Err(RecvTimeoutError::Disconnected) => return reader.stopping(),
         }
         reader.idle();
+        for read in reader.reads() {
+            // Who reads may have stopped.
+            let _ = wanted.send(read);
+        }
     }
 }
 
 impl Handler for Spread {
     fn record(&mut self, record: Record<'_>) {
         let tp = TopicPartition { source: record.source, partition: record.partition };
-        self.next.insert(tp, record.offset + 1);
         let Some(worker) = self.owner(tp) else { return };
         worker.parcel.add(&record);
         if worker.parcel.is_full() {
@@ -181,27 +190,33 @@ impl Handler for Spread {
         }
     }
 
-    fn assigned(&mut self, partitions: &[TopicPartition]) {
-        self.tell_owners(partitions, Command::Assigned);
+    fn assigned(&mut self, tp: TopicPartition, start: i64) -> Option<i64> {
+        self.tell_owner(tp, Command::Assigned(tp, start));
+        None
+    }
+
+    fn reads(&mut self) -> Vec<(TopicPartition, i64)> {
+        self.reads.try_iter().collect()
+    }
+
+    fn reading(&mut self, tp: TopicPartition, from: i64) {
+        self.tell_owner(tp, Command::Reading(tp, from));
+    }
+
+    fn gone(&mut self, tp: TopicPartition, low: i64, anew: bool) {
+        self.tell_owner(tp, Command::Gone(tp, low, anew));
     }
 
     fn revoked(&mut self, partitions: &[TopicPartition]) {
-        self.tell_owners(partitions, Command::Revoked);
+        partitions.iter().for_each(|tp| self.tell_owner(*tp, Command::Revoked(*tp)));
     }
 
-    fn caught_up(&mut self, partition: TopicPartition, offset: i64) {
-        self.next.entry(partition).and_modify(|next| *next = (*next).max(offset)).or_insert(offset);
-        if let Some(worker) = self.owner(partition) {
-            worker.tell(Command::CaughtUp(partition, offset));
-        }
+    fn caught_up(&mut self, tp: TopicPartition, offset: i64) {
+        self.tell_owner(tp, Command::CaughtUp(tp, offset));
     }
 
     fn idle(&mut self) {
         self.workers.iter_mut().for_each(Worker::send_parcel);
-    }
-
-    fn resume_from(&mut self, partition: TopicPartition) -> Option<i64> {
-        self.next.get(&partition).copied()
     }
 
     fn may_commit(&mut self) -> bool {

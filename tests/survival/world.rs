@@ -6,7 +6,7 @@ use std::sync::Arc;
 use atalaya::board::Board;
 use atalaya::domain::{Body, Event, Millis, Timestamp};
 use atalaya::floor::Floor;
-use atalaya::instance::{Instance, Share, Want};
+use atalaya::instance::{Share, Want};
 use atalaya::journal::rule::Rule;
 use atalaya::journal::{Claim, Delta, Position, SourcePartition};
 use atalaya::plan::Plan;
@@ -15,6 +15,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::node::Instance;
 use crate::random;
 
 const NODES: usize = 3;
@@ -94,7 +95,8 @@ pub struct World {
     to_come: Vec<(Timestamp, usize, Option<Event<'static>>)>,
     sources: Vec<Vec<Record>>,
     deltas: Vec<Delta<Share>>,
-    floors_kept: BTreeMap<u64, Vec<u8>>,
+    /// Of each partition the two newest: names alternate between even and odd.
+    floors_kept: BTreeMap<(SourcePartition, u64), (u64, Vec<u8>)>,
     /// The floors of each partition by how many batches they had told, under the claim that counted.
     floors: BTreeMap<(SourcePartition, u64, Claim), Vec<u8>>,
     /// The floors with which instances began to tell: of which partition, after how many batches.
@@ -222,17 +224,9 @@ impl World {
             _ if self.random.random_bool(0.3) => None,
             kept => self.replicas_kept.get(kept - 1 - self.random.random_range(0..kept.min(3))),
         };
-        let (seen, instance) = match kept {
-            Some((seen, bytes)) => {
-                self.happened.note("restart from a snapshot");
-                (*seen, Instance::restore(self.plan.clone(), bytes).unwrap())
-            }
-            None => {
-                self.happened.note("restart from nothing");
-                (0, Instance::new(self.plan.clone()))
-            }
-        };
-        let instance = instance.with_snapshot_every(self.random.random_range(3..40));
+        self.happened.note(if kept.is_some() { "restart from a snapshot" } else { "restart from nothing" });
+        let (seen, kept) = kept.map_or((0, None), |(seen, bytes)| (*seen, Some(bytes.as_slice())));
+        let instance = Instance::new(self.plan.clone(), kept, self.random.random_range(3..40));
         self.nodes[node] = Node { instance: Some(instance), seen, ..Node::default() };
     }
 
@@ -269,13 +263,12 @@ impl World {
         if !self.runs(node) {
             return;
         }
-        let wall = self.wall(node);
-        let World { nodes, owners, random, .. } = self;
+        let World { nodes, owners, .. } = self;
         let Node { instance: Some(instance), believes, reading, .. } = &mut nodes[node] else { return };
         for (partition, owner) in owners.iter().enumerate() {
             let place = place(partition);
             if *owner == Some(node) && believes.insert(place) {
-                instance.assigned(place, 0, wall, &mut || random.next_u64());
+                instance.assigned(place, 0);
             } else if *owner != Some(node) && believes.remove(&place) {
                 instance.revoked(place);
                 reading.remove(&place);
@@ -343,7 +336,7 @@ impl World {
         for (place, next) in reading {
             let source = &self.sources[place.partition as usize];
             for record in source.iter().skip(*next).take(most) {
-                instance.record(*place, *next as i64, Some(record.broker), record.event.as_ref(), &mut || wall);
+                instance.record(*place, *next as i64, record.broker, record.event.as_ref(), wall);
                 *next += 1;
             }
             if *next >= source.len() {
@@ -419,8 +412,8 @@ impl World {
             }
             Want::Load { place, snapshot } => {
                 happened.note("snapshot loaded");
-                let bytes = self.floors_kept.get(&snapshot).map(Vec::as_slice);
-                instance.loaded(place, snapshot, bytes);
+                let kept = self.floors_kept.get(&(place, snapshot & 1)).filter(|(name, _)| *name == snapshot);
+                instance.loaded(place, snapshot, kept.map(|(_, bytes)| bytes.as_slice()));
             }
             Want::Store { .. } if chance(random, 0.1) => happened.note("store lost"),
             Want::Store { place, snapshot, mut bytes } => {
@@ -431,7 +424,7 @@ impl World {
                     let at = random.random_range(0..bytes.len());
                     bytes[at] ^= 1 << random.random_range(0..8);
                 }
-                self.floors_kept.insert(snapshot, bytes);
+                self.floors_kept.insert((place, snapshot & 1), (snapshot, bytes));
                 instance.stored(place, snapshot);
             }
         }
