@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::Timestamp;
 
 pub mod memory;
+pub mod record;
 pub mod rule;
 
 /// A partition of `sources[source]`.
