@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`domain`] | time, opening hours, keys, events, agent classes: words that everything else speaks |
 //! | [`plan`] | the compiled settings that decide what is counted: zone, windows, thresholds, channels, limits |
+//! | [`bytes`] | numbers in as few bytes as they need |
 //! | [`snapshot`] | the envelope of a state put down in bytes: version, settings, check-sum |
 //! | [`wire`] | bytes -> event, or a rejected record with its reason |
 //! | [`floor`] | who waits, who is handled by whom, which state each agent is in; events -> deltas |
@@ -34,6 +35,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod board;
+pub mod bytes;
 pub mod config;
 pub mod domain;
 pub mod floor;

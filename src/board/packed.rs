@@ -1,9 +1,10 @@
 //! The cells of a pane that is no longer open, in as few bytes as they need: most values are small and most cells follow
 //! each other closely. A day of panes of a busy key is mostly this.
 //!
-//! For each cell, sorted: what it lies behind the one before (less one after the first), and its value, zigzag; both as
-//! little-endian groups of seven bits.
+//! For each cell, sorted: what it lies behind the one before (less one after the first), and its value, as numbers of
+//! [`crate::bytes`].
 
+use crate::bytes::{Source, put, put_signed};
 use crate::floor::cells::Cell;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,44 +16,20 @@ impl Packed {
         let (mut bytes, mut next) = (Vec::with_capacity(128), 0);
         for (cell, value) in cells.filter(|(_, value)| *value != 0) {
             put(&mut bytes, u64::from(cell.0.wrapping_sub(next)));
-            put(&mut bytes, (value << 1 ^ value >> 63) as u64);
+            put_signed(&mut bytes, value);
             next = cell.0.wrapping_add(1);
         }
         Packed(bytes.into_boxed_slice())
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (Cell, i64)> {
-        let (mut bytes, mut next) = (&*self.0, 0u32);
+        let (mut bytes, mut next) = (Source(&self.0), 0u32);
         std::iter::from_fn(move || {
-            let cell = next.wrapping_add(take(&mut bytes)? as u32);
-            let value = take(&mut bytes)?;
+            let cell = next.wrapping_add(bytes.number("cell").ok()? as u32);
+            let value = bytes.signed("value").ok()?;
             next = cell.wrapping_add(1);
-            Some((Cell(cell), (value >> 1) as i64 ^ -((value & 1) as i64)))
+            Some((Cell(cell), value))
         })
-    }
-}
-
-fn put(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
-}
-
-fn take(bytes: &mut &[u8]) -> Option<u64> {
-    let (mut number, mut shift) = (0u64, 0);
-    loop {
-        let (byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-        shift += 7;
-        if shift > 63 {
-            return None;
-        }
     }
 }
 

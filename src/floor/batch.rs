@@ -4,6 +4,8 @@ use super::cells::Cell;
 use super::contribution::Age;
 use crate::domain::{Key, Timestamp};
 
+mod bytes;
+
 /// The changes of a floor, key by key. Laid out in four lists, each part ending where the next begins, so that a flush is a
 /// few allocations however many keys it has.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::Timestamp;
 
+pub mod record;
 pub mod rule;
 
 /// A partition of `sources[source]`.
