@@ -95,8 +95,29 @@ pub struct Kafka {
     pub dead_letters: String,
     /// The topic of states that outlive the process.
     pub snapshots: String,
+    /// The topics of the logs.
+    pub deltas: String,
+    pub decisions: String,
+    pub operations: String,
     /// On how many threads records are decoded and counted; at least 1.
     pub threads: usize,
+}
+
+impl Default for Kafka {
+    fn default() -> Self {
+        Kafka {
+            brokers: Vec::new(),
+            group: "atalaya".to_owned(),
+            instance: None,
+            properties: BTreeMap::new(),
+            dead_letters: "atalaya.dead-letters".to_owned(),
+            snapshots: "atalaya.snapshots".to_owned(),
+            deltas: "atalaya.deltas".to_owned(),
+            decisions: "atalaya.decisions".to_owned(),
+            operations: "atalaya.operations".to_owned(),
+            threads: 1,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]

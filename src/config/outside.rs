@@ -74,16 +74,11 @@ fn threads(node: &Node, report: &mut Report) -> usize {
 }
 
 pub(super) fn kafka(node: Option<&Node>, files: &mut Option<ReadFile<'_>>, report: &mut Report) -> Kafka {
-    const KEYS: [&str; 7] = ["brokers", "group", "instance", "properties", "dead_letters", "snapshots", "threads"];
-    let mut kafka = Kafka {
-        brokers: Vec::new(),
-        group: "atalaya".to_owned(),
-        instance: None,
-        properties: BTreeMap::new(),
-        dead_letters: "atalaya.dead-letters".to_owned(),
-        snapshots: "atalaya.snapshots".to_owned(),
-        threads: 1,
-    };
+    const KEYS: [&str; 10] = [
+        "brokers", "group", "instance", "properties", "dead_letters", "snapshots", "deltas", "decisions", "operations",
+        "threads",
+    ];
+    let mut kafka = Kafka::default();
     let Some(fields) = node.and_then(|node| Fields::new(node, "`kafka`", &KEYS, report)) else { return kafka };
     if let Some(node) = fields.get("brokers") {
         kafka.brokers = texts(node, "brokers", report);
@@ -98,11 +93,27 @@ pub(super) fn kafka(node: Option<&Node>, files: &mut Option<ReadFile<'_>>, repor
             report.error(node.at, "`brokers` names no broker", "as [localhost:9092]");
         }
     }
-    let mut name = |key: &str| fields.get(key).and_then(|node| text(node, key, report)).map(|text| text.to_string());
-    kafka.instance = name("instance");
-    kafka.group = name("group").unwrap_or(kafka.group);
-    kafka.dead_letters = name("dead_letters").unwrap_or(kafka.dead_letters);
-    kafka.snapshots = name("snapshots").unwrap_or(kafka.snapshots);
+    let name = |key: &str, report: &mut Report| fields.get(key).and_then(|node| text(node, key, report)).map(|text| text.to_string());
+    kafka.instance = name("instance", report);
+    kafka.group = name("group", report).unwrap_or(kafka.group);
+    let topics = [
+        ("dead_letters", &mut kafka.dead_letters),
+        ("snapshots", &mut kafka.snapshots),
+        ("deltas", &mut kafka.deltas),
+        ("decisions", &mut kafka.decisions),
+        ("operations", &mut kafka.operations),
+    ];
+    let mut taken = BTreeMap::new();
+    for (key, topic) in topics {
+        let node = fields.get(key);
+        if let Some(text) = node.and_then(|node| text(node, key, report)) {
+            *topic = text.to_string();
+        }
+        let other = taken.insert(topic.clone(), (key, node));
+        if let Some((other, at)) = other.and_then(|(other, before)| Some((other, node.or(before)?.at))) {
+            report.error(at, format!("`{key}` and `{other}` are the same topic `{topic}`"), "give each one of its own");
+        }
+    }
     if let Some(node) = fields.get("threads") {
         kafka.threads = threads(node, report);
     }

@@ -17,8 +17,7 @@ use rdkafka::producer::{
 
 use super::errors::{self, KafkaFailure, Place};
 use super::problems::{Kind, Problems};
-use super::topics::{self, Made, TopicSpec};
-use super::{client_config, client_config_with};
+use super::{client_config_with, own};
 use crate::clock;
 use crate::config::Kafka;
 
@@ -53,8 +52,6 @@ struct Counts {
 
 /// How long one record may wait for room in a full queue; only the first, until there is room again.
 const WAIT_FOR_ROOM: Duration = Duration::from_millis(100);
-/// For the answer to one try of making the topic, and between two tries.
-const CREATE_PATIENCE: Duration = Duration::from_secs(5);
 
 pub struct DeadLetters {
     producer: ThreadedProducer<Delivery>,
@@ -84,7 +81,7 @@ impl DeadLetters {
                 ("linger.ms", "20"),
                 ("compression.type", "zstd"),
                 // A record as large as the source allowed, and the headers.
-                ("message.max.bytes", "16777216"),
+                ("message.max.bytes", own::LOG_RECORD_BYTES_MAX),
             ],
         );
         let context = Delivery {
@@ -96,17 +93,7 @@ impl DeadLetters {
         let producer: ThreadedProducer<Delivery> =
             config.create_with_context(context).map_err(|error| errors::creation(&error, &place))?;
         let stop = Arc::new(AtomicBool::new(false));
-        let making = Making {
-            config: client_config(kafka),
-            spec: spec(&kafka.dead_letters),
-            place,
-            problems: problems.clone(),
-            stop: stop.clone(),
-        };
-        std::thread::Builder::new()
-            .name("kafka-topics".into())
-            .spawn(move || making.run())
-            .map_err(|error| KafkaFailure::Client(format!("A thread could not be started: {error}.")))?;
+        own::keep(kafka, vec![own::dead_letters(kafka)], &problems, &stop)?;
         let topic = kafka.dead_letters.clone();
         Ok(DeadLetters { producer, topic, counts, full: AtomicBool::new(false), problems, stop })
     }
@@ -200,61 +187,6 @@ impl DeadLetters {
 impl Drop for DeadLetters {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-    }
-}
-
-fn spec(topic: &str) -> TopicSpec {
-    TopicSpec {
-        name: topic.to_owned(),
-        partitions: 1,
-        settings: vec![("retention.ms", "604800000"), ("max.message.bytes", "16777216")],
-    }
-}
-
-/// Makes the topic, again and again until it stands or is refused for good.
-struct Making {
-    config: rdkafka::ClientConfig,
-    spec: TopicSpec,
-    place: Place,
-    problems: Problems,
-    stop: Arc<AtomicBool>,
-}
-
-impl Making {
-    fn run(&self) {
-        while !self.stop.load(Ordering::Relaxed) {
-            match topics::create(&self.config, &self.spec, CREATE_PATIENCE) {
-                Made::Created | Made::Existed => break,
-                Made::Refused(why) => {
-                    if !self.exists() {
-                        let text = format!(
-                            "The topic `{}` for refused records does not exist at {} and could not be made ({}). Create it \
-                             (1 partition, retention of a week or more), or allow this user to Create it; until then \
-                             refused records wait in memory.",
-                            self.spec.name,
-                            self.place.brokers,
-                            self.place.redact(&why)
-                        );
-                        self.problems.raise(Kind::DeadLetters, &self.spec.name, text);
-                    }
-                    break;
-                }
-                Made::NotYet(why) => tracing::debug!(why = self.place.redact(&why), "topic not made yet"),
-            }
-            for _ in 0..50 {
-                if self.stop.load(Ordering::Relaxed) {
-                    return;
-                }
-                std::thread::sleep(CREATE_PATIENCE / 50);
-            }
-        }
-    }
-
-    /// Made by somebody else, or by the broker itself at the first record.
-    fn exists(&self) -> bool {
-        let Ok(client) = self.config.create::<rdkafka::consumer::BaseConsumer>() else { return false };
-        let metadata = rdkafka::consumer::Consumer::fetch_metadata(&client, Some(&self.spec.name), CREATE_PATIENCE);
-        metadata.is_ok_and(|metadata| metadata.topics().iter().any(|topic| !topic.partitions().is_empty()))
     }
 }
 

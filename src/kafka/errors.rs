@@ -218,9 +218,7 @@ mod tests {
                 ("ssl.key.password".to_owned(), Secret::new("hunter22-and-more")),
                 ("security.protocol".to_owned(), Secret::new("SASL_SSL")),
             ]),
-            dead_letters: "atalaya.dead-letters".into(),
-            snapshots: "atalaya.snapshots".to_owned(),
-            threads: 1,
+            ..Kafka::default()
         })
     }
 

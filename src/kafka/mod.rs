@@ -13,11 +13,13 @@
 //! | [`errors`] | librdkafka's errors as a paragraph: what, where, what to do |
 //! | [`dead_letters`] | refused records to their topic, with their own key and bytes |
 //! | [`snapshots`] | states in a compacted topic, in pieces |
-//! | [`topics`] | creates the topics of our own |
+//! | [`log`] | the logs: a writer of entries, and a reader that sees them all |
+//! | [`own`] | the topics of our own: what each has to be like |
+//! | [`topics`] | makes a topic, and says how one is |
 //! | [`past`] | a stretch of the past, for back-tests: no group, nothing committed |
 //! | [`mock`] | the in-process broker of `demo` |
 //!
-//! Deliberately not here: what a record means (`wire`, `floor`), and state in Kafka (the `journal`).
+//! Deliberately not here: what a record means (`wire`, `floor`, `journal::record`).
 #![deny(unsafe_code)]
 
 use rdkafka::ClientConfig;
@@ -31,7 +33,9 @@ pub mod consumer;
 mod context;
 pub mod dead_letters;
 pub mod errors;
+pub mod log;
 pub mod mock;
+pub mod own;
 pub mod past;
 pub mod problems;
 mod questions;
@@ -83,14 +87,11 @@ mod tests {
         let kafka = Kafka {
             brokers: vec!["a:1".into(), "b:2".into()],
             group: "g".into(),
-            instance: None,
             properties: BTreeMap::from([
                 ("client.id".to_owned(), Secret::new("mine")),
                 ("linger.ms".to_owned(), Secret::new("7")),
             ]),
-            dead_letters: "d".into(),
-            snapshots: "atalaya.snapshots".to_owned(),
-            threads: 1,
+            ..Kafka::default()
         };
         let config = client_config_with(&kafka, &[("linger.ms", "5"), ("acks", "all")]);
         for (name, value) in

@@ -31,6 +31,8 @@ pub enum Kind {
     DeadLetters,
     /// States could not be kept, or what was kept not be read.
     Snapshots,
+    /// What belongs into a log could not be written, or its topic is not as it has to be.
+    Logs,
     Other,
 }
 
@@ -48,6 +50,7 @@ impl Kind {
             Kind::Commit => "commit",
             Kind::DeadLetters => "dead_letters",
             Kind::Snapshots => "snapshots",
+            Kind::Logs => "logs",
             Kind::Other => "other",
         }
     }

@@ -28,8 +28,8 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::errors::{self, KafkaFailure, Place};
-use super::topics::{self, Made, TopicSpec};
-use super::{client_config, client_config_with};
+use super::topics::{self, Made};
+use super::{client_config, client_config_with, own};
 use crate::clock;
 use crate::config::Kafka;
 
@@ -207,7 +207,7 @@ impl Snapshots {
         if self.made.load(Ordering::Relaxed) {
             return Ok(());
         }
-        match topics::create(&client_config(&self.kafka), &spec(&self.kafka.snapshots), PATIENCE) {
+        match topics::create(&client_config(&self.kafka), &own::snapshots(&self.kafka).spec, PATIENCE) {
             Made::NotYet(why) => return Err(self.failure("made", &why)),
             // Where it was made by somebody else, writing to it will tell.
             Made::Created | Made::Existed | Made::Refused(_) => self.made.store(true, Ordering::Relaxed),
@@ -255,21 +255,6 @@ fn is_closed(error: &KafkaError) -> bool {
                 | Code::ClusterAuthorizationFailed
         )
     )
-}
-
-fn spec(topic: &str) -> TopicSpec {
-    TopicSpec {
-        name: topic.to_owned(),
-        partitions: 1,
-        settings: vec![
-            ("cleanup.policy", "compact"),
-            // Pieces are given up every few seconds: what a start has to read stays small.
-            ("segment.ms", "600000"),
-            ("segment.bytes", "33554432"),
-            ("min.cleanable.dirty.ratio", "0.2"),
-            ("delete.retention.ms", "3600000"),
-        ],
-    }
 }
 
 struct Delivery {

@@ -1,9 +1,10 @@
-//! Creates the topics of our own where that is allowed.
+//! Makes a topic where that is allowed, and says how one is that is there. Which ones, `own` knows.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
 
@@ -29,15 +30,10 @@ pub enum Made {
 /// Makes one topic with the broker's default replication. Blocks for at most twice `patience`; not to be called on the
 /// async runtime.
 pub fn create(config: &ClientConfig, spec: &TopicSpec, patience: Duration) -> Made {
-    let admin: AdminClient<DefaultClientContext> = match config.create() {
-        Ok(admin) => admin,
-        Err(error) => return Made::NotYet(error.to_string()),
+    let (admin, runtime, options) = match admin(config, patience) {
+        Ok(made) => made,
+        Err(why) => return Made::NotYet(why),
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return Made::NotYet(error.to_string()),
-    };
-    let options = AdminOptions::new().request_timeout(Some(patience)).operation_timeout(Some(patience));
     // -1: the broker's own default, which its owner chose.
     let mut topic = NewTopic::new(&spec.name, spec.partitions, TopicReplication::Fixed(-1));
     for (name, value) in &spec.settings {
@@ -51,6 +47,53 @@ pub fn create(config: &ClientConfig, spec: &TopicSpec, patience: Duration) -> Ma
             None => Made::NotYet("no answer for the topic".to_owned()),
         },
     }
+}
+
+/// A topic as it is.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    pub partitions: usize,
+    /// Empty where this user may not see them.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// How a topic is; `None` where there is none, or none that this user may see. Blocks for at most twice `patience`; not to be
+/// called on the async runtime.
+pub fn describe(config: &ClientConfig, topic: &str, patience: Duration) -> Result<Option<Standing>, String> {
+    use RDKafkaErrorCode as Code;
+    let (admin, runtime, options) = admin(config, patience)?;
+    let absent = |code| matches!(code, Code::UnknownTopic | Code::UnknownTopicOrPartition);
+    let partitions = match admin.inner().fetch_metadata(Some(topic), patience) {
+        Ok(metadata) => {
+            let found = metadata.topics().iter().find(|found| found.name() == topic);
+            match found.and_then(|found| found.error()).map(Code::from) {
+                Some(code) if absent(code) => return Ok(None),
+                Some(code) => return Err(code.to_string()),
+                None => found.map_or(0, |found| found.partitions().len()),
+            }
+        }
+        Err(error) if error.rdkafka_error_code().is_some_and(absent) => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
+    if partitions == 0 {
+        return Ok(None);
+    }
+    let described = runtime.block_on(admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options));
+    let settings = match described.map_err(|error| error.to_string())?.into_iter().next() {
+        Some(Ok(resource)) => resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect(),
+        Some(Err(code)) if absent(code) => return Ok(None),
+        Some(Err(_)) | None => BTreeMap::new(),
+    };
+    Ok(Some(Standing { partitions, settings }))
+}
+
+type Admin = (AdminClient<DefaultClientContext>, tokio::runtime::Runtime, AdminOptions);
+
+fn admin(config: &ClientConfig, patience: Duration) -> Result<Admin, String> {
+    let admin = config.create().map_err(|error| error.to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())?;
+    let options = AdminOptions::new().request_timeout(Some(patience)).operation_timeout(Some(patience));
+    Ok((admin, runtime, options))
 }
 
 fn sort(code: RDKafkaErrorCode) -> Made {

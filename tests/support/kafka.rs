@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use atalaya::config::{Kafka, Secret};
+use atalaya::config::Kafka;
 use atalaya::kafka::topics::{self, Made, TopicSpec};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
@@ -248,10 +248,7 @@ pub fn config(bootstrap: &str, group: &str) -> Kafka {
         brokers: vec![bootstrap.to_owned()],
         group: group.to_owned(),
         instance: Some(format!("{group}-1")),
-        properties: BTreeMap::<String, Secret>::new(),
-        dead_letters: "atalaya.dead-letters".to_owned(),
-        snapshots: "atalaya.snapshots".to_owned(),
-        threads: 1,
+        ..Kafka::default()
     }
 }
 

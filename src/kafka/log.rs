@@ -1,0 +1,495 @@
+//! The logs that instances share, each a topic of one partition: [`Appender`] writes entries, [`Tail`] reads all of them.
+//!
+//! An entry counts when it comes out of the log, and not before: the appender answers at once and tries nothing twice. What was
+//! not taken is raised as a problem; whoever wants it in the log appends it again when it does not come.
+//!
+//! Deliberately not here: what an entry means (`journal::record`), and which of them count (`journal::rule`).
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message as _;
+use rdkafka::producer::{
+    BaseRecord, DeliveryResult, NoCustomPartitioner, Producer as _, ProducerContext, ThreadedProducer,
+};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::batch::{self, Reader};
+use super::client_config_with;
+use super::consumer::TopicPartition;
+use super::context::{Context, Event};
+use super::errors::{self, KafkaFailure, Place};
+use super::own;
+use super::problems::{Kind, Problems};
+use crate::clock;
+use crate::config::Kafka;
+use crate::domain::Timestamp;
+use crate::journal::Position;
+use crate::journal::record::Log;
+
+/// There is no room: the broker takes less than is written, or nothing. It has to be appended again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("what waits for the broker fills the memory set aside for it; append it again when some of it has come out of the log")]
+pub struct Full;
+
+/// Totals since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogCounters {
+    pub appended: u64,
+    pub bytes: u64,
+    /// Confirmed by the broker.
+    pub confirmed: u64,
+    /// Not taken, neither by the client nor by the broker.
+    pub refused: u64,
+    /// For which there was no room.
+    pub full: u64,
+}
+
+#[derive(Default)]
+struct Counts {
+    appended: AtomicU64,
+    bytes: AtomicU64,
+    confirmed: AtomicU64,
+    refused: AtomicU64,
+    full: AtomicU64,
+}
+
+/// A handle; clones share one client. With the last one what is still in memory is given up.
+#[derive(Clone)]
+pub struct Appender(Arc<Writer>);
+
+struct Writer {
+    kafka: Kafka,
+    place: Place,
+    problems: Problems,
+    counts: Arc<Counts>,
+    producer: Mutex<Arc<ThreadedProducer<Delivery>>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Appender {
+    /// Opens the way to the logs, and makes their topics where they are missing and that is allowed. Returns at once.
+    pub fn start(kafka: &Kafka, problems: Problems) -> Result<Appender, KafkaFailure> {
+        let (place, counts, stop) = (Place::new(kafka), Arc::<Counts>::default(), Arc::<AtomicBool>::default());
+        let producer = producer(kafka, &place, &problems, &counts)?;
+        own::keep(kafka, Log::ALL.map(|log| own::log(kafka, log)).to_vec(), &problems, &stop)?;
+        let producer = Mutex::new(Arc::new(producer));
+        Ok(Appender(Arc::new(Writer { kafka: kafka.clone(), place, problems, counts, producer, stop })))
+    }
+
+    /// Puts an entry on its way. Entries of one log come out of it in the order in which one thread appended them, as long as
+    /// none of them fails.
+    pub fn append(&self, log: Log, bytes: &[u8]) -> Result<(), Full> {
+        let Writer { kafka, place, problems, counts, .. } = &*self.0;
+        let topic = own::topic_of(kafka, log);
+        let sent = self.producer().send(BaseRecord::<(), [u8]>::to(topic).partition(0).payload(bytes));
+        match sent {
+            Ok(()) => {
+                counts.appended.fetch_add(1, Ordering::Relaxed);
+                counts.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                Ok(())
+            }
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
+                counts.full.fetch_add(1, Ordering::Relaxed);
+                Err(Full)
+            }
+            Err((error, _)) => {
+                counts.refused.fetch_add(1, Ordering::Relaxed);
+                problems.raise(Kind::Logs, topic, not_taken(place, topic, bytes.len(), &error));
+                Ok(())
+            }
+        }
+    }
+
+    /// The client; another one where librdkafka has given it up, as when a topic was deleted under it.
+    fn producer(&self) -> Arc<ThreadedProducer<Delivery>> {
+        let Writer { kafka, place, problems, counts, producer: held, .. } = &*self.0;
+        let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((code, reason)) = held.client().fatal_error() {
+            tracing::warn!(%code, reason = place.redact(&reason), "the client of the logs is made anew");
+            match producer(kafka, place, problems, counts) {
+                Ok(anew) => *held = Arc::new(anew),
+                Err(failure) => problems.raise(Kind::Logs, "", failure.to_string()),
+            }
+        }
+        held.clone()
+    }
+
+    /// Waits until nothing is on its way, for at most `within`; otherwise says how many entries still are. Blocks.
+    pub fn flush(&self, within: Duration) -> Result<(), usize> {
+        let deadline = clock::instant() + within;
+        loop {
+            match usize::try_from(self.producer().in_flight_count()).unwrap_or(0) {
+                0 => return Ok(()),
+                left if clock::instant() >= deadline => return Err(left),
+                _ => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+    }
+
+    pub fn counters(&self) -> LogCounters {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Counts { appended, bytes, confirmed, refused, full } = &*self.0.counts;
+        LogCounters {
+            appended: read(appended),
+            bytes: read(bytes),
+            confirmed: read(confirmed),
+            refused: read(refused),
+            full: read(full),
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+fn producer(
+    kafka: &Kafka,
+    place: &Place,
+    problems: &Problems,
+    counts: &Arc<Counts>,
+) -> Result<ThreadedProducer<Delivery>, KafkaFailure> {
+    let defaults = [
+        ("acks", "all"),
+        ("enable.idempotence", "true"),
+        // What takes longer is appended again by who wants it there.
+        ("message.timeout.ms", "10000"),
+        ("linger.ms", "0"),
+        // Of the records of a busy floor zstd leaves 54 %, lz4 70 %.
+        ("compression.type", "zstd"),
+        ("message.max.bytes", own::LOG_RECORD_BYTES_MAX),
+        ("queue.buffering.max.messages", "10000"),
+        ("queue.buffering.max.kbytes", "65536"),
+        // A topic that was made a moment ago is found at once.
+        ("topic.metadata.refresh.fast.interval.ms", "50"),
+        ("allow.auto.create.topics", "false"),
+    ];
+    let context = Delivery { place: place.clone(), problems: problems.clone(), counts: counts.clone() };
+    client_config_with(kafka, &defaults).create_with_context(context).map_err(|error| errors::creation(&error, place))
+}
+
+fn not_taken(place: &Place, topic: &str, bytes: usize, error: &KafkaError) -> String {
+    format!(
+        "{} does not take an entry of {bytes} bytes for the topic `{topic}`: {}. It is written again. Check that the topic exists, \
+         that this user may write to it, and that its settings are those of `atalaya topics --print`.",
+        place.brokers,
+        place.redact(&error.to_string())
+    )
+}
+
+struct Delivery {
+    place: Place,
+    problems: Problems,
+    counts: Arc<Counts>,
+}
+
+impl ClientContext for Delivery {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(facility, "librdkafka: {}", self.place.redact(message));
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        // The reader raises what concerns the connection; here it is only for who looks closer.
+        tracing::debug!(%error, reason = self.place.redact(reason), "producer of the logs");
+    }
+}
+
+impl ProducerContext<NoCustomPartitioner> for Delivery {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        match result {
+            Ok(message) => {
+                self.counts.confirmed.fetch_add(1, Ordering::Relaxed);
+                self.problems.clear(Kind::Logs, message.topic());
+            }
+            Err((error, message)) => {
+                self.counts.refused.fetch_add(1, Ordering::Relaxed);
+                let (topic, bytes) = (message.topic(), message.payload().map_or(0, <[u8]>::len));
+                self.problems.raise(Kind::Logs, topic, not_taken(&self.place, topic, bytes, error));
+            }
+        }
+    }
+}
+
+/// What comes out of the logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    Record {
+        log: Log,
+        position: Position,
+        /// When the broker took it, where the topic's `message.timestamp.type` is as it has to be.
+        broker: Option<Timestamp>,
+        bytes: Vec<u8>,
+    },
+    /// The log was read to its end, which is here as of now.
+    End { log: Log, position: Position },
+    /// The next entry that was wanted is not in the log, which goes from `low` to `end`: trimmed away, or the topic was deleted and
+    /// made anew. Nothing more comes of this log before [`Tail::go_on`].
+    Gone { log: Log, wanted: Position, low: Position, end: Position },
+}
+
+/// How long a question to the broker may hold up the reading; nothing comes at such a time anyway.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How soon it is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// How often the client itself is looked after.
+const TURN: Duration = Duration::from_millis(50);
+/// Entries taken from the client at a time.
+const BATCH: usize = 16;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Reading,
+    /// It cannot be read where it was to be read; the broker is asked why from then on.
+    Asking(Instant),
+    /// Told so by [`Item::Gone`].
+    Gone,
+}
+
+struct Part {
+    log: Log,
+    /// The position of the next entry; `None`: the first that there is.
+    next: Option<i64>,
+    state: State,
+}
+
+/// Reads logs, all entries of each in their order, without a group.
+pub struct Tail {
+    reader: Reader<Context>,
+    topics: Vec<String>,
+    parts: Vec<Part>,
+    ready: VecDeque<Item>,
+    place: Place,
+    problems: Problems,
+    turned: Instant,
+    /// No broker answered; when to ask whether one does.
+    down: Option<Instant>,
+}
+
+impl Tail {
+    /// Starts to read each log at its position, or at the first entry that is kept. Returns at once.
+    pub fn open(kafka: &Kafka, problems: Problems, logs: &[(Log, Option<Position>)]) -> Result<Tail, KafkaFailure> {
+        let place = Place::new(kafka);
+        // librdkafka assigns nothing without the name of a group; it is not joined.
+        let defaults = [
+            ("group.id", kafka.group.as_str()),
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            ("enable.partition.eof", "true"),
+            ("auto.offset.reset", "error"),
+            ("allow.auto.create.topics", "false"),
+            ("topic.metadata.refresh.interval.ms", "2000"),
+            ("queued.max.messages.kbytes", "32768"),
+            ("fetch.queue.backoff.ms", "2"),
+            ("fetch.wait.max.ms", "100"),
+            ("fetch.error.backoff.ms", "50"),
+        ];
+        let consumer: BaseConsumer<Context> = client_config_with(kafka, &defaults)
+            .create_with_context(Context::new(place.clone()))
+            .map_err(|error| errors::creation(&error, &place))?;
+        let topics: Vec<_> = logs.iter().map(|(log, _)| own::topic_of(kafka, *log).to_owned()).collect();
+        let part = |(log, from): &(Log, Option<Position>)| Part {
+            log: *log,
+            next: from.map(|position| i64::try_from(position.0).unwrap_or(i64::MAX)),
+            state: State::Reading,
+        };
+        let parts: Vec<_> = logs.iter().map(part).collect();
+        let reader = Reader::new(consumer, topics.clone(), BATCH)
+            .ok_or_else(|| KafkaFailure::Client("No memory for a queue of librdkafka.".to_owned()))?;
+        let (ready, turned) = (VecDeque::new(), clock::instant());
+        let mut tail = Tail { reader, topics, parts, ready, place, problems, turned, down: None };
+        tail.assign();
+        Ok(tail)
+    }
+
+    /// The next item, waiting for at most `wait`.
+    pub fn next(&mut self, wait: Duration) -> Option<Item> {
+        let deadline = clock::instant() + wait;
+        loop {
+            if self.ready.is_empty() {
+                self.read(deadline.saturating_duration_since(clock::instant()).min(TURN));
+            }
+            let now = clock::instant();
+            if now.duration_since(self.turned) >= TURN {
+                self.turned = now;
+                self.turn(now);
+            }
+            if let Some(item) = self.ready.pop_front() {
+                return Some(item);
+            }
+            if clock::instant() >= deadline {
+                return None;
+            }
+        }
+    }
+
+    /// Goes on with a log that was [`Item::Gone`], from there or from the first entry that is kept.
+    pub fn go_on(&mut self, log: Log, from: Option<Position>) {
+        let Some(part) = self.parts.iter_mut().find(|part| part.log == log) else { return };
+        (part.next, part.state) = (from.map(|position| i64::try_from(position.0).unwrap_or(i64::MAX)), State::Reading);
+        self.assign();
+    }
+
+    /// Everything that is being read, anew and from where it is. librdkafka refuses to seek in what it no longer fetches.
+    fn assign(&mut self) {
+        let mut list = TopicPartitionList::new();
+        let mut added = Ok(());
+        for (source, (part, topic)) in self.parts.iter().zip(&self.topics).enumerate() {
+            if part.state == State::Reading {
+                let offset = part.next.map_or(Offset::Beginning, Offset::Offset);
+                self.reader.forward(TopicPartition { source, partition: 0 });
+                added = added.and(list.add_partition_offset(topic, 0, offset));
+            }
+        }
+        if let Err(error) = added.and_then(|()| self.reader.consumer().assign(&list)) {
+            let text = format!("The logs at {} cannot be read: {}.", self.place.brokers, self.place.redact(&error.to_string()));
+            self.problems.raise(Kind::Logs, "", text);
+        }
+    }
+
+    fn read(&mut self, wait: Duration) {
+        let Tail { reader, parts, ready, .. } = self;
+        let mut failed = Vec::new();
+        reader.read(wait, &mut |tp, item| visit(parts, ready, &mut failed, tp, item));
+        if !ready.is_empty() && self.down.take().is_some() {
+            self.problems.answered();
+        }
+        for (tp, code, text) in failed {
+            self.failed(tp, code, &text);
+        }
+    }
+
+    fn failed(&mut self, tp: TopicPartition, code: RDKafkaErrorCode, text: &str) {
+        use RDKafkaErrorCode as Code;
+        let (Some(part), Some(topic)) = (self.parts.get_mut(tp.source), self.topics.get(tp.source)) else { return };
+        match code {
+            Code::AutoOffsetReset | Code::LogTruncation | Code::OffsetOutOfRange | Code::UnknownTopic
+            | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
+                if part.state == State::Reading {
+                    part.state = State::Asking(clock::instant());
+                    // At once, not when the client is looked after next.
+                    self.turned = clock::instant() - TURN;
+                }
+            }
+            _ => {
+                if let Some((kind, paragraph)) = errors::explain(code, text, &self.place) {
+                    self.problems.raise(kind, topic, paragraph);
+                }
+            }
+        }
+    }
+
+    /// Looks after the client: what it tells, and what has to be asked.
+    fn turn(&mut self, now: Instant) {
+        self.reader.forward_again();
+        if let Some(Ok(message)) = self.reader.consumer().poll(Duration::ZERO) {
+            // Forwarding has a gap where librdkafka ends it by itself; nothing is lost by it.
+            let source = self.topics.iter().position(|topic| topic == message.topic());
+            if let Some(source) = source {
+                let tp = TopicPartition { source, partition: message.partition() };
+                let (offset, timestamp) = (message.offset(), message.timestamp().to_millis());
+                let item = batch::Item::Record { offset, timestamp, key: message.key(), payload: message.payload() };
+                visit(&mut self.parts, &mut self.ready, &mut Vec::new(), tp, item);
+            }
+        }
+        for event in self.reader.consumer().context().take() {
+            if let Event::Error(code, reason) = event
+                && let Some((kind, text)) = errors::explain(code, &reason, &self.place)
+                && kind != Kind::MissingTopic
+            {
+                self.problems.raise(kind, "", text);
+                self.down = Some(now + ASK_AGAIN);
+            }
+        }
+        for index in 0..self.parts.len() {
+            if self.parts.get(index).is_some_and(|part| matches!(part.state, State::Asking(due) if due <= now)) {
+                self.ask(index);
+            }
+        }
+        // Where nothing is written nothing comes that would show that the broker is back.
+        if self.down.is_some_and(|due| due <= now)
+            && let Some(topic) = self.topics.first()
+        {
+            let back = self.reader.consumer().fetch_metadata(Some(topic), PATIENCE).is_ok();
+            self.down = (!back).then(|| clock::instant() + ASK_AGAIN);
+            if back {
+                self.problems.answered();
+            }
+        }
+    }
+
+    /// Why a log cannot be read where it was to be read.
+    fn ask(&mut self, index: usize) {
+        use RDKafkaErrorCode as Code;
+        let (Some(part), Some(topic)) = (self.parts.get_mut(index), self.topics.get(index)) else { return };
+        let again = State::Asking(clock::instant() + ASK_AGAIN);
+        match self.reader.consumer().fetch_watermarks(topic, 0, PATIENCE) {
+            Ok((low, end)) => {
+                self.problems.clear(Kind::MissingTopic, topic);
+                let position = |offset: i64| Position(u64::try_from(offset).unwrap_or(0));
+                match part.next.filter(|next| !(low..=end).contains(next)) {
+                    Some(wanted) => {
+                        part.state = State::Gone;
+                        let (wanted, low, end) = (position(wanted), position(low), position(end));
+                        self.ready.push_back(Item::Gone { log: part.log, wanted, low, end });
+                    }
+                    None => {
+                        part.state = State::Reading;
+                        self.assign();
+                    }
+                }
+            }
+            Err(error) => {
+                part.state = again;
+                let missing = [Code::UnknownTopic, Code::UnknownTopicOrPartition, Code::UnknownPartition];
+                if error.rdkafka_error_code().is_some_and(|code| missing.contains(&code)) {
+                    let text = format!(
+                        "The topic `{topic}` does not exist at {}. Create it as `atalaya topics --print` shows, or allow this \
+                         user to Create it; it is read as soon as it exists.",
+                        self.place.brokers
+                    );
+                    self.problems.raise(Kind::MissingTopic, topic, text);
+                }
+            }
+        }
+    }
+}
+
+fn visit(
+    parts: &mut [Part],
+    ready: &mut VecDeque<Item>,
+    failed: &mut Vec<(TopicPartition, RDKafkaErrorCode, String)>,
+    tp: TopicPartition,
+    item: batch::Item<'_>,
+) {
+    let Some(part) = parts.get_mut(tp.source).filter(|part| part.state == State::Reading) else { return };
+    let position = |offset: i64| Position(u64::try_from(offset).unwrap_or(0));
+    match item {
+        batch::Item::Record { offset, timestamp, payload, .. } => {
+            // What had been fetched before the log was assigned anew comes once more.
+            if part.next.is_some_and(|next| offset < next) {
+                return;
+            }
+            part.next = Some(offset + 1);
+            let (broker, bytes) = (timestamp.map(Timestamp), payload.unwrap_or_default().to_vec());
+            ready.push_back(Item::Record { log: part.log, position: position(offset), broker, bytes });
+        }
+        batch::Item::End { offset } => {
+            if part.next.is_none_or(|next| offset >= next) {
+                part.next = Some(offset);
+                ready.push_back(Item::End { log: part.log, position: position(offset) });
+            }
+        }
+        batch::Item::Failed { code, text } => failed.push((tp, code, text)),
+    }
+}
