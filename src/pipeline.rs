@@ -63,6 +63,13 @@ impl Evaluator {
         &mut self.board
     }
 
+    /// Goes on with the numbers of another one, of the same plan.
+    pub fn put_board(&mut self, mut board: Board) {
+        let pinned = self.board.keys().cloned().collect::<Vec<_>>();
+        pinned.iter().for_each(|key| board.pin(key));
+        self.board = board;
+    }
+
     /// Moves the instant that the numbers are of: everything before it is in them, nothing from it on.
     pub fn advance(&mut self, now: Timestamp) {
         self.board.advance(now);

@@ -11,17 +11,18 @@
 
 mod evaluate;
 mod feeds;
-mod keep;
 mod logs;
 mod outcomes;
 mod read;
 mod reload;
 mod spread;
 mod stand_ins;
+mod store;
 
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::clock;
@@ -30,7 +31,7 @@ use crate::commands::files::Origin;
 use crate::config::{Config, MatrixSet, Source};
 use crate::domain::{Calendar, Millis, Timestamp};
 use crate::http::{self, SharedReadiness, Site, Tickets};
-use crate::journal::Position;
+use crate::kafka::log::Appender;
 use crate::kafka::{Consumer, DeadLetters, Handler, Options, Problems, Start};
 use crate::matrix::engine::Notification;
 use crate::notice;
@@ -67,8 +68,9 @@ impl Default for Manner {
     }
 }
 
-/// The least time from one flush of the floors to the next.
+/// The least time from one flush of the floors to the next: in memory, and where each is a record in Kafka.
 const FLUSH_EVERY: Duration = Duration::from_millis(20);
+const FLUSH_DURABLY_EVERY: Duration = Duration::from_millis(40);
 
 /// How long the reader may take to commit and leave, and the notifier to send what waits.
 const READER_STOPS_WITHIN: Duration = Duration::from_secs(10);
@@ -145,13 +147,38 @@ pub async fn run(
     let letters = Arc::new(
         DeadLetters::start(&config.kafka, problems.clone()).map_err(|error| Failure::User(error.to_string()))?,
     );
-    let (deltas, entries) = std::sync::mpsc::channel();
+    let topics: Vec<String> = config.sources.iter().map(|source| source.topic.clone()).collect();
     let (tell, heard) = logs::ways(config.kafka.threads);
-    let (claims, store) = (logs::Claims::default(), logs::Store::Memory(Default::default(), tell.clone()));
+    let claims = logs::Claims::default();
+    let stop_reading = Arc::new(AtomicBool::new(false));
+    let broken = |error: crate::kafka::KafkaFailure| Failure::User(error.to_string());
+    let (deltas, log, floors, kept) = match manner.new {
+        true => {
+            let (deltas, entries) = std::sync::mpsc::channel();
+            let floors = logs::Floors::Memory(Default::default(), tell.clone());
+            (logs::Deltas::Memory(deltas), logs::Origin::Memory(entries), floors, None)
+        }
+        false => {
+            let settings = settings_of(&config, &set);
+            let (store, running) =
+                store::Store::start(&config.kafka, topics.clone(), settings, tell.clone(), problems.clone())
+                    .map_err(broken)?;
+            let appender = Appender::start(&config.kafka, problems.clone()).map_err(broken)?;
+            let log = logs::Origin::Kafka(Box::new(logs::Kafka {
+                kafka: config.kafka.clone(),
+                problems: problems.clone(),
+                store: store.clone(),
+                stop: stop_reading.clone(),
+                unreadable: 0,
+            }));
+            let deltas = logs::Deltas::Kafka(appender.clone(), store.clone());
+            (deltas, log, logs::Floors::Kafka(store.clone()), Some((store, running, appender)))
+        }
+    };
+    let flush_every = if kept.is_some() { FLUSH_DURABLY_EVERY } else { FLUSH_EVERY };
     let reader = |heard| {
-        let deltas = logs::Deltas::Memory(deltas.clone());
-        let port = logs::Port { deltas, store: store.clone(), claims: claims.clone(), heard };
-        read::Reader::new(&config, set.plan.clone(), letters.clone(), telemetry.clone(), port, FLUSH_EVERY)
+        let port = logs::Port { deltas: deltas.clone(), floors: floors.clone(), claims: claims.clone(), heard };
+        read::Reader::new(&config, set.plan.clone(), letters.clone(), telemetry.clone(), port, flush_every)
     };
     let mut readers: Vec<_> = heard.into_iter().map(reader).collect();
     let reader: Box<dyn Handler> = match readers.pop() {
@@ -162,14 +189,6 @@ pub async fn run(
             Box::new(spread.map_err(|error| Failure::Run(format!("the floors' threads: {error}")))?)
         }
     };
-    let keeper = match manner.new {
-        true => None,
-        false => {
-            let keeper = keep::Keeper::start(&config.kafka, problems.clone());
-            Some(Arc::new(keeper.map_err(|error| Failure::User(error.to_string()))?))
-        }
-    };
-    let topics: Vec<String> = config.sources.iter().map(|source| source.topic.clone()).collect();
     let options = Options { start: manner.start, ..Options::default() };
     let consumer = Consumer::start(&config.kafka, &topics, options, problems, reader)
         .map_err(|error| Failure::User(error.to_string()))?;
@@ -177,11 +196,12 @@ pub async fn run(
     drop(deltas);
 
     let outbox = notifier.clone();
-    let (evaluation, mut ended) = evaluate::start(evaluate::Setup {
+    let knows = Arc::new(AtomicBool::new(false));
+    let setup = evaluate::Setup {
         evaluator: evaluator.clone(),
-        keeper: keeper.clone(),
+        store: kept.as_ref().map(|(store, ..)| store.clone()),
+        knows: knows.clone(),
         trail: trail.clone(),
-        log: logs::Log::Memory(entries, Position::default()),
         claims,
         tell,
         watch: consumer.watch(),
@@ -192,7 +212,8 @@ pub async fn run(
         speech,
         sources: config.sources.iter().map(|source| expected(source, &config, &set)).collect(),
         runtime: tokio::runtime::Handle::current(),
-    })?;
+    };
+    let (evaluation, mut ended) = evaluate::start(setup, log)?;
 
     let (plan, runtime) = (set.plan.clone(), tokio::runtime::Handle::current());
     let formats = config.formats();
@@ -230,8 +251,14 @@ pub async fn run(
     readiness.set_reason("stop", Some("the service is stopping"));
     reloading.inspect(|reloading| reloading.abort());
     tracing::info!("stopping: the sources are left, what was read is applied and committed");
+    let appender = kept.as_ref().map(|(_, _, appender)| appender.clone());
     let stopping = tokio::task::spawn_blocking(move || {
         let stopped = consumer.stop(READER_STOPS_WITHIN);
+        // What the floors told last is in the log before anybody may take them over from there.
+        if let Some(left) = appender.and_then(|appender| appender.flush(READER_STOPS_WITHIN).err()) {
+            tracing::warn!(left, "the last flushes are not confirmed; what is not in the log is read again by whoever is next");
+        }
+        stop_reading.store(true, Ordering::Release);
         // The reader's end of the channel is gone now, so the evaluator applies what is left and ends; unless the reader
         // was left behind, and holds it still.
         let evaluated = stopped.is_err() || evaluation.join().is_ok();
@@ -241,9 +268,9 @@ pub async fn run(
     let (stopped, evaluated, flushed) =
         stopping.await.map_err(|error| Failure::Run(format!("the shutdown failed: {error}")))?;
     let left = notifier.drain(NOTIFIER_DRAINS_WITHIN).await;
-    if let Some(keeper) = keeper.filter(|keeper| keeper.may_keep()) {
-        keeper.keep(&evaluator, &notifier, &kept_trail);
-        let settled = tokio::task::spawn_blocking(move || keeper.settle(KEPT_WITHIN)).await;
+    if let Some((store, running, _)) = kept.filter(|_| knows.load(Ordering::Acquire)) {
+        evaluate::keep(&store, &evaluator, &notifier, &kept_trail);
+        let settled = tokio::task::spawn_blocking(move || (store.settle(KEPT_WITHIN), running).0).await;
         if !settled.is_ok_and(|settled| settled) {
             tracing::warn!("what was decided last is not kept; the next start goes on from what was kept before");
         }
@@ -269,6 +296,13 @@ pub async fn run(
         }
         None => Ok(()),
     }
+}
+
+/// Of all that decides what a record contributes.
+fn settings_of(config: &Config, set: &MatrixSet) -> u64 {
+    let sources: Vec<_> = config.sources.iter().map(|source| (&source.topic, source.format)).collect();
+    let text = format!("{:016x} {sources:?} {:?}", set.plan.figures_fingerprint(), config.agent_states);
+    xxhash_rust::xxh3::xxh3_64(text.as_bytes())
 }
 
 fn expected(source: &Source, config: &Config, set: &MatrixSet) -> feeds::Expected {

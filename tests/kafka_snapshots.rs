@@ -19,16 +19,21 @@ fn state(seed: u64) -> Vec<u8> {
 fn a_state_is_found_whole_or_not_at_all() {
     let Some(kafka) = shared() else { return };
     let config = kafka.config("snapshots");
-    let read = || Snapshots::open(&config).unwrap().read("decided").unwrap();
-    assert_eq!(read(), Found::Nothing, "there is no topic yet");
+    let read_from = |snapshots: &mut Snapshots, name: &str| match snapshots.read(&[name]).unwrap().remove(name).unwrap() {
+        Found::State { bytes, .. } => Ok(bytes),
+        other => Err(other),
+    };
+    let open = |config: &_| Snapshots::open(config).unwrap();
+    let read = || read_from(&mut open(&config), "decided");
+    assert_eq!(read(), Err(Found::Nothing), "there is no topic yet");
     let mut snapshots = Snapshots::open(&config).unwrap();
     snapshots.write("decided", 1, &state(1)).unwrap();
-    assert_eq!(read(), Found::State(state(1)));
+    assert_eq!(read(), Ok(state(1)));
     snapshots.write("other", 2, b"another name").unwrap();
     snapshots.write("decided", 3, &state(3)).unwrap();
-    assert_eq!(read(), Found::State(state(3)));
-    assert_eq!(Snapshots::open(&config).unwrap().read("other").unwrap(), Found::State(b"another name".to_vec()));
-    assert_eq!(Snapshots::open(&kafka.config("others")).unwrap().read("decided").unwrap(), Found::Nothing);
+    assert_eq!(read(), Ok(state(3)));
+    assert_eq!(read_from(&mut open(&config), "other"), Ok(b"another name".to_vec()));
+    assert_eq!(read_from(&mut open(&kafka.config("others")), "decided"), Err(Found::Nothing));
 
     // What the state before was made of is given up.
     let is_given_up = |key: &str| {
@@ -44,19 +49,23 @@ fn a_state_is_found_whole_or_not_at_all() {
         kafka.produce(TOPIC, [Line { key: Some(key.into()), payload: Some(value.to_vec()), ..Line::default() }]);
     };
     put("snapshots/decided/0000000000000004/0", b"half of it");
-    assert_eq!(read(), Found::State(state(3)));
+    assert_eq!(read(), Ok(state(3)));
     // Who takes up goes on from there, and gives up what it found.
     let mut next = Snapshots::open(&config).unwrap();
-    assert_eq!(next.read("decided").unwrap(), Found::State(state(3)));
+    assert_eq!(read_from(&mut next, "decided"), Ok(state(3)));
+    // In one look, with the id under which it was kept.
+    let found = next.read(&["decided", "nothing", "other"]).unwrap();
+    let ids = found.values().map(|found| matches!(found, Found::State { id, .. } if id.ends_with('2') || id.ends_with('3')));
+    assert_eq!(ids.collect::<Vec<_>>(), [true, false, true]);
     next.write("decided", 5, b"").unwrap();
-    assert_eq!(read(), Found::State(Vec::new()));
+    assert_eq!(read(), Ok(Vec::new()));
     next.write("decided", 6, b"short").unwrap();
     assert!(is_given_up("snapshots/decided/0000000000000003/2"));
 
     // A piece that is another, a manifest that is none.
     put("snapshots/decided/0000000000000006/0", b"shirt");
-    let broken = |found: Found| match found {
-        Found::Broken(why) => why,
+    let broken = |found: Result<Vec<u8>, Found>| match found {
+        Err(Found::Broken(why)) => why,
         other => panic!("{other:?}"),
     };
     assert!(broken(read()).contains("its hash does not fit"));

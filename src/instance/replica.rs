@@ -171,6 +171,12 @@ impl Replica {
         }
     }
 
+    /// There is nothing for it in the log before this position.
+    pub fn passed(&mut self, position: Position) {
+        self.position = self.position.max(position);
+    }
+
+    /// Just behind the last entry of the log that it has seen.
     pub fn position(&self) -> Position {
         self.position
     }

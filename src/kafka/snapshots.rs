@@ -51,7 +51,7 @@ struct Manifest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     Nothing,
-    State(Vec<u8>),
+    State { id: String, bytes: Vec<u8> },
     /// It is there and cannot be read: why.
     Broken(String),
 }
@@ -91,27 +91,38 @@ impl Snapshots {
         format!("{}/{name}", self.kafka.group)
     }
 
-    /// The state that was kept last under a name. Blocks; an error is worth another try.
-    pub fn read(&mut self, name: &str) -> Result<Found, KafkaFailure> {
-        let key = self.key(name);
-        let Some(mut records) = self.records(&key)? else { return Ok(Found::Nothing) };
-        let Some(manifest) = records.remove(&key) else { return Ok(Found::Nothing) };
-        Ok(match whole(&key, &manifest, &mut records) {
-            Ok((manifest, bytes)) => {
-                self.last.insert(name.to_owned(), manifest);
-                Found::State(bytes)
-            }
-            Err(what) => Found::Broken(format!(
-                "The topic `{}` keeps nothing whole under `{key}`: {what}. It begins without; look who else writes to that \
-                 topic, and whether its `cleanup.policy` is `compact`.",
-                self.kafka.snapshots
-            )),
-        })
+    /// The states that were kept last under these names. Blocks; an error is worth another try.
+    pub fn read(&mut self, names: &[&str]) -> Result<BTreeMap<String, Found>, KafkaFailure> {
+        let mut records = self.records(names)?;
+        let mut found = BTreeMap::new();
+        let own = format!("{}/", self.kafka.group);
+        let manifests = records.iter().filter(|(key, _)| !is_piece(key));
+        self.last.extend(manifests.filter_map(|(key, manifest)| {
+            Some((key.strip_prefix(&own)?.to_owned(), serde_json::from_slice(manifest).ok()?))
+        }));
+        for name in names {
+            let key = self.key(name);
+            let state = match records.remove(&key) {
+                None => Found::Nothing,
+                Some(manifest) => match whole(&key, &manifest, &mut records) {
+                    Ok((Manifest { id, .. }, bytes)) => Found::State { id, bytes },
+                    Err(what) => Found::Broken(format!(
+                        "The topic `{}` keeps nothing whole under `{key}`: {what}. It begins without; look who else writes to \
+                         that topic, and whether its `cleanup.policy` is `compact`.",
+                        self.kafka.snapshots
+                    )),
+                },
+            };
+            found.insert((*name).to_owned(), state);
+        }
+        Ok(found)
     }
 
-    /// The last value of each key from `key` on; `None` where there is no topic to read.
-    fn records(&self, key: &str) -> Result<Option<BTreeMap<String, Vec<u8>>>, KafkaFailure> {
-        let topic = &self.kafka.snapshots;
+    /// The last value of each key of our group's, pieces only of these names.
+    fn records(&self, names: &[&str]) -> Result<BTreeMap<String, Vec<u8>>, KafkaFailure> {
+        let (topic, own) = (&self.kafka.snapshots, format!("{}/", self.kafka.group));
+        let pieces: Vec<String> = names.iter().map(|name| format!("{own}{name}/")).collect();
+        let wanted = |key: &&str| key.starts_with(&own) && (!is_piece(key) || pieces.iter().any(|of| key.starts_with(of)));
         // librdkafka assigns nothing without the name of a group; it is not joined.
         let defaults = [
             ("group.id", self.kafka.group.as_str()),
@@ -125,12 +136,12 @@ impl Snapshots {
             .map_err(|error| errors::creation(&error, &self.place))?;
         let (low, high) = match consumer.fetch_watermarks(topic, 0, PATIENCE) {
             Ok(marks) => marks,
-            Err(error) if is_closed(&error) => return Ok(None),
+            Err(error) if is_closed(&error) => return Ok(BTreeMap::new()),
             Err(error) => return Err(self.failure("read", &error.to_string())),
         };
         let mut records = BTreeMap::new();
         if low >= high {
-            return Ok(Some(records));
+            return Ok(records);
         }
         let mut list = TopicPartitionList::new();
         let assigned = list.add_partition_offset(topic, 0, Offset::Beginning).and_then(|()| consumer.assign(&list));
@@ -140,19 +151,18 @@ impl Snapshots {
             match consumer.poll(Duration::from_millis(100)) {
                 Some(Ok(record)) => {
                     heard = clock::instant();
-                    let of =
-                        record.key().and_then(|key| std::str::from_utf8(key).ok()).filter(|of| of.starts_with(key));
+                    let of = record.key().and_then(|key| std::str::from_utf8(key).ok()).filter(wanted);
                     match (of, record.payload()) {
                         (Some(of), Some(value)) => drop(records.insert(of.to_owned(), value.to_vec())),
                         (Some(of), None) => drop(records.remove(of)),
                         (None, _) => {}
                     }
                     if record.offset() + 1 >= high {
-                        return Ok(Some(records));
+                        return Ok(records);
                     }
                 }
                 // What was compacted away at the end leaves the last offset without a record.
-                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(Some(records)),
+                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(records),
                 Some(Err(error)) => return Err(self.failure("read", &error.to_string())),
                 None if clock::instant() - heard > PATIENCE => return Err(self.failure("read", "no answer")),
                 None => {}
@@ -239,6 +249,13 @@ fn whole(key: &str, manifest: &[u8], records: &mut BTreeMap<String, Vec<u8>>) ->
         return Err("its hash does not fit".to_owned());
     }
     Ok((manifest, bytes))
+}
+
+/// `.../ID/N`.
+fn is_piece(key: &str) -> bool {
+    let mut parts = key.rsplit('/');
+    let number = parts.next().is_some_and(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+    number && parts.next().is_some_and(|part| part.len() == 16 && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// There is no topic, or none that may be read. Who may not read it may not write it either, which is said as long as it

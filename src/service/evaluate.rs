@@ -1,14 +1,14 @@
 //! The evaluator's side: flushes -> board, a tick each second, what it decides -> the notifier.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::Speech;
 use super::feeds::{Expected, Standing};
-use super::keep::Keeper;
-use super::logs::{Claims, Heard, Log, Tell};
+use super::logs::{Came, Claims, Heard, Log, Origin, Tell};
+use super::store::{DECIDED, Store};
 use crate::clock;
 use crate::commands::Failure;
 use crate::domain::{Millis, Timestamp};
@@ -30,10 +30,11 @@ use crate::telemetry::events::{Evaluated, EvaluatorRole, OutboxDepth, PartitionP
 
 pub struct Setup {
     pub evaluator: Arc<Mutex<Evaluator>>,
-    /// Of what was decided; `None` where nothing outlives the process.
-    pub keeper: Option<Arc<Keeper>>,
+    /// `None` where nothing outlives the process.
+    pub store: Option<Store>,
+    /// What was decided before has been taken up, there may have been nothing: from now on it may be overwritten.
+    pub knows: Arc<AtomicBool>,
     pub trail: Arc<Trail>,
-    pub log: Log,
     pub claims: Claims,
     pub tell: Tell,
     pub watch: Watch,
@@ -47,7 +48,7 @@ pub struct Setup {
 }
 
 /// Starts the thread. The receiver hears why it ended by itself: the reader's failure.
-pub fn start(setup: Setup) -> Result<(JoinHandle<()>, tokio::sync::oneshot::Receiver<Option<String>>), Failure> {
+pub fn start(setup: Setup, origin: Origin) -> Result<(JoinHandle<()>, tokio::sync::oneshot::Receiver<Option<String>>), Failure> {
     let (tell, ended) = tokio::sync::oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("evaluator".into())
@@ -55,15 +56,18 @@ pub fn start(setup: Setup) -> Result<(JoinHandle<()>, tokio::sync::oneshot::Rece
             let started = clock::now();
             let letters = LetterCounters::default();
             let rounds = Rounds::default();
-            let knows = setup.keeper.is_none();
+            let knows = setup.store.is_none();
             let (ticked, last) = (Timestamp::MIN, Timestamp::MIN);
-            setup.claims.set(Default::default());
             let why = Loop {
                 setup,
+                log: Log::of(origin),
                 started,
                 letters,
                 replica: Replica::default(),
                 counts: Vec::new(),
+                begun: false,
+                published: false,
+                kept: started,
                 ticked,
                 last,
                 caught_up: None,
@@ -90,16 +94,39 @@ const TOPICS_WITHIN: Millis = Millis(15_000);
 const KEPT_EVERY: (Millis, Millis) = (Millis(2_000), Millis(60_000));
 const KEPT_A_MILLISECOND: i64 = 100;
 
+/// The same of what the deltas log came to.
+const REPLICA_EVERY: Millis = Millis(60_000);
+const REPLICA_A_MILLISECOND: i64 = 1_000;
+
+/// How long it may take to note that the logs are begun anew.
+const ANEW_WITHIN: Duration = Duration::from_secs(5);
+
+/// Keeps what is decided by now in the place of what was kept last; how many bytes that is. Returns at once.
+pub fn keep(store: &Store, evaluator: &Mutex<Evaluator>, notifier: &Notifier, trail: &Trail) -> usize {
+    let (pending, trail) = (notifier.pending(), trail.text());
+    let state = evaluator.lock().unwrap_or_else(PoisonError::into_inner).put_down(&pending, &trail);
+    let bytes = state.len();
+    store.keep(DECIDED, state);
+    bytes
+}
+
 fn place_of(tp: TopicPartition) -> SourcePartition {
     SourcePartition { source: tp.source, partition: tp.partition }
 }
 
 struct Loop {
     setup: Setup,
+    log: Log,
     started: Timestamp,
     /// What has been told of the refused records.
     letters: LetterCounters,
     replica: Replica,
+    /// The deltas log is being read.
+    begun: bool,
+    /// And has been read to its end once.
+    published: bool,
+    /// When the replica was kept last, or would have been.
+    kept: Timestamp,
     /// How many partitions each source has; not known of those beyond the last.
     counts: Vec<i32>,
     /// The last second that was evaluated.
@@ -126,8 +153,20 @@ impl Loop {
         // One instance alone in this version: it evaluates.
         self.setup.telemetry.emit(EvaluatorRole { evaluates: true });
         loop {
-            match self.setup.log.next(Duration::from_millis(250)) {
-                Ok(Some((position, entry))) => self.take(position, &entry),
+            if let Err(why) = self.begin() {
+                return Some(why);
+            }
+            match self.log.next(Duration::from_millis(250)) {
+                Ok(Some(Came::Entry(position, entry))) => self.take(position, &entry),
+                Ok(Some(Came::Passed(position))) => self.replica.passed(position),
+                Ok(Some(Came::End(position))) => {
+                    self.replica.passed(position);
+                    self.publish();
+                }
+                Ok(Some(Came::Gone { wanted, low })) => {
+                    let what = format!("begins at {} now, and what comes after {} was not read yet", low.0, wanted.0);
+                    return Some(self.begin_anew(&what));
+                }
                 Ok(None) => {}
                 Err(_closed) => return self.reader_failed(),
             }
@@ -149,6 +188,10 @@ impl Loop {
                 self.keep_firing(second);
                 let status = self.setup.watch.status();
                 self.counts.clone_from(&status.partition_counts);
+                self.keep_replica();
+                if self.setup.claims.is_cut() {
+                    return Some(self.begin_anew("is of floors of which neither of two snapshots can be read"));
+                }
                 self.tell(&status);
                 if let Some(Ended::Failed(why)) = status.ended {
                     return Some(why);
@@ -175,11 +218,63 @@ impl Loop {
             news
         };
         let Some(news) = news else { return };
-        if let What::Claimed(_) = news.what {
-            let claim = |(place, _)| Some((place, self.replica.owner(place)?.claim));
-            self.setup.claims.set(self.replica.histories().filter_map(claim).collect());
+        if let What::Claimed(_) = news.what
+            && self.published
+        {
+            self.publish();
         }
         self.setup.tell.tell(Heard::News(news));
+    }
+
+    /// Goes on from what was kept of the deltas log, once that is known. The error ends the service.
+    fn begin(&mut self) -> Result<(), String> {
+        if self.begun {
+            return Ok(());
+        }
+        let from = match &self.setup.store {
+            None => {
+                self.publish();
+                None
+            }
+            Some(store) => {
+                let Some(found) = store.found(&store.replica()) else { return Ok(()) };
+                let restored = found.map(|bytes| Replica::restore(self.setup.speech.plan.clone(), &bytes));
+                match restored.transpose() {
+                    Ok(None) => None,
+                    Ok(Some((replica, board))) => {
+                        self.replica = replica;
+                        self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner).put_board(board);
+                        Some(self.replica.position())
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "what was kept of the deltas log cannot be taken up: it is read from its beginning");
+                        None
+                    }
+                }
+            }
+        };
+        self.begun = true;
+        self.log.open(from).map_err(|error| error.to_string())
+    }
+
+    /// The deltas log is known to its end: what it says of claims holds.
+    fn publish(&mut self) {
+        self.published = true;
+        let claim = |(place, _)| Some((place, self.replica.owner(place)?.claim));
+        self.setup.claims.set(self.replica.histories().filter_map(claim).collect());
+    }
+
+    /// The floors cannot be made of what there is. The next start makes them of the sources alone.
+    fn begin_anew(&self, what: &str) -> String {
+        if let Some(store) = &self.setup.store {
+            store.begin_anew();
+            store.settle(ANEW_WITHIN);
+        }
+        format!(
+            "The floors cannot be made of what is kept in Kafka: the log of `kafka.deltas` {what}. Start the service again: it \
+             reads its sources a day and an hour back and begins anew. If the topic was deleted, leave it alone from now on; if its \
+             `retention.ms` is less than 2 days, raise it."
+        )
     }
 
     /// The instant that all floors have come to; `None` while one has not begun. While it catches up the numbers move
@@ -201,10 +296,10 @@ impl Loop {
 
     /// Goes on from what was decided before the process began. Nothing is decided before that.
     fn take_up(&mut self) {
-        let Some(found) = self.setup.keeper.as_ref().filter(|_| !self.knows).and_then(|keeper| keeper.found()) else {
-            return;
-        };
+        let store = self.setup.store.as_ref().filter(|_| !self.knows);
+        let Some(found) = store.and_then(|store| store.found(DECIDED)) else { return };
         self.knows = true;
+        self.setup.knows.store(true, Ordering::Release);
         let Some(bytes) = found else { return };
         let taken = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner).take_up(&bytes);
         match taken {
@@ -225,18 +320,31 @@ impl Loop {
 
     /// Keeps what was decided: when there is more of it, and every few seconds.
     fn keep(&mut self, decided: bool) {
-        let (Some(keeper), now) = (&self.setup.keeper, clock::now()) else { return };
+        let (Some(store), now) = (&self.setup.store, clock::now()) else { return };
         // What was decided is kept at once; of thousands of cases that is much, and may take its time.
         self.unkept |= decided;
         let due = if self.unkept { self.keep_due.1 } else { self.keep_due.0 };
         if now >= due {
             self.unkept = false;
-            let bytes = keeper.keep(&self.setup.evaluator, &self.setup.notifier, &self.setup.trail);
+            let bytes = keep(store, &self.setup.evaluator, &self.setup.notifier, &self.setup.trail);
             let after = |a_millisecond: i64| Millis(bytes as i64 / a_millisecond);
             self.keep_due = (
                 now + after(KEPT_A_MILLISECOND).clamp(KEPT_EVERY.0, KEPT_EVERY.1),
                 now + after(10 * KEPT_A_MILLISECOND),
             );
+        }
+    }
+
+    /// Keeps what the deltas log came to, every minute; the larger the more seldom, so that it is a megabyte a second at the
+    /// most.
+    fn keep_replica(&mut self) {
+        let (Some(store), now) = (&self.setup.store, clock::now()) else { return };
+        if self.published && now >= self.kept {
+            let mut evaluator = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner);
+            let bytes = self.replica.snapshot(evaluator.board());
+            drop(evaluator);
+            self.kept = now + Millis((bytes.len() as i64 / REPLICA_A_MILLISECOND).max(REPLICA_EVERY.0));
+            store.keep(&store.replica(), bytes);
         }
     }
 

@@ -69,7 +69,7 @@ fn partition_of(place: SourcePartition) -> TopicPartition {
 }
 
 /// A number that nobody else draws.
-fn draw() -> u64 {
+pub fn draw() -> u64 {
     RandomState::new().hash_one(clock::now().0)
 }
 
@@ -152,8 +152,8 @@ impl Reader {
         while let Some(want) = self.wants.pop_front() {
             match want {
                 Want::Append(delta) => self.port.deltas.append(delta),
-                Want::Load { place, snapshot } => self.port.store.load(place, snapshot),
-                Want::Store { place, snapshot, bytes } => self.port.store.store(place, snapshot, bytes),
+                Want::Load { place, snapshot } => self.port.floors.load(place, snapshot),
+                Want::Store { place, snapshot, bytes } => self.port.floors.store(place, snapshot, bytes),
                 Want::Read { place, from } => self.reads.push((partition_of(place), from)),
             }
         }
@@ -165,6 +165,9 @@ impl Reader {
             place.owner.flush(self.port.claims.of(place_of(*tp)), now, &mut draw, &mut self.wants);
         }
         self.perform();
+        if self.places.values().any(|place| place.owner.is_stuck()) {
+            self.port.claims.cut();
+        }
         let ended = clock::instant();
         let catching_up = self.places.values().any(|place| place.owner.tells() && !place.owner.is_live());
         let took = if catching_up { FLUSH_AT_LEAST_EVERY } else { ended - begun };
