@@ -40,7 +40,7 @@ pub struct Kind {
 impl Kind {
     pub const FLOOR: Kind = Kind { code: 1, version: 1, name: "a floor" };
     pub const BOARD: Kind = Kind { code: 2, version: 1, name: "a board" };
-    pub const ENGINE: Kind = Kind { code: 3, version: 6, name: "the cases of the matrices" };
+    pub const ENGINE: Kind = Kind { code: 3, version: 7, name: "the cases of the matrices" };
     pub const EVALUATOR: Kind = Kind { code: 4, version: 1, name: "an evaluator" };
     pub const DECIDED: Kind = Kind { code: 7, version: 2, name: "what was decided" };
     pub const REPLICA: Kind = Kind { code: 6, version: 1, name: "what an instance saw of the deltas log" };
