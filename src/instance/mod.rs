@@ -13,7 +13,7 @@
 //! * Records of a source partition come in the order of their offsets, from the offset that [`Want::Read`] named on.
 //! * What is wanted may be lost, delayed or done twice, as it is in life. What was not seen done is wanted again.
 //!
-//! Deliberately not here yet: evaluating the matrices and sending, which come with the decisions log.
+//! Which instance evaluates the matrices and sends, and what was decided, is [`decider`]'s matter, by another log.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -27,6 +27,7 @@ use crate::plan::Plan;
 use crate::snapshot::SnapshotError;
 
 mod course;
+pub mod decider;
 pub mod owner;
 pub mod replica;
 
