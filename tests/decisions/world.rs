@@ -234,7 +234,7 @@ pub struct World {
 impl World {
     pub fn new(seed: u64) -> World {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let part_bytes = if random.random_bool(0.5) { random.random_range(40..2_000) } else { usize::MAX };
+        let part_bytes = if random.random_bool(0.5) { random.random_range(300..3_000) } else { usize::MAX };
         let mut floor = Floor::default();
         floor.pass(&mut random, false);
         World {
@@ -316,7 +316,9 @@ impl World {
                 }
             }
             if self.judge.heard > begun {
-                (begun, allowed) = (self.judge.heard, Millis(2_000));
+                // The last word of one that has stopped may come before the silence.
+                let works = (0..NODES).any(|node| self.runs(node) && self.decides(node));
+                (begun, allowed) = (self.judge.heard, if works { Millis(2_000) } else { allowed });
             }
             if self.now - begun > allowed {
                 return Err(format!("nothing was decided from {begun} to {}", self.now));
