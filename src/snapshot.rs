@@ -40,9 +40,10 @@ pub struct Kind {
 impl Kind {
     pub const FLOOR: Kind = Kind { code: 1, version: 1, name: "a floor" };
     pub const BOARD: Kind = Kind { code: 2, version: 1, name: "a board" };
-    pub const ENGINE: Kind = Kind { code: 3, version: 6, name: "the cases of the matrices" };
+    pub const ENGINE: Kind = Kind { code: 3, version: 7, name: "the cases of the matrices" };
     pub const EVALUATOR: Kind = Kind { code: 4, version: 1, name: "an evaluator" };
-    pub const DECIDED: Kind = Kind { code: 7, version: 2, name: "what was decided" };
+    pub const LEDGER: Kind = Kind { code: 8, version: 1, name: "what an instance saw of the decisions log" };
+    pub const DECIDED: Kind = Kind { code: 7, version: 3, name: "what was decided" };
     pub const REPLICA: Kind = Kind { code: 6, version: 1, name: "what an instance saw of the deltas log" };
     pub const REPLAY: Kind = Kind { code: 5, version: 1, name: "a run in virtual time" };
 }

@@ -13,12 +13,15 @@
 //!   has to say of each, to the owner of its partition.
 //! * Records of a source partition come in the order of their offsets, from the offset that [`Want::Read`] named on.
 //! * What is wanted may be lost, delayed or done twice, as it is in life. What was not seen done is wanted again.
+//!
+//! Which instance evaluates the matrices and sends, and what was decided, is [`decider`]'s matter, by another log.
 
 use std::sync::Arc;
 
 use crate::journal::{Claim, Delta, SourcePartition};
 
 mod course;
+pub mod decider;
 mod owner;
 mod replica;
 

@@ -21,8 +21,11 @@ pub enum Drop {
     Repeated,
     /// A batch that starts behind what is applied: one before it is missing.
     Gap,
-    /// A batch that ends before it starts, or a snapshot with batches that do not count (yet).
+    /// A batch that ends before it starts, or a snapshot with batches that do not count (yet); a part that is not of the decision
+    /// that has begun.
     Torn,
+    /// A decision of another version of the program.
+    Unreadable,
 }
 
 impl Drop {
@@ -33,6 +36,7 @@ impl Drop {
             Drop::Repeated => "repeated",
             Drop::Gap => "gap",
             Drop::Torn => "torn",
+            Drop::Unreadable => "unreadable",
         }
     }
 }

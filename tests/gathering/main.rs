@@ -5,6 +5,8 @@
 //! as one too few. Every time-line is played again with restarts and with reloads all along.
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect fails")]
 
+#[path = "../follower/mod.rs"]
+mod follower;
 mod random;
 
 use std::collections::BTreeMap;
@@ -64,6 +66,8 @@ enum Upset {
     None,
     Restarts,
     Reloads,
+    /// Another goes on in its place now and then, of what it said has changed.
+    Follows,
 }
 
 struct Play {
@@ -78,7 +82,7 @@ struct Play {
 fn play(text: &str, timeline: &str, upset: Upset) -> Play {
     let (mut matrices, plan) = compiled(text);
     let mut engine = Engine::new(matrices.clone(), plan.clone());
-    let mut table = Table::default();
+    let (mut table, mut follower) = (Table::default(), follower::Follower::default());
     let steps: Vec<Vec<&str>> = timeline.lines().map(|line| line.split_whitespace().collect()).collect();
     let mut steps = steps.into_iter().filter(|words: &Vec<&str>| !words.is_empty()).peekable();
     let (mut lines, mut names, mut mails): (Vec<String>, Vec<Arc<str>>, Vec<Notification>) = Default::default();
@@ -144,6 +148,12 @@ fn play(text: &str, timeline: &str, upset: Upset) -> Play {
             lines.push(line);
             mails.push(told);
         }
+        if upset == Upset::Follows {
+            follower.follow(&mut engine);
+            if second % 11 == 0 {
+                engine = follower.engine(&matrices, &plan);
+            }
+        }
         if upset == Upset::Reloads {
             engine.reload(matrices.clone(), plan.clone());
         }
@@ -179,7 +189,13 @@ fn taken_up(
 
 fn check(text: &str, timeline: &str, expected: &str) {
     let expected: Vec<&str> = expected.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    for (upset, what) in [(Upset::None, "straight"), (Upset::Restarts, "restarts"), (Upset::Reloads, "reloads")] {
+    let upsets = [
+        (Upset::None, "straight"),
+        (Upset::Restarts, "restarts"),
+        (Upset::Reloads, "reloads"),
+        (Upset::Follows, "follows"),
+    ];
+    for (upset, what) in upsets {
         assert_eq!(play(text, timeline, upset).lines, expected, "{what}");
     }
 }

@@ -32,6 +32,7 @@ proptest! {
         let straight = play(&text, &timeline, Upset::None).lines;
         prop_assert_eq!(&play(&text, &timeline, Upset::Restarts).lines, &straight);
         prop_assert_eq!(&play(&text, &timeline, Upset::Reloads).lines, &straight);
+        prop_assert_eq!(&play(&text, &timeline, Upset::Follows).lines, &straight);
     }
 
     /// What is told together is what is told singly, but for what was over before its mail went out.

@@ -30,6 +30,8 @@ mod cases;
 mod clock_change;
 mod feeds;
 mod flapping;
+#[path = "../follower/mod.rs"]
+mod follower;
 mod kept;
 mod model;
 mod operations;

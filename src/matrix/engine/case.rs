@@ -1,6 +1,9 @@
 //! One row for one key: from a reading to the transition it means.
 
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
+
+use foldhash::quality::FixedState;
 
 use super::evidence::Evidence;
 use super::flapping::{Flap, Said};
@@ -35,8 +38,9 @@ pub(super) struct Case {
     opened: Option<Timestamp>,
     closed: bool,
     frozen: bool,
-    /// As last read.
+    /// As last read; and whether the last tick did.
     reading: Reading,
+    read: bool,
     /// The last that a rule could judge, and when.
     judged: Option<(Timestamp, Reading)>,
     /// What it has been.
@@ -45,6 +49,17 @@ pub(super) struct Case {
     incident: Option<Box<Incident>>,
     /// Its changes of level, if there were any lately.
     flap: Option<Box<Flap>>,
+    /// What was written down of it last.
+    put: Option<Box<Put>>,
+}
+
+/// A case as it was written down: [`Case::mark`] then, and the values, which change every second and mean nothing while
+/// they are read anew at the next.
+#[derive(Clone, Copy, Debug)]
+struct Put {
+    mark: u64,
+    reading: Reading,
+    judged: Option<(Timestamp, Reading)>,
 }
 
 /// What a case needs to know of the tick it is in.
@@ -104,15 +119,19 @@ impl Case {
             closed: false,
             frozen: false,
             reading: Reading::default(),
+            read: false,
             judged: None,
             trend: Ring::new(),
             incident: None,
             flap: None,
+            put: None,
         }
     }
 
     pub fn step(&mut self, moment: &mut Moment<'_>) {
         let now = moment.now;
+        self.read = false;
+        self.evidence.begin();
         if self.incident.as_ref().is_some_and(|incident| incident.removed) {
             self.go(moment, Move { level: Level::Ok, range: None, reason: Reason::Removed });
             // What the row says now is counted from zero, from the next second on.
@@ -177,6 +196,7 @@ impl Case {
 
     /// Reads the number, unless it cannot have changed.
     fn read(&mut self, readings: &mut dyn Readings) {
+        self.read = true;
         let (key, selector) = (&self.key, &self.selector);
         let (reading, version) = match self.place {
             Some(place) if self.version.is_some() && self.version == readings.version(place) => return,
@@ -184,6 +204,27 @@ impl Case {
             None => (readings.read(key, selector), None),
         };
         (self.reading, self.version) = (judged_as(selector.indicator, reading), version);
+    }
+
+    /// Another number whenever anything has changed that the next tick, `ticked` being the last, could tell, but for values that
+    /// it reads anew: of those it counts only whether there is one.
+    fn mark(&self, row: &Row, ticked: Timestamp) -> u64 {
+        let Case { key: _, place: _, version: _, selector: _, level, range, evidence, opened, closed, .. } = self;
+        let Case { frozen, reading, read, judged, trend, incident, flap, put: _, .. } = self;
+        let mut to = FixedState::with_seed(0).build_hasher();
+        (level, range, opened, closed, frozen, read, trend.version(), flap).hash(&mut to);
+        let bits = |reading: &Reading| (reading.value.map(f64::to_bits), reading.samples.to_bits());
+        match read {
+            true => std::mem::discriminant(&self.seen(row)).hash(&mut to),
+            false => bits(reading).hash(&mut to),
+        }
+        let old = judged.as_ref().filter(|(time, _)| !*read || *time != ticked);
+        (judged.is_some(), old.map(|(time, reading)| (*time, bits(reading)))).hash(&mut to);
+        evidence.mark(&mut to, ticked);
+        if let Some(incident) = incident {
+            incident.mark(&mut to, ticked);
+        }
+        to.finish()
     }
 
     /// Notices an opening, also one that a pause of ticks has hidden, and what it carries over.

@@ -1,5 +1,7 @@
 //! How long the value of a case has been where it is: since-instants on a clock that stops while nothing is known.
 
+use std::hash::{Hash, Hasher};
+
 use smallvec::SmallVec;
 
 use super::shape::{Shape, Values};
@@ -28,6 +30,17 @@ pub(super) struct Evidence {
     null_since: Option<Timestamp>,
     /// How much time has passed without a value to judge.
     paused: Millis,
+    /// Whether the last tick added to that.
+    last: Last,
+}
+
+/// What the last tick did to the instants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Last {
+    /// Nothing that goes on by itself.
+    Ran,
+    Paused,
+    Froze,
 }
 
 fn mark(since: &mut Option<Evaluated>, holds: bool, now: Evaluated) {
@@ -37,7 +50,7 @@ fn mark(since: &mut Option<Evaluated>, holds: bool, now: Evaluated) {
 impl Evidence {
     pub fn new(row: &Row) -> Self {
         let none: SmallVec<_> = row.ranges.iter().map(|_| None).collect();
-        Evidence { beyond: none.clone(), within: none, calm: [None; 3], null_since: None, paused: Millis::ZERO }
+        Evidence { beyond: none.clone(), within: none, calm: [None; 3], null_since: None, paused: Millis::ZERO, last: Last::Ran }
     }
 
     /// The same under ranges that are now `new` and were `old`: what it knows of values that are still told apart, it
@@ -56,6 +69,11 @@ impl Evidence {
                 *since = None;
             }
         }
+    }
+
+    /// A tick begins.
+    pub fn begin(&mut self) {
+        self.last = Last::Ran;
     }
 
     /// Everything starts at zero again.
@@ -98,6 +116,7 @@ impl Evidence {
     pub fn pause(&mut self, now: Timestamp, before: Option<Timestamp>, null: bool) {
         self.paused = self.paused + before.map_or(Millis::ZERO, |before| now - before);
         self.null_since = if null { self.null_since.or(Some(now)) } else { None };
+        self.last = Last::Paused;
     }
 
     /// Nothing is known of this second, not even that there is no value: everything stands.
@@ -105,6 +124,7 @@ impl Evidence {
         let passed = before.map_or(Millis::ZERO, |before| now - before);
         self.paused = self.paused + passed;
         self.null_since = self.null_since.map(|since| since + passed);
+        self.last = Last::Froze;
     }
 
     pub fn null_for(&self, now: Timestamp) -> Option<Millis> {
@@ -130,6 +150,24 @@ impl Evidence {
     pub fn due_better(&self, row: &Row, than: Level, now: Timestamp) -> Option<Level> {
         let mut levels = BETTER.iter().zip(self.calm).filter(|(level, _)| **level < than);
         levels.find(|(_, since)| held(*since, self.clock(now), row.recover.hold)).map(|(level, _)| *level)
+    }
+}
+
+/// As it was at the last tick, `ticked`, so that a pause that goes on changes nothing.
+impl Evidence {
+    pub fn mark(&self, to: &mut impl Hasher, ticked: Timestamp) {
+        let Evidence { beyond, within, calm, null_since: _, paused: _, last: _ } = self;
+        (beyond, within, calm, self.standing(ticked)).hash(to);
+    }
+
+    /// How much time has passed, or what its clock says while it stands; since when there is no value, or for how long.
+    fn standing(&self, ticked: Timestamp) -> (u8, i64, Option<i64>) {
+        let since = self.null_since.map(|since| since.0);
+        match self.last {
+            Last::Ran => (0, self.paused.0, since),
+            Last::Paused => (1, self.clock(ticked).0, since),
+            Last::Froze => (2, self.clock(ticked).0, self.null_for(ticked).map(|length| length.0)),
+        }
     }
 }
 

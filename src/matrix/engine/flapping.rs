@@ -19,14 +19,14 @@ use crate::domain::Timestamp;
 use crate::matrix::{Flapping, Level};
 
 /// The changes of one case that still count.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Flap {
     /// When the level changed: within the last `within`, and no more than begin a stretch.
     pub recent: VecDeque<Timestamp>,
     pub damped: Option<Damped>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Damped {
     pub flaps: Flaps,
     pub last: Timestamp,
@@ -35,7 +35,7 @@ pub(super) struct Damped {
 }
 
 /// How often a damped case has changed its level.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Flaps {
     pub changes: u32,
     /// The first of these changes.

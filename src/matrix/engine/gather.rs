@@ -33,14 +33,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::hold::{Place, Stands};
+use super::marked::Marked;
 use super::shape::Shape;
 use super::{Acknowledged, Notification, Transition};
 use crate::domain::{Millis, Timestamp};
 use crate::matrix::{By, Group, Level, Medium};
 
 mod snapshot;
-
-pub(super) use snapshot::WrittenGather;
 
 /// For how long a mail waits where nobody says so.
 pub const GATHER_WAIT: Millis = Millis(20_000);
@@ -100,18 +99,18 @@ struct Gathering {
     entry: Option<Entry>,
     wait: Millis,
     /// What was last told of each of its incidents that were not told to be over.
-    open: BTreeMap<Arc<str>, Arc<Transition>>,
+    open: Marked<Arc<str>, Arc<Transition>>,
     /// How many have ever been told in it.
     ever: u32,
     /// When the next mail goes out, and what is in it so far, by incident.
     due: Option<Timestamp>,
-    waiting: BTreeMap<Arc<str>, Notification>,
+    waiting: Marked<Arc<str>, Notification>,
 }
 
 /// The gatherings that are open, and where each incident belongs.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Gather {
-    open: BTreeMap<Arc<Circle>, Gathering>,
+    open: Marked<Arc<Circle>, Gathering>,
     members: BTreeMap<Place, Arc<Circle>>,
 }
 
@@ -151,7 +150,7 @@ impl Gathering {
         let Place { incident, to, medium, address } = first;
         let id = format!("gathering\u{1f}{incident}\u{1f}{to}\u{1f}{medium:?}\u{1f}{address}\u{1f}{}", now.0);
         let id = format!("{:032x}", xxhash_rust::xxh3::xxh3_128(id.as_bytes())).into();
-        let (open, waiting) = (BTreeMap::new(), BTreeMap::new());
+        let (open, waiting) = (Marked::default(), Marked::default());
         Gathering { id, sequence: 0, entry: None, wait, open, ever: 0, due: None, waiting }
     }
 }
@@ -183,7 +182,7 @@ impl Gather {
             return None;
         }
         let wait = joins.unwrap_or(GATHER_WAIT);
-        let gathering = self.open.entry(circle.clone()).or_insert_with(|| Gathering::new(&place, wait, now));
+        let gathering = self.open.get_or_insert_with(circle.clone(), || Gathering::new(&place, wait, now));
         gathering.wait = joins.map_or(gathering.wait, |wait| wait.min(gathering.wait));
         let due = now + gathering.wait;
         gathering.due = Some(gathering.due.map_or(due, |before| before.min(due)));
@@ -203,7 +202,7 @@ impl Gather {
     }
 
     /// A mail with nothing in it is not due, and a gathering without incidents is none.
-    fn tidy(&mut self, circle: &Circle) {
+    fn tidy(&mut self, circle: &Arc<Circle>) {
         let Some(gathering) = self.open.get_mut(circle) else { return };
         if gathering.waiting.is_empty() {
             gathering.due = None;
@@ -220,7 +219,7 @@ impl Gather {
     }
 
     /// What waits for the mail of a circle, to be looked at once more.
-    pub fn waiting(&mut self, circle: &Circle) -> impl Iterator<Item = &mut Notification> {
+    pub fn waiting(&mut self, circle: &Arc<Circle>) -> impl Iterator<Item = &mut Notification> {
         self.open.get_mut(circle).into_iter().flat_map(|gathering| gathering.waiting.values_mut())
     }
 
@@ -238,10 +237,10 @@ impl Gather {
     }
 
     /// The notices of a mail that is due, as of `now`: the worst first, then by place.
-    pub fn notices(&mut self, circle: &Circle, now: Timestamp) -> Vec<(Place, Notification)> {
+    pub fn notices(&mut self, circle: &Arc<Circle>, now: Timestamp) -> Vec<(Place, Notification)> {
         let Some(gathering) = self.open.get_mut(circle) else { return Vec::new() };
         gathering.due = None;
-        let waiting = std::mem::take(&mut gathering.waiting).into_values();
+        let waiting = gathering.waiting.take().into_values();
         let mut notices: Vec<(Place, Notification)> =
             waiting.map(|notice| (Place::of(&notice), Notification { time: now, ..notice })).collect();
         notices.sort_by(|(_, a), (_, b)| {

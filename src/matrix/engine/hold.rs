@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::gather::Gather;
+use super::marked::Marked;
 use super::{Acknowledged, Notification, Tick};
 use crate::domain::{Millis, Timestamp};
 use crate::matrix::{Contact, Level, Matrix, Medium};
@@ -26,7 +27,7 @@ use crate::matrix::{Contact, Level, Matrix, Medium};
 mod cap;
 mod snapshot;
 
-pub(super) use snapshot::{WrittenHold, WrittenNotice, WrittenTransition};
+pub(super) use snapshot::{WrittenNotice, WrittenTransition};
 
 use cap::Cap;
 
@@ -52,7 +53,7 @@ pub(super) struct Stands {
 pub(super) struct Hold {
     waiting: Queue,
     /// Where something of an incident that is not over has been told.
-    told: BTreeMap<Place, Told>,
+    told: Marked<Place, Told>,
     gather: Gather,
     cap: Cap,
 }
@@ -60,10 +61,9 @@ pub(super) struct Hold {
 /// In the order in which they came, one for each place at most: thousands may come at once.
 #[derive(Clone, Debug, Default)]
 struct Queue {
-    /// By a number that grows.
-    all: BTreeMap<u64, Waiting>,
+    /// By a number that is more than those of all before it.
+    all: Marked<u64, Waiting>,
     numbers: BTreeMap<Place, u64>,
-    next: u64,
 }
 
 /// What an address knows of an incident.
@@ -86,9 +86,9 @@ struct Waiting {
 impl Queue {
     fn push(&mut self, one: Waiting) {
         self.take(&one.place);
-        self.numbers.insert(one.place.clone(), self.next);
-        self.all.insert(self.next, one);
-        self.next += 1;
+        let next = self.all.last_key_value().map_or(0, |(last, _)| last + 1);
+        self.numbers.insert(one.place.clone(), next);
+        self.all.insert(next, one);
     }
 
     fn take(&mut self, place: &Place) -> Option<Waiting> {
@@ -98,19 +98,20 @@ impl Queue {
 
     /// Takes out those whose time has come, unless `again` says until when one waits on.
     fn take_due(&mut self, now: Timestamp, again: impl Fn(&mut Notification) -> Option<Timestamp>) -> Vec<Waiting> {
-        let due = self.all.extract_if(.., |_, one| {
-            if one.until > now {
-                return false;
+        let due: Vec<u64> =
+            self.all.iter().filter(|(_, one)| one.until <= now).map(|(number, _)| *number).collect();
+        let mut over = Vec::new();
+        for number in due {
+            let Some(one) = self.all.get_mut(&number) else { continue };
+            match again(&mut one.notice) {
+                Some(until) => one.until = until,
+                None => over.extend(self.all.remove(&number)),
             }
-            let again = again(&mut one.notice);
-            one.until = again.unwrap_or(one.until);
-            again.is_none()
-        });
-        let due: Vec<Waiting> = due.map(|(_, one)| one).collect();
-        for one in &due {
+        }
+        for one in &over {
             self.numbers.remove(&one.place);
         }
-        due
+        over
     }
 }
 
@@ -133,7 +134,7 @@ impl Hold {
         let new = std::mem::take(&mut tick.notifications);
         for (mail, places) in self.cap.end_hours(now) {
             for place in places {
-                self.told.entry(place).or_default();
+                self.told.get_or_insert_with(place, Told::default);
             }
             tick.notifications.push(mail);
         }
@@ -194,7 +195,7 @@ impl Hold {
             if notice.level == Level::Ok {
                 self.told.remove(place);
             } else if admitted {
-                let told = self.told.entry(place.clone()).or_default();
+                let told = self.told.get_or_insert_with(place.clone(), Told::default);
                 told.critical |= notice.level == Level::Critical;
                 told.acknowledged = notice.acknowledged.is_some();
             }
@@ -204,8 +205,13 @@ impl Hold {
 
     /// Somebody has taken an incident up: whoever was told of it hears so.
     pub fn acknowledge(&mut self, incident: &Arc<str>) {
-        let told = self.told.range_mut(Place::first(incident)..).take_while(|(place, _)| place.incident == *incident);
-        told.for_each(|(_, told)| told.acknowledged = true);
+        let told = self.told.range(Place::first(incident)..).map(|(place, _)| place);
+        let told: Vec<Place> = told.take_while(|place| place.incident == *incident).cloned().collect();
+        for place in told {
+            if let Some(told) = self.told.get_mut(&place) {
+                told.acknowledged = true;
+            }
+        }
     }
 
     /// The webhooks that have been told of an incident, each once. One whose notice waits has not.

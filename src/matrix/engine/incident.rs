@@ -1,5 +1,6 @@
 //! From leaving ok until ok again: who has been told, and when they are told again.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,7 @@ mod snapshot;
 pub(super) use snapshot::WrittenIncident;
 
 /// A contact by one medium.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Address {
     to: Arc<str>,
     medium: Medium,
@@ -91,7 +92,7 @@ pub(super) struct Change<'a> {
 }
 
 /// Carried over closed hours, and neither resolved nor told since.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 struct Carried {
     /// Since when, by the clock of the evidence, it has looked well.
     well_since: Option<Timestamp>,
@@ -124,6 +125,27 @@ impl Incident {
             flaps: None,
             removed: false,
         }
+    }
+
+    /// As it was at the last tick, `ticked`, so that timers that run on change nothing. Who has another transition has
+    /// another level, range, time or reason.
+    pub fn mark(&self, to: &mut impl Hasher, ticked: Timestamp) {
+        let Incident { id, since, last, sequence, told, taken, steps, reached, improved, repeats, .. } = self;
+        (id, since, sequence, told, taken, steps, reached, improved, repeats).hash(to);
+        let Incident { stood, stands_since, ran: _, muted, carried, acknowledged, silenced, covered: _, .. } = self;
+        (stood, stands_since, self.ran_to(ticked), muted, carried, acknowledged, silenced).hash(to);
+        let Incident { owed, held, flaps, removed, .. } = self;
+        (owed, held, flaps, removed).hash(to);
+        (last.time, last.range, last.from, last.to, last.reason, last.value.map(f64::to_bits)).hash(to);
+    }
+
+    /// For how long the timers had run at `ticked`; `None` where that is all the time there was.
+    fn ran_to(&self, ticked: Timestamp) -> Option<Millis> {
+        Some(self.ran).filter(|ran| *ran != self.elapsed(ticked))
+    }
+
+    fn elapsed(&self, now: Timestamp) -> Millis {
+        self.clock(self.stands_since.unwrap_or(now)) - self.taken
     }
 
     /// As it is shown; the case and the engine add what they know.
@@ -285,7 +307,7 @@ impl Incident {
         tick: &mut Tick,
     ) {
         let Some(range) = range.filter(|_| self.carried.is_none()) else { return };
-        let elapsed = self.clock(self.stands_since.unwrap_or(news.now)) - self.taken;
+        let elapsed = self.elapsed(news.now);
         if frozen {
             self.muted = self.muted + (elapsed - self.ran);
         }
@@ -358,7 +380,7 @@ impl Incident {
             }
         }
         let told: Arc<[Arc<str>]> = names.into();
-        let ran = self.clock(self.stands_since.unwrap_or(news.now)) - self.taken;
+        let ran = self.elapsed(news.now);
         for Address { to, medium, address } in recipients {
             self.sequence += 1;
             tick.notifications.push(Notification {

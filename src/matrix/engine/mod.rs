@@ -17,6 +17,7 @@
 //! | `trend`, `around` | what a notice shows beside its value |
 //! | `feeds` | what nobody can judge, because its feed lags or is dead |
 //! | `reload`, `shape`, `snapshot` | how cases go on under other matrices, and after a restart |
+//! | `items`, `marked` | the state as items, and what of them a tick has changed |
 //!
 //! Not in here: reading the rows (`config`), the words of a notice (`notice`), sending it (`notify`), whether a feed is dead
 //! and where operations are recorded (`service`).
@@ -117,6 +118,8 @@ mod flapping;
 mod gather;
 mod hold;
 mod incident;
+mod items;
+mod marked;
 mod operations;
 mod pending;
 mod reload;
@@ -129,6 +132,7 @@ pub use around::Around;
 pub use feeds::{Feed, FeedState, Feeds};
 pub use flapping::Flaps;
 pub use gather::{Entry, GATHER_WAIT, Gathered, Other};
+pub use items::{Edit, Items, Misfit, Patch, apply, diff};
 pub use operations::{Acknowledged, Matcher, Operated, Operation, Refusal, SILENCES_MAX, Silence, What};
 pub use pending::Pending;
 pub use trend::Trend;
@@ -371,6 +375,11 @@ struct State {
     /// Open incidents of rows that are no longer there: the next tick ends them.
     gone: Vec<Gone>,
     hold: Hold,
+    /// [`Engine::changes`] has been asked, and neither other matrices nor the end of a row has come since; then how many of
+    /// `known` are written down, and the names of the rows.
+    written: bool,
+    known_written: usize,
+    names: Vec<[u8; 16]>,
 }
 
 impl Engine {
@@ -394,8 +403,9 @@ impl Engine {
             return tick;
         }
         self.meet_new_keys(readings);
-        let State { silences, feeds: frozen, gone, .. } = &mut self.state;
+        let State { silences, feeds: frozen, gone, written, .. } = &mut self.state;
         silences.advance(now);
+        *written &= gone.is_empty();
         for gone in gone.drain(..) {
             gone.end(silences, now, &mut tick);
         }

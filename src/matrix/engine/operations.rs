@@ -3,11 +3,11 @@
 //! An [`Operation`] is plain data, as the service records it; [`super::Engine::operate`] takes it. Who may do so, and
 //! where it is kept, is not decided here.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::marked::Marked;
 use crate::domain::{Globs, Timestamp};
 use crate::matrix::Level;
 
@@ -89,7 +89,7 @@ pub struct Silence {
 }
 
 /// That somebody has taken an incident up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Acknowledged {
     pub by: Arc<str>,
     pub at: Timestamp,
@@ -110,8 +110,8 @@ pub(super) struct Names<'a> {
 }
 
 #[derive(Clone, Debug)]
-struct Held {
-    silence: Silence,
+pub(super) struct Held {
+    pub silence: Silence,
     /// Matrix, indicator, queue, channel, window.
     globs: [Globs; 5],
 }
@@ -119,7 +119,7 @@ struct Held {
 /// The silences of an engine.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Silences {
-    all: BTreeMap<Arc<str>, Held>,
+    pub all: Marked<Arc<str>, Held>,
     /// Those that are on.
     active: Vec<Arc<str>>,
     changed: bool,
@@ -146,7 +146,7 @@ impl Silences {
     /// What is ended goes at once: it was on until the last tick.
     pub fn end(&mut self, id: &str, now: Timestamp) -> Operated {
         self.changed = true;
-        match self.all.remove(id) {
+        match self.all.remove(&Arc::from(id)) {
             Some(held) if held.silence.until > now => Operated::SilenceEnded,
             _ => Operated::NoSilence,
         }
@@ -161,7 +161,9 @@ impl Silences {
         if self.all.is_empty() && self.active.is_empty() {
             return;
         }
-        self.all.retain(|_, held| held.silence.until > now);
+        let over = self.all.iter().filter(|(_, held)| held.silence.until <= now);
+        let over: Vec<Arc<str>> = over.map(|(id, _)| id.clone()).collect();
+        over.iter().for_each(|id| drop(self.all.remove(id)));
         let on = self.iter().filter(|silence| silence.from <= now).map(|silence| silence.id.clone());
         let on: Vec<Arc<str>> = on.collect();
         if self.changed || on != self.active {

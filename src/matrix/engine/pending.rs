@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::gather::{Entry, Gathered, Other};
 use super::hold::{Place, WrittenNotice, WrittenTransition};
-use super::snapshot::ANY_SETTINGS;
-use super::{Acknowledged, Engine, HeldBack, Notification, Operated};
+use super::snapshot::{ANY_SETTINGS, at_last};
+use super::items::{bytes, read};
+use super::{Acknowledged, Around, Engine, HeldBack, Notification, Operated, Trend};
 use crate::domain::Timestamp;
+use crate::indicators::State;
 use crate::matrix::{By, Level, Matrix, Medium};
 use crate::plan::Plan;
 use crate::snapshot::{Bytes, Kind, Reader, SnapshotError, Writer, ensure};
@@ -27,7 +29,12 @@ struct Written {
     missed: Option<(Arc<str>, Medium, String)>,
     gathered: Option<WrittenGathered>,
     held_back: Option<WrittenMore>,
+    around: Option<WrittenAround>,
+    trend: Option<Vec<(i64, Option<f64>)>>,
 }
+
+/// How many wait, the oldest wait, and the agents by the place of their state among all.
+type WrittenAround = (Option<f64>, Option<f64>, Vec<(u8, f64)>);
 
 /// How many notices, of each incident the newest and how many, and how many beyond them.
 type WrittenMore = (u32, Vec<(WrittenNotice, u32)>, u32);
@@ -38,6 +45,18 @@ struct WrittenGathered {
     notices: Vec<WrittenNotice>,
     others: Vec<(WrittenTransition, Option<Acknowledged>)>,
     entry: (Level, u32, WrittenTransition),
+}
+
+impl Pending {
+    /// In bytes, with all that its words are made of: whoever sends it says the same.
+    pub fn bytes(&self, plan: &Plan) -> Vec<u8> {
+        bytes(&Written::of(self, plan))
+    }
+
+    /// What [`Pending::bytes`] gave, under the matrices that are in force.
+    pub fn of_bytes(bytes: &[u8], matrices: &[Arc<Matrix>], plan: &Plan) -> Result<Pending, SnapshotError> {
+        read::<Written>(bytes, "notice on its way")?.again(matrices, plan)
+    }
 }
 
 impl Engine {
@@ -96,7 +115,13 @@ impl Written {
             let incidents = held.incidents.iter().map(|(one, count)| (notice(one, plan), *count));
             (held.notices, incidents.collect(), held.beyond)
         });
-        Written { notice: notice(one, plan), missed: missed.clone(), gathered, held_back }
+        let around = one.around.as_ref().map(|around| {
+            let Around { waiting, oldest_wait, agents } = &**around;
+            let place = |state: &State| State::ALL.iter().position(|other| other == state).unwrap_or_default() as u8;
+            (*waiting, *oldest_wait, agents.iter().map(|(state, count)| (place(state), *count)).collect())
+        });
+        let trend = one.trend.as_ref().map(|trend| trend.0.iter().map(|(at, value)| (at.0, *value)).collect());
+        Written { notice: notice(one, plan), missed: missed.clone(), gathered, held_back, around, trend }
     }
 
     fn again(self, matrices: &[Arc<Matrix>], plan: &Plan) -> Result<Pending, SnapshotError> {
@@ -115,6 +140,18 @@ impl Written {
             let incidents = incidents.into_iter().map(|(one, count)| Ok((again(one)?, count)));
             let incidents = incidents.collect::<Result<_, SnapshotError>>()?;
             notice.held_back = Some(Arc::new(HeldBack { notices, incidents, beyond }));
+        }
+        if let Some((waiting, oldest_wait, agents)) = self.around {
+            let state = |place: u8| State::ALL.get(usize::from(place)).copied();
+            let agents = agents.into_iter().map(|(place, count)| {
+                state(place).map(|state| (state, count)).ok_or(SnapshotError::Invalid("agents of a notice"))
+            });
+            let agents = agents.collect::<Result<_, _>>()?;
+            notice.around = Some(Arc::new(Around { waiting, oldest_wait, agents }));
+        }
+        if let Some(trend) = self.trend {
+            let values = trend.into_iter().map(|(time, value)| Ok((at_last(time)?, value)));
+            notice.trend = Some(Arc::new(Trend(values.collect::<Result<_, SnapshotError>>()?)));
         }
         Ok(Pending { notice, missed: self.missed })
     }

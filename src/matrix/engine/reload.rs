@@ -100,6 +100,7 @@ impl Engine {
             feed.belong_to(&self.tracks);
         }
         self.state.generation = None;
+        self.state.written = false;
     }
 }
 

@@ -4,16 +4,7 @@
 //! matrices are changed in place does; `engine::reload` says what that means for whom. So a restart under changed files is
 //! a reload, and one under the same files changes nothing.
 //!
-//! # Body of [`Kind::ENGINE`], version 6
-//!
-//! | values | what |
-//! |---|---|
-//! | ticked | the last tick, epoch milliseconds (optional) |
-//! | known | the keys that have been seen, sorted |
-//! | silences | those that are on or will be, by their ids |
-//! | feeds | those that are frozen: source, what it carries (interactions, agents), for how many seconds, matrix, incident |
-//! | rows | how many; then of each its matrix (name, language, zone), its shape, how many cases, and the cases, sorted by key: `case::snapshot`. Rows that are gone, and whose end is not told yet, come last |
-//! | hold | the notices that wait for the end of quiet hours, where something of an open incident has been told, the open gatherings (`gather::snapshot`), and the running hours of addresses: `hold::snapshot` |
+//! The body of [`Kind::ENGINE`] is the items of [`super::items`], sorted.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,18 +12,15 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::case::{Case, WrittenCase};
 use super::feeds::FeedCase;
-use super::hold::WrittenHold;
 use super::incident::{Incident, WrittenIncident};
-use super::reload::Left;
-use super::shape::Shape;
-use super::{Engine, Matrix, Operated, Silence, State};
+use super::items::Items;
+use super::{Engine, Matrix};
 use crate::domain::{Key, Millis, Timestamp};
 use crate::indicators::Topics;
 use crate::matrix::Language;
 use crate::plan::Plan;
-use crate::snapshot::{Kind, Reader, SnapshotError, Writer, ensure, instant};
+use crate::snapshot::{Kind, Reader, SnapshotError, Writer, instant};
 
 /// Any rows can go on with it.
 pub(super) const ANY_SETTINGS: u64 = 0;
@@ -46,7 +34,7 @@ pub(super) struct WrittenMatrix {
 }
 
 #[derive(Serialize, Deserialize)]
-struct WrittenFeed {
+pub(super) struct WrittenFeed {
     source: Arc<str>,
     interactions: bool,
     agents: bool,
@@ -67,7 +55,7 @@ impl WrittenMatrix {
     }
 
     /// Without rows and contacts.
-    fn again(self) -> Arc<Matrix> {
+    pub fn again(self) -> Arc<Matrix> {
         let zone = self.zone.and_then(|zone| TimeZone::get(&zone).ok());
         Arc::new(Matrix {
             file: self.name.clone(),
@@ -83,74 +71,34 @@ impl WrittenMatrix {
 }
 
 impl WrittenFeed {
-    fn of(case: &FeedCase, plan: &Plan) -> Self {
+    pub fn of(case: &FeedCase, plan: &Plan, ticked: Timestamp) -> Self {
         let Topics { interactions, agents } = case.carries;
         let matrix = WrittenMatrix::of(&case.incident.last.matrix);
-        let (source, incident) = (case.source.clone(), case.incident.written(plan));
+        let (source, incident) = (case.source.clone(), case.incident.written(plan, ticked));
         WrittenFeed { source, interactions, agents, value: case.value, matrix, incident }
     }
 
-    fn again(self, plan: &Plan) -> Result<FeedCase, SnapshotError> {
+    pub fn again(self, plan: &Plan, ticked: Timestamp) -> Result<FeedCase, SnapshotError> {
         let WrittenFeed { source, interactions, agents, value, matrix, incident } = self;
-        let incident = Incident::again(incident, &matrix.again(), &Key::ALL, plan)?;
+        let incident = Incident::again(incident, &matrix.again(), &Key::ALL, plan, ticked)?;
         Ok(FeedCase { source, carries: Topics { interactions, agents }, value, incident })
     }
 }
 
 impl Engine {
-    /// All that a later engine needs in order to go on.
+    /// All that a later engine needs in order to go on: the items, each name before its value.
     pub fn snapshot(&self) -> Vec<u8> {
-        let State { cases, known, ticked, silences, feeds, gone, hold, generation: _ } = &self.state;
         let mut to = Writer::new(Kind::ENGINE, ANY_SETTINGS);
-        let silences: Vec<&Silence> = silences.iter().collect();
-        let feeds: Vec<WrittenFeed> = feeds.iter().map(|case| WrittenFeed::of(case, &self.plan)).collect();
-        to.put(&(ticked.map(|at| at.0), known, silences, feeds));
-        let rows = self.tracks.iter().zip(cases).map(|(track, cases)| (&track.matrix, &track.shape, cases));
-        let gone = gone.iter().map(|gone| (&gone.matrix, &gone.shape, &gone.cases));
-        let rows: Vec<_> = rows.chain(gone).collect();
-        to.put(&(rows.len() as u64));
-        for (matrix, shape, cases) in rows {
-            to.put(&(WrittenMatrix::of(matrix), shape, cases.len() as u64));
-            for case in cases {
-                to.put(&case.written(&self.plan));
-            }
-        }
-        to.put(&WrittenHold::of(hold, &self.plan));
+        to.put(&self.items());
         to.finish()
     }
 
     /// An engine that goes on as the one did of which `bytes` are the snapshot, as far as these matrices let it.
     pub fn restore(matrices: Vec<Arc<Matrix>>, plan: Arc<Plan>, bytes: &[u8]) -> Result<Engine, SnapshotError> {
-        let mut engine = Engine::new(matrices.clone(), plan);
         let mut from = Reader::open(Kind::ENGINE, ANY_SETTINGS, bytes)?;
-        let (ticked, known): (Option<i64>, Vec<Key>) = from.take("keys")?;
-        ensure(known.is_sorted_by(|a, b| a < b), "order of keys")?;
-        let silences: Vec<Silence> = from.take("silences")?;
-        for silence in silences {
-            let put = engine.state.silences.put(silence, Timestamp::MIN);
-            ensure(put == Operated::Silenced, "silences")?;
-        }
-        let feeds: Vec<WrittenFeed> = from.take("feeds")?;
-        let feeds = feeds.into_iter().map(|feed| feed.again(&engine.plan)).collect::<Result<Vec<_>, _>>()?;
-        ensure(feeds.is_sorted_by(|a, b| a.source < b.source), "order of feeds")?;
-        let mut left = Vec::new();
-        for _ in 0..from.count("rows")? {
-            let (matrix, shape): (WrittenMatrix, Shape) = from.take("row")?;
-            let mut row = Left { matrix: matrix.again(), shape, cases: Vec::new() };
-            for _ in 0..from.count("cases")? {
-                let case = Case::again(from.take::<WrittenCase>("case")?, &row, &engine.plan)?;
-                ensure(row.cases.last().is_none_or(|last| last.key < case.key), "order of cases")?;
-                row.cases.push(case);
-            }
-            left.push(row);
-        }
-        let hold: WrittenHold = from.take("hold")?;
+        let items: Items = from.take("items")?;
         from.finish()?;
-        engine.state.hold = hold.again(&matrices, &engine.plan)?;
-        engine.state.known = known;
-        engine.state.ticked = at(ticked)?;
-        engine.adopt(left, feeds);
-        Ok(engine)
+        Engine::of_items(matrices, plan, &items)
     }
 }
 

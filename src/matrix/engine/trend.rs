@@ -40,11 +40,14 @@ pub(super) struct Ring {
     due: Timestamp,
     /// The oldest first; what is not a number is a gap.
     values: VecDeque<f32>,
+    /// How many have been forgotten, less whole rounds: where the oldest is written down, so that of the others nothing
+    /// changes when one is added.
+    turn: usize,
 }
 
 impl Ring {
     pub fn new() -> Self {
-        Ring { due: Timestamp::MIN, values: VecDeque::new() }
+        Ring { due: Timestamp::MIN, values: VecDeque::new(), turn: 0 }
     }
 
     /// Whether [`Ring::put`] would keep a value of `now`.
@@ -59,7 +62,9 @@ impl Ring {
             self.values.extend(std::iter::repeat_n(f32::NAN, missed.min(POINTS)));
         }
         self.values.push_back(value.map_or(f32::NAN, |value| value as f32));
-        self.values.drain(..self.values.len().saturating_sub(POINTS));
+        let forgotten = self.values.len().saturating_sub(POINTS);
+        self.values.drain(..forgotten);
+        self.turn = (self.turn + forgotten) % POINTS;
         self.due = begun + step;
     }
 
@@ -73,19 +78,29 @@ impl Ring {
     }
 }
 
-/// When the next is due, epoch milliseconds; the values.
+/// When the next is due, epoch milliseconds; the place of the oldest; the values, from there on and around.
 #[derive(Serialize, Deserialize)]
-pub(super) struct WrittenRing(i64, Vec<f32>);
+pub(super) struct WrittenRing(i64, u8, Vec<f32>);
 
 impl Ring {
     pub fn written(&self) -> WrittenRing {
-        WrittenRing(self.due.0, self.values.iter().copied().collect())
+        let mut values: Vec<f32> = self.values.iter().copied().collect();
+        let turn = self.turn.min(values.len());
+        values.rotate_right(turn);
+        WrittenRing(self.due.0, self.turn as u8, values)
     }
 
-    pub fn again(WrittenRing(due, values): WrittenRing) -> Result<Ring, SnapshotError> {
-        ensure(values.len() <= POINTS, "values of a case")?;
+    /// Another number whenever a value has been added.
+    pub fn version(&self) -> i64 {
+        self.due.0
+    }
+
+    pub fn again(WrittenRing(due, turn, mut values): WrittenRing) -> Result<Ring, SnapshotError> {
+        let turn = usize::from(turn);
+        ensure(values.len() <= POINTS && (turn == 0 || turn < values.len()), "values of a case")?;
         let due = if values.is_empty() { Timestamp::MIN } else { at_last(due)? };
-        Ok(Ring { due, values: values.into() })
+        values.rotate_left(turn);
+        Ok(Ring { due, values: values.into(), turn })
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::{Place, Told, person, quiet_until};
 use crate::domain::{Millis, Timestamp};
 use crate::matrix::contacts::MAILS_PER_HOUR;
+use crate::matrix::engine::marked::Marked;
 use crate::matrix::engine::{HeldBack, Notification, Reason};
 use crate::matrix::{Level, Medium};
 
@@ -18,7 +19,7 @@ const NAMED_MAX: usize = 50;
 /// The hours that are running, by mail address.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cap {
-    pub hours: BTreeMap<Arc<str>, Hour>,
+    pub hours: Marked<Arc<str>, Hour>,
 }
 
 #[derive(Clone, Debug)]
@@ -46,8 +47,8 @@ impl Cap {
         if first.medium != Medium::Email {
             return true;
         }
-        let fresh = Hour { since: now, sent: 0, more: Vec::new(), beyond: 0 };
-        let hour = self.hours.entry(first.address.clone()).or_insert(fresh);
+        let fresh = || Hour { since: now, sent: 0, more: Vec::new(), beyond: 0 };
+        let hour = self.hours.get_or_insert_with(first.address.clone(), fresh);
         let limit = person(&first.transition.matrix, first).map_or(MAILS_PER_HOUR, |person| person.mails_per_hour);
         let urgent = |(place, notice): &(Place, Notification)| match notice.level {
             Level::Critical => !told.get(place).is_some_and(|told| told.critical),
@@ -76,20 +77,22 @@ impl Cap {
     /// Ends the hours that are over. Of each that held something back there is one mail, with the incidents that it tells of.
     pub fn end_hours(&mut self, now: Timestamp) -> Vec<(Notification, Vec<Place>)> {
         let mut mails = Vec::new();
-        self.hours.retain(|address, hour| {
-            if now - hour.since < Millis::HOUR {
-                return true;
-            }
+        let over = self.hours.iter().filter(|(_, hour)| now - hour.since >= Millis::HOUR);
+        let over: Vec<Arc<str>> = over.map(|(address, _)| address.clone()).collect();
+        for address in over {
+            let Some(hour) = self.hours.get_mut(&address) else { continue };
             hour.more.sort_by_key(|more| std::cmp::Reverse(more.newest.level));
-            let Some(worst) = hour.more.first().map(|more| &more.newest) else { return false };
+            let Some(worst) = hour.more.first().map(|more| &more.newest) else {
+                self.hours.remove(&address);
+                continue;
+            };
             if worst.level < Level::Critical && quiet_until(worst, now).is_some() {
-                return true;
+                continue;
             }
             let more = std::mem::take(&mut hour.more);
-            mails.extend(mail(address, &more, hour.beyond, now));
+            mails.extend(mail(&address, &more, hour.beyond, now));
             *hour = Hour { since: now, sent: 1, more: Vec::new(), beyond: 0 };
-            true
-        });
+        }
         mails
     }
 }

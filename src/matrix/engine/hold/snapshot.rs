@@ -1,14 +1,15 @@
-//! The notices that wait, in bytes; `engine::snapshot` has the layout.
+//! The notices that wait, in bytes; `engine::items` has the layout.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::cap::{Cap, Hour, More};
-use super::{Hold, Place, Queue, Told, Waiting};
+use super::{Hold, Place, Queue, Waiting};
 use crate::domain::Key;
 use crate::matrix::engine::flapping::Flaps;
-use crate::matrix::engine::gather::WrittenGather;
+use crate::matrix::engine::gather::Gather;
+use crate::matrix::engine::items::{Changes, Items, Of, bytes, read, text};
 use crate::matrix::engine::reload::Named;
 use crate::matrix::engine::snapshot::{WrittenMatrix, at, at_last, length};
 use crate::matrix::engine::{Acknowledged, Notification, Reason, Transition, feeds};
@@ -16,18 +17,9 @@ use crate::matrix::{Level, Matrix};
 use crate::plan::Plan;
 use crate::snapshot::{SnapshotError, ensure};
 
-#[derive(Serialize, Deserialize)]
-pub(in crate::matrix::engine) struct WrittenHold {
-    waiting: Vec<WrittenWaiting>,
-    told: Vec<(Place, Told)>,
-    gather: WrittenGather,
-    hours: Vec<WrittenHour>,
-}
-
 /// Of an address: since when its hour runs, how many mails it had, what is held back.
 #[derive(Serialize, Deserialize)]
 struct WrittenHour {
-    address: Arc<str>,
     since: i64,
     sent: u32,
     more: Vec<(WrittenNotice, u32)>,
@@ -81,39 +73,96 @@ pub(in crate::matrix::engine) struct WrittenTransition {
     incident: Arc<str>,
 }
 
-impl WrittenHold {
-    pub fn of(hold: &Hold, plan: &Plan) -> Self {
-        let written = |one: &Waiting| WrittenWaiting {
-            until: one.until.0,
-            notice: WrittenNotice::of(&one.place, &one.notice, plan),
-        };
-        WrittenHold {
-            waiting: hold.waiting.all.values().map(written).collect(),
-            told: hold.told.iter().map(|(place, told)| (place.clone(), *told)).collect(),
-            gather: WrittenGather::of(&hold.gather, plan),
-            hours: hold.cap.hours.iter().map(|(address, hour)| WrittenHour::of(address, hour, plan)).collect(),
+impl Hold {
+    /// All of it as items.
+    pub fn items(&self, plan: &Plan, put: &mut dyn FnMut(Vec<u8>, Vec<u8>)) {
+        for (place, told) in self.told.iter() {
+            put(told_name(place), bytes(told));
         }
+        for (number, one) in self.waiting.all.iter() {
+            put(waiting_name(*number), bytes(&WrittenWaiting::of(one, plan)));
+        }
+        for (address, hour) in self.cap.hours.iter() {
+            put(hour_name(address), bytes(&WrittenHour::of(hour, plan)));
+        }
+        self.gather.items(plan, put);
     }
 
-    pub fn again(self, matrices: &[Arc<Matrix>], plan: &Plan) -> Result<Hold, SnapshotError> {
-        ensure(self.told.is_sorted_by(|a, b| a.0 < b.0), "order of who was told")?;
-        ensure(self.hours.is_sorted_by(|a, b| a.address < b.address), "order of addresses")?;
-        let hours = self.hours.into_iter().map(|hour| Ok((hour.address.clone(), hour.again(matrices, plan)?)));
-        let cap = Cap { hours: hours.collect::<Result<_, SnapshotError>>()? };
-        let mut waiting = Queue::default();
-        for one in self.waiting {
-            let (place, notice) = one.notice.again(matrices, plan)?;
-            waiting.push(Waiting { place, notice, until: at_last(one.until)? });
+    /// Those that may have changed since the last time.
+    pub fn changes(&mut self, changes: &mut Changes<'_>) {
+        for place in self.told.touched() {
+            changes.item(told_name(&place), self.told.get(&place).map(bytes));
         }
-        Ok(Hold { waiting, told: self.told.into_iter().collect(), gather: self.gather.again(matrices, plan)?, cap })
+        for number in self.waiting.all.touched() {
+            let one = self.waiting.all.get(&number).map(|one| bytes(&WrittenWaiting::of(one, changes.plan)));
+            changes.item(waiting_name(number), one);
+        }
+        for address in self.cap.hours.touched() {
+            let hour = self.cap.hours.get(&address).map(|hour| bytes(&WrittenHour::of(hour, changes.plan)));
+            changes.item(hour_name(&address), hour);
+        }
+        self.gather.changes(changes);
+    }
+
+    pub fn is_watched(&self) -> bool {
+        let Hold { waiting, told, gather, cap } = self;
+        waiting.all.is_watched() && told.is_watched() && gather.is_watched() && cap.hours.is_watched()
+    }
+
+    pub fn watch(&mut self) {
+        let Hold { waiting, told, gather, cap } = self;
+        (waiting.all.touched(), told.touched(), cap.hours.touched());
+        gather.watch();
+    }
+
+    pub fn of_items(items: &Items, matrices: &[Arc<Matrix>], plan: &Plan) -> Result<Hold, SnapshotError> {
+        let told = Of::Told.all(items, &[]).map(|(rest, value)| Ok((read(rest, "place")?, read(value, "who was told")?)));
+        let hours = Of::Hour.all(items, &[]).map(|(rest, value)| {
+            let hour: WrittenHour = read(value, "hour of an address")?;
+            Ok((text(rest, "address")?, hour.again(matrices, plan)?))
+        });
+        let hours = hours.collect::<Result<_, SnapshotError>>()?;
+        let mut waiting = Queue::default();
+        for (rest, value) in Of::Waiting.all(items, &[]) {
+            let number = rest.try_into().map(u64::from_be_bytes).map_err(|_| SnapshotError::Invalid("notices that wait"))?;
+            let one: WrittenWaiting = read(value, "notice that waits")?;
+            let (place, notice) = one.notice.again(matrices, plan)?;
+            let before = waiting.numbers.insert(place.clone(), number);
+            ensure(before.is_none() && number < u64::MAX, "notices that wait")?;
+            waiting.all.insert(number, Waiting { place, notice, until: at_last(one.until)? });
+        }
+        Ok(Hold {
+            waiting,
+            told: told.collect::<Result<_, SnapshotError>>()?,
+            gather: Gather::of_items(items, matrices, plan)?,
+            cap: Cap { hours },
+        })
+    }
+}
+
+fn told_name(place: &Place) -> Vec<u8> {
+    Of::Told.name(&[&bytes(place)])
+}
+
+fn waiting_name(number: u64) -> Vec<u8> {
+    Of::Waiting.name(&[&number.to_be_bytes()])
+}
+
+fn hour_name(address: &str) -> Vec<u8> {
+    Of::Hour.name(&[address.as_bytes()])
+}
+
+impl WrittenWaiting {
+    fn of(one: &Waiting, plan: &Plan) -> Self {
+        WrittenWaiting { until: one.until.0, notice: WrittenNotice::of(&one.place, &one.notice, plan) }
     }
 }
 
 impl WrittenHour {
-    fn of(address: &Arc<str>, hour: &Hour, plan: &Plan) -> Self {
+    fn of(hour: &Hour, plan: &Plan) -> Self {
         let more = hour.more.iter().map(|more| (WrittenNotice::of(&more.place, &more.newest, plan), more.count));
         let (since, sent, beyond) = (hour.since.0, hour.sent, hour.beyond);
-        WrittenHour { address: address.clone(), since, sent, more: more.collect(), beyond }
+        WrittenHour { since, sent, more: more.collect(), beyond }
     }
 
     fn again(self, matrices: &[Arc<Matrix>], plan: &Plan) -> Result<Hour, SnapshotError> {

@@ -1,11 +1,11 @@
-//! An open incident; `engine::snapshot` has the layout.
+//! An open incident; `engine::items` has the layout.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Address, Carried, Incident};
-use crate::domain::Key;
+use crate::domain::{Key, Millis, Timestamp};
 use crate::matrix::engine::flapping::Flaps;
 use crate::matrix::engine::reload::Named;
 use crate::matrix::engine::snapshot::{at, at_last, length};
@@ -29,7 +29,8 @@ pub(in crate::matrix::engine) struct WrittenIncident {
     repeats: i64,
     stood: i64,
     stands_since: Option<i64>,
-    ran: i64,
+    /// `None`: all the time from `taken` to the last tick, or to `stands_since`.
+    ran: Option<i64>,
     muted: i64,
     /// Whether it is carried over closed hours; then since when it has looked well.
     carried: Option<Option<i64>>,
@@ -57,7 +58,8 @@ struct Last {
 }
 
 impl Incident {
-    pub fn written(&self, plan: &Plan) -> WrittenIncident {
+    /// As of the last tick, `ticked`.
+    pub fn written(&self, plan: &Plan, ticked: Timestamp) -> WrittenIncident {
         let Transition { time, range, from, to, value, samples, reason, .. } = *self.last;
         let range = range.map(|range| range as u64);
         let (number, source) = (Named::new(&self.last.selector, plan), self.last.source.clone());
@@ -74,7 +76,7 @@ impl Incident {
             repeats: self.repeats,
             stood: self.stood.0,
             stands_since: self.stands_since.map(|at| at.0),
-            ran: self.ran.0,
+            ran: self.ran_to(ticked).map(|ran| ran.0),
             muted: self.muted.0,
             carried: self.carried.map(|carried| carried.well_since.map(|at| at.0)),
             acknowledged: self.acknowledged.clone(),
@@ -91,6 +93,7 @@ impl Incident {
         matrix: &Arc<Matrix>,
         key: &Key,
         plan: &Plan,
+        ticked: Timestamp,
     ) -> Result<Incident, SnapshotError> {
         let Last { time, number, source, range, from, to, value, samples, reason } = written.last;
         let selector = if source.is_some() { Some(feeds::selector()) } else { number.selector(plan) };
@@ -113,7 +116,7 @@ impl Incident {
         };
         let carried = written.carried.map(|well_since| at(well_since).map(|well_since| Carried { well_since }));
         let flaps = written.flaps.map(|(changes, since)| Ok(Flaps { changes, since: at_last(since)? }));
-        Ok(Incident {
+        let mut incident = Incident {
             id: written.id,
             since: at_last(written.since)?,
             last: Arc::new(last),
@@ -126,7 +129,7 @@ impl Incident {
             repeats: written.repeats,
             stood: length(written.stood)?,
             stands_since: at(written.stands_since)?,
-            ran: length(written.ran)?,
+            ran: Millis::ZERO,
             muted: length(written.muted)?,
             carried: carried.transpose()?,
             acknowledged: written.acknowledged,
@@ -136,6 +139,11 @@ impl Incident {
             held: written.held,
             flaps: flaps.transpose()?,
             removed: written.removed,
-        })
+        };
+        incident.ran = match written.ran {
+            Some(ran) => length(ran)?,
+            None => incident.elapsed(ticked),
+        };
+        Ok(incident)
     }
 }
