@@ -13,7 +13,7 @@ use crate::floor::{Batch, Floor, Taken};
 use crate::indicators::{self, Reading, Selector};
 pub use crate::indicators::{SumName, WaitHistogram};
 use crate::matrix::Matrix;
-use crate::matrix::engine::{Engine, Feeds, OpenCase, Operated, Operation, Pending, Readings, Tick};
+use crate::matrix::engine::{Engine, Feeds, Items, OpenCase, Operated, Operation, Patch, Readings, Tick};
 use crate::plan::Plan;
 use crate::snapshot::{Bytes, Kind, Reader, SnapshotError, Writer, instant};
 use crate::wire::Reason;
@@ -24,13 +24,14 @@ pub struct Evaluator {
     plan: Arc<Plan>,
     board: Board,
     engine: Engine,
+    matrices: Vec<Arc<Matrix>>,
 }
 
 impl Evaluator {
     pub fn new(plan: Arc<Plan>, matrices: Vec<Arc<Matrix>>) -> Self {
         let mut board = Board::new(plan.clone());
         pin(&mut board, &matrices);
-        Evaluator { engine: Engine::new(matrices, plan.clone()), board, plan }
+        Evaluator { engine: Engine::new(matrices.clone(), plan.clone()), board, plan, matrices }
     }
 
     /// Board and cases in bytes: [`Kind::EVALUATOR`], whose body is the two snapshots, each behind its length.
@@ -47,7 +48,7 @@ impl Evaluator {
         from.finish()?;
         let mut board = Board::restore(plan.clone(), board.0)?;
         pin(&mut board, &matrices);
-        Ok(Evaluator { engine: Engine::restore(matrices, plan.clone(), engine.0)?, board, plan })
+        Ok(Evaluator { engine: Engine::restore(matrices.clone(), plan.clone(), engine.0)?, board, plan, matrices })
     }
 
     pub fn plan(&self) -> &Arc<Plan> {
@@ -93,17 +94,24 @@ impl Evaluator {
     /// Puts other matrices in force, of a plan with the same figures.
     pub fn reload(&mut self, matrices: Vec<Arc<Matrix>>) {
         pin(&mut self.board, &matrices);
+        self.matrices.clone_from(&matrices);
         self.engine.reload(matrices, self.plan.clone());
     }
 
-    /// What was decided, in bytes: the cases, what is on its way, and a text beside ([`Engine::put_down`]).
-    pub fn put_down(&self, pending: &[Pending], beside: &str) -> Vec<u8> {
-        self.engine.put_down(pending, beside)
+    /// The cases as they were decided, as far as the matrices in force let them ([`Engine::of_items`]).
+    pub fn take_items(&mut self, items: &Items) -> Result<(), SnapshotError> {
+        self.engine = Engine::of_items(self.matrices.clone(), self.plan.clone(), items)?;
+        Ok(())
     }
 
-    /// Goes on from what was decided before; returns what was on its way, and the text ([`Engine::take_up`]).
-    pub fn take_up(&mut self, bytes: &[u8]) -> Result<(Vec<Pending>, String), SnapshotError> {
-        self.engine.take_up(bytes)
+    /// What has changed of the cases ([`Engine::changes`]).
+    pub fn changes(&mut self, items: &Items) -> Patch {
+        self.engine.changes(items)
+    }
+
+    /// Those in force.
+    pub fn matrices(&self) -> &[Arc<Matrix>] {
+        &self.matrices
     }
 
     /// Takes an acknowledgement or a silence.

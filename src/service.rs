@@ -18,6 +18,7 @@ mod reload;
 mod spread;
 mod stand_ins;
 mod store;
+mod turn;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -75,6 +76,8 @@ const FLUSH_DURABLY_EVERY: Duration = Duration::from_millis(40);
 /// How long the reader may take to commit and leave, and the notifier to send what waits.
 const READER_STOPS_WITHIN: Duration = Duration::from_secs(10);
 const NOTIFIER_DRAINS_WITHIN: Duration = Duration::from_secs(10);
+/// How long an operation may take until it is written down.
+const OPERATED_WITHIN: Duration = Duration::from_secs(10);
 /// How long the last of what was decided may take to be kept.
 const KEPT_WITHIN: Duration = Duration::from_secs(5);
 
@@ -112,6 +115,7 @@ pub async fn run(
         ran_before: Default::default(),
         remembers: manner.new.into(),
     });
+    let (turn, settle) = turn::Turn::new();
     let (stop_counting, counting) = tokio::sync::oneshot::channel();
     let outcomes = tokio::spawn(outcomes::follow(
         notifier.clone(),
@@ -119,6 +123,7 @@ pub async fn run(
         readiness.clone(),
         speech.clone(),
         config.owner.clone(),
+        settle,
         counting,
     ));
 
@@ -152,11 +157,11 @@ pub async fn run(
     let claims = logs::Claims::default();
     let stop_reading = Arc::new(AtomicBool::new(false));
     let broken = |error: crate::kafka::KafkaFailure| Failure::User(error.to_string());
-    let (deltas, log, floors, kept) = match manner.new {
+    let (journal, log, floors, kept) = match manner.new {
         true => {
-            let (deltas, entries) = std::sync::mpsc::channel();
+            let (journal, entries) = std::sync::mpsc::channel();
             let floors = logs::Floors::Memory(Default::default(), tell.clone());
-            (logs::Deltas::Memory(deltas), logs::Origin::Memory(entries), floors, None)
+            (logs::Journal::Memory(journal), logs::Origin::Memory(entries, stop_reading.clone()), floors, None)
         }
         false => {
             let settings = settings_of(&config, &set);
@@ -171,13 +176,13 @@ pub async fn run(
                 stop: stop_reading.clone(),
                 unreadable: 0,
             }));
-            let deltas = logs::Deltas::Kafka(appender.clone(), store.clone());
-            (deltas, log, logs::Floors::Kafka(store.clone()), Some((store, running, appender)))
+            let journal = logs::Journal::Kafka(appender.clone(), store.clone());
+            (journal, log, logs::Floors::Kafka(store.clone()), Some((store, running, appender)))
         }
     };
     let flush_every = if kept.is_some() { FLUSH_DURABLY_EVERY } else { FLUSH_EVERY };
     let reader = |heard| {
-        let port = logs::Port { deltas: deltas.clone(), floors: floors.clone(), claims: claims.clone(), heard };
+        let port = logs::Port { journal: journal.clone(), floors: floors.clone(), claims: claims.clone(), heard };
         read::Reader::new(&config, set.plan.clone(), letters.clone(), telemetry.clone(), port, flush_every)
     };
     let mut readers: Vec<_> = heard.into_iter().map(reader).collect();
@@ -192,15 +197,15 @@ pub async fn run(
     let options = Options { start: manner.start, ..Options::default() };
     let consumer = Consumer::start(&config.kafka, &topics, options, problems, reader)
         .map_err(|error| Failure::User(error.to_string()))?;
-    // The log ends when its last writer is gone.
-    drop(deltas);
 
     let outbox = notifier.clone();
-    let knows = Arc::new(AtomicBool::new(false));
+    let (draining, waiters) = (Arc::new(AtomicBool::new(false)), turn::Waiters::default());
     let setup = evaluate::Setup {
         evaluator: evaluator.clone(),
         store: kept.as_ref().map(|(store, ..)| store.clone()),
-        knows: knows.clone(),
+        journal: journal.clone(),
+        waiters: waiters.clone(),
+        draining: draining.clone(),
         trail: trail.clone(),
         claims,
         tell,
@@ -213,7 +218,7 @@ pub async fn run(
         sources: config.sources.iter().map(|source| expected(source, &config, &set)).collect(),
         runtime: tokio::runtime::Handle::current(),
     };
-    let (evaluation, mut ended) = evaluate::start(setup, log)?;
+    let (evaluation, mut ended) = evaluate::start(setup, log, turn)?;
 
     let (plan, runtime) = (set.plan.clone(), tokio::runtime::Handle::current());
     let formats = config.formats();
@@ -221,7 +226,12 @@ pub async fn run(
         let _entered = runtime.enter();
         notice::render_acknowledged(case, &formats).into_iter().for_each(|message| outbox.enqueue(message));
     });
-    let kept_trail = trail.clone();
+    let noted = journal.clone();
+    trail.write_to(Box::new(move |line| noted.append(logs::Entry::Operation(logs::Noted::Line(line)))));
+    let operate: http::Operate = Arc::new(move |operation, link_of, at| {
+        let noted = logs::Noted::Asked { id: read::draw(), at: at.0, operation, link_of };
+        waiters.ask(&journal, noted, OPERATED_WITHIN)
+    });
     let site = Site {
         source,
         telemetry,
@@ -231,6 +241,7 @@ pub async fn run(
         render_action: Some(Arc::new(move |case| notice::action_of_case(case, &plan))),
         mailbox: manner.mailbox,
         acknowledged: Some(acknowledged),
+        operate: Some(operate),
         trail,
         reload,
         clock: clock::now,
@@ -251,32 +262,32 @@ pub async fn run(
     readiness.set_reason("stop", Some("the service is stopping"));
     reloading.inspect(|reloading| reloading.abort());
     tracing::info!("stopping: the sources are left, what was read is applied and committed");
-    let appender = kept.as_ref().map(|(_, _, appender)| appender.clone());
     let stopping = tokio::task::spawn_blocking(move || {
         let stopped = consumer.stop(READER_STOPS_WITHIN);
-        // What the floors told last is in the log before anybody may take them over from there.
-        if let Some(left) = appender.and_then(|appender| appender.flush(READER_STOPS_WITHIN).err()) {
-            tracing::warn!(left, "the last flushes are not confirmed; what is not in the log is read again by whoever is next");
-        }
-        stop_reading.store(true, Ordering::Release);
-        // The reader's end of the channel is gone now, so the evaluator applies what is left and ends; unless the reader
-        // was left behind, and holds it still.
-        let evaluated = stopped.is_err() || evaluation.join().is_ok();
-        let flushed = letters.flush(READER_STOPS_WITHIN);
-        (stopped, evaluated, flushed)
+        (stopped, letters.flush(READER_STOPS_WITHIN))
     });
-    let (stopped, evaluated, flushed) =
+    let (stopped, flushed) =
         stopping.await.map_err(|error| Failure::Run(format!("the shutdown failed: {error}")))?;
+    // What is under way is finished, and what became of it is written down; the rest is sent by whoever decides next.
+    draining.store(true, Ordering::Release);
     let left = notifier.drain(NOTIFIER_DRAINS_WITHIN).await;
-    if let Some((store, running, _)) = kept.filter(|_| knows.load(Ordering::Acquire)) {
-        evaluate::keep(&store, &evaluator, &notifier, &kept_trail);
-        let settled = tokio::task::spawn_blocking(move || (store.settle(KEPT_WITHIN), running).0).await;
-        if !settled.is_ok_and(|settled| settled) {
-            tracing::warn!("what was decided last is not kept; the next start goes on from what was kept before");
-        }
-    }
     let _ = stop_counting.send(());
     let _ = tokio::time::timeout(Duration::from_secs(1), outcomes).await;
+    let ending = tokio::task::spawn_blocking(move || {
+        stop_reading.store(true, Ordering::Release);
+        let evaluated = evaluation.join().is_ok();
+        if let Some((store, running, appender)) = kept {
+            if let Err(left) = appender.flush(READER_STOPS_WITHIN) {
+                tracing::warn!(left, "entries of the logs are not confirmed; what is not in them is made again by whoever is next");
+            }
+            if !store.settle(KEPT_WITHIN) {
+                tracing::warn!("what the logs came to is not kept; the next start reads more of them");
+            }
+            drop(running);
+        }
+        evaluated
+    });
+    let evaluated = ending.await.map_err(|error| Failure::Run(format!("the shutdown failed: {error}")))?;
     let _ = stop_http.send(());
     match server.await {
         Ok(Ok(())) => {}

@@ -80,7 +80,7 @@ pub async fn press(State(served): Shared, form: Result<Form<Pressed>, FormReject
         let who = desk::who(&who).or_else(|_| desk::who(&link.by))?;
         let what = What::Acknowledge { incident: link.incident.as_str().into(), until: None };
         let contact: Arc<str> = link.by.into();
-        let (operated, _) = desk::operate(served, Operation { who, why: "".into(), what }, Some(contact));
+        let (operated, _) = desk::operate(served, Operation { who, why: "".into(), what }, Some(contact))?;
         let cases = desk::find(served, &link.incident);
         Ok(match operated {
             Operated::Acknowledged { .. } if !cases.is_empty() => {

@@ -19,7 +19,6 @@ use serde_json::json;
 
 use super::api::{Refused, Shared, broken, build, json};
 use super::tickets::ALPHABET;
-use super::trail::{Asked, Done};
 use super::{Served, Site};
 use crate::domain::{Millis, Timestamp};
 use crate::matrix::Level;
@@ -41,35 +40,38 @@ const PATTERNS_MAX: usize = 100;
 /// Most silences that a page lists: its document goes out each second. The API has all.
 const LISTED_MAX: usize = 50;
 
-/// Applies an operation; it shows at the next evaluation, and on the page at once.
-pub fn operate(served: &Served, operation: Operation, link_of: Option<Arc<str>>) -> (Operated, Timestamp) {
-    let Site { source, clock, telemetry, .. } = &served.site;
+/// Has an operation done; it shows at the next evaluation, and on the page at once.
+pub fn operate(
+    served: &Served,
+    operation: Operation,
+    link_of: Option<Arc<str>>,
+) -> Result<(Operated, Timestamp), Refused> {
+    let Site { source, clock, telemetry, operate, trail, .. } = &served.site;
     let (name, of) = match &operation.what {
         What::Acknowledge { incident, .. } => ("acknowledge", incident.clone()),
         What::Silence { id, .. } => ("silence", id.clone()),
         What::EndSilence { id } => ("end_silence", id.clone()),
     };
     let (who, now) = (operation.who.clone(), clock());
-    let (operated, outcome) = {
-        let mut source = lock(source);
-        let operated = source.operate(&operation, now);
-        let (outcome, refused) = match &operated {
-            Operated::Acknowledged { .. } => ("acknowledged", None),
-            Operated::NotOpen => ("not_open", None),
-            Operated::Silenced => ("silenced", None),
-            Operated::SilenceEnded => ("silence_ended", None),
-            Operated::NoSilence => ("no_silence", None),
-            Operated::Refused(refusal) => ("refused", Some(refusal.to_string())),
-        };
-        served.site.trail.add(&Done { time: now, outcome, refused, link_of, asked: Asked::Operation(operation) });
-        (operated, outcome)
+    let operated = match operate {
+        Some(operate) => operate(operation, link_of, now).ok_or_else(|| {
+            let text = "it is not confirmed yet that this is written down: Kafka does not answer. It takes effect if it is; see \
+                        /readyz for what is wrong, and /api/v1/operations for whether it has come";
+            Refused(StatusCode::SERVICE_UNAVAILABLE, text.to_owned())
+        })?,
+        None => {
+            let mut source = lock(source);
+            let operated = source.operate(&operation, now);
+            trail.operated(now, &operation, &operated, link_of);
+            operated
+        }
     };
     served.views.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    telemetry.emit(events::Operated { operation: name, outcome, who: &who, of: &of });
+    telemetry.emit(events::Operated { operation: name, outcome: super::trail::name(&operated), who: &who, of: &of });
     if let (Operated::Acknowledged { .. }, Some(tell)) = (&operated, &served.site.acknowledged) {
         find(served, &of).iter().for_each(|case| tell(case));
     }
-    (operated, now)
+    Ok((operated, now))
 }
 
 // -- what is asked --
@@ -143,7 +145,7 @@ pub async fn acknowledge(
         }
         let incident = incident(served, &asked);
         let what = What::Acknowledge { incident: incident.clone(), until };
-        match operate(served, Operation { who, why, what }, None) {
+        match operate(served, Operation { who, why, what }, None)? {
             (Operated::Acknowledged { .. }, _) => {
                 let cases = find(served, &incident);
                 let acknowledged = cases.first().and_then(|case| case.acknowledged.clone());
@@ -262,7 +264,7 @@ pub async fn silence(
         let matcher = Matcher { matrix, indicator, queue, channel, window, level };
         let id = new_id(served, now);
         let what = What::Silence { id: id.clone(), matcher: matcher.clone(), from, until };
-        let (operated, now) = operate(served, Operation { who: who.clone(), why: why.clone(), what }, None);
+        let (operated, now) = operate(served, Operation { who: who.clone(), why: why.clone(), what }, None)?;
         match operated {
             Operated::Silenced => {
                 let silence = Silence { id, matcher, from, until, who, why };
@@ -293,7 +295,7 @@ pub async fn end_silence(
         let Ended { who: by, why: because } = read(&served.site, &headers, body)?;
         let id: Arc<str> = clean(&id, WHO_MAX, false).into();
         let what = What::EndSilence { id: id.clone() };
-        match operate(served, Operation { who: who(&by)?, why: why(&because)?, what }, None) {
+        match operate(served, Operation { who: who(&by)?, why: why(&because)?, what }, None)? {
             (Operated::SilenceEnded, now) => Ok(json!({ "id": id, "ended": now }).to_string()),
             (Operated::NoSilence, _) => {
                 let text = format!("there is no silence `{id}`, or it is over: see /api/v1/silences");

@@ -45,7 +45,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::domain::Timestamp;
 use crate::matrix::Language;
-use crate::matrix::engine::OpenCase;
+use crate::matrix::engine::{OpenCase, Operated, Operation};
 use crate::telemetry::Telemetry;
 use crate::telemetry::source::SharedSource;
 pub use alerts::{RenderAction, written_action};
@@ -67,6 +67,9 @@ pub type Mailbox = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
 /// Has the matrices read again, and waits for what comes of it: the hash of what is in force now, or why it was refused.
 pub type Reload = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
 
+/// Writes an operation down for all instances and waits for what comes of it; `None`: it has not been confirmed in time. Blocks.
+pub type Operate = Arc<dyn Fn(Operation, Option<Arc<str>>, Timestamp) -> Option<Operated> + Send + Sync>;
+
 /// Told of an incident that somebody has just acknowledged.
 pub type Acknowledged = Arc<dyn Fn(&OpenCase) + Send + Sync>;
 
@@ -84,6 +87,8 @@ pub struct Site {
     pub mailbox: Option<Mailbox>,
     /// `None` where nobody else is to know.
     pub acknowledged: Option<Acknowledged>,
+    /// `None`: the source itself takes operations.
+    pub operate: Option<Operate>,
     /// Who asked for what.
     pub trail: Arc<Trail>,
     /// `None` where matrices are not read again.

@@ -1,15 +1,15 @@
 //! The trail of what was asked of the running service: who, when, for what, and what came of it.
 //!
-//! It outlives the process with what was decided (`service::keep`); the log has it too.
+//! It outlives the process with what was decided (`service::turn`); the log has it too.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::domain::Timestamp;
-use crate::matrix::engine::Operation;
+use crate::matrix::engine::{Operated, Operation};
 use crate::notice::clean;
 
 /// How many lines the trail holds; the oldest goes first.
@@ -18,9 +18,21 @@ const TRAIL_MAX: usize = 1_000;
 /// Longest reason of a refusal, in bytes: files may have any number of defects.
 const REFUSED_MAX: usize = 2_000;
 
+/// What came of an operation, in a word.
+pub fn name(operated: &Operated) -> &'static str {
+    match operated {
+        Operated::Acknowledged { .. } => "acknowledged",
+        Operated::NotOpen => "not_open",
+        Operated::Silenced => "silenced",
+        Operated::SilenceEnded => "silence_ended",
+        Operated::NoSilence => "no_silence",
+        Operated::Refused(_) => "refused",
+    }
+}
+
 /// One line of the trail.
 #[derive(Clone, Serialize)]
-pub(super) struct Done {
+struct Done {
     pub time: Timestamp,
     pub outcome: &'static str,
     /// Why it was refused.
@@ -35,7 +47,7 @@ pub(super) struct Done {
 
 #[derive(Clone, Serialize)]
 #[serde(untagged)]
-pub(super) enum Asked {
+enum Asked {
     Operation(Operation),
     Reload {
         operation: &'static str,
@@ -49,19 +61,45 @@ pub(super) enum Asked {
 
 /// What has been asked for, the newest first; each line as JSON.
 #[derive(Default)]
-pub struct Trail(Mutex<VecDeque<Box<RawValue>>>);
+pub struct Trail(Mutex<VecDeque<Box<RawValue>>>, OnceLock<Log>);
+
+/// Where lines go that are not of operations; they come back by [`Trail::line`].
+pub type Log = Box<dyn Fn(String) + Send + Sync>;
 
 impl Trail {
     fn lines(&self) -> MutexGuard<'_, VecDeque<Box<RawValue>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn add(&self, done: &Done) {
+    fn add(&self, done: &Done) {
         // Texts and numbers: there is nothing in a line that is no JSON.
-        let Ok(line) = serde_json::value::to_raw_value(done) else { return };
+        if let Ok(line) = serde_json::to_string(done) {
+            self.line(line);
+        }
+    }
+
+    /// A line as it was given to the log; what is no JSON is none.
+    pub fn line(&self, line: String) {
+        let Ok(line) = RawValue::from_string(line) else { return };
         let mut lines = self.lines();
         lines.push_front(line);
         lines.truncate(TRAIL_MAX);
+    }
+
+    /// What is not an operation goes to this log first.
+    pub fn write_to(&self, log: Log) {
+        // There is but one.
+        let _ = self.1.set(log);
+    }
+
+    /// Somebody asked for something, and that came of it.
+    pub fn operated(&self, time: Timestamp, operation: &Operation, operated: &Operated, link_of: Option<Arc<str>>) {
+        let refused = match operated {
+            Operated::Refused(refusal) => Some(refusal.to_string()),
+            _ => None,
+        };
+        let asked = Asked::Operation(operation.clone());
+        self.add(&Done { time, outcome: name(operated), refused, link_of, asked });
     }
 
     /// All of it, as a JSON array.
@@ -84,6 +122,10 @@ impl Trail {
         let refused = outcome.err().map(|why| clean(why, REFUSED_MAX, true));
         let outcome = if refused.is_some() { "refused" } else { "reloaded" };
         let asked = Asked::Reload { operation: "reload", who, why: "", hash };
-        self.add(&Done { time, outcome, refused, link_of: None, asked });
+        let done = Done { time, outcome, refused, link_of: None, asked };
+        match (self.1.get(), serde_json::to_string(&done)) {
+            (Some(log), Ok(line)) => log(line),
+            _ => self.add(&done),
+        }
     }
 }

@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::domain::Timestamp;
-use crate::matrix::engine::Notification;
+use crate::matrix::engine::{Notification, Pending};
 use crate::matrix::{Contact, Level, Matrix, Medium, Recipient};
 
 use super::gathered::NAMED_MAX;
-use super::{Context, Message, Missed, compose, range_of};
+use super::{Context, Message, range_of};
 
 /// The name under which the configuration's owner is told; contacts of matrices have their own.
 const OWNER: &str = "owner";
@@ -56,8 +56,13 @@ pub fn render_missed(
     owner: Option<&Contact>,
     context: &Context<'_>,
 ) -> Vec<Message> {
-    let missed = Missed { contact: notification.to.clone(), medium: notification.medium, why: why.to_owned() };
-    let mut messages = Vec::new();
+    pending_missed(notification, why, owner).iter().map(|pending| super::render_pending(pending, context)).collect()
+}
+
+/// The same, not rendered yet.
+pub fn pending_missed(notification: &Notification, why: &str, owner: Option<&Contact>) -> Vec<Pending> {
+    let missed = (notification.to.clone(), notification.medium, why.to_owned());
+    let mut all = Vec::new();
     for (to, medium, address) in stand_ins(notification, owner) {
         // A webhook is told of single incidents only, of as many as the mail would have named.
         let instead = match medium {
@@ -66,10 +71,10 @@ pub fn render_missed(
         };
         for notice in instead {
             let stand_in = Notification { to: to.clone(), medium, address: address.clone(), ..notice.clone() };
-            messages.push(compose(&stand_in, Some(missed.clone()), context));
+            all.push(Pending { notice: stand_in, missed: Some(missed.clone()) });
         }
     }
-    messages
+    all
 }
 
 /// What somebody else must hear of: itself, or the criticals of a gathering, which come first in it.

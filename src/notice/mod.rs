@@ -34,7 +34,7 @@ pub mod words;
 
 pub use acknowledged::{render_acknowledged, with_acknowledgement};
 pub use gathered::{NAMED_MAX, cases};
-pub use missed::{render_missed, stand_ins};
+pub use missed::{pending_missed, render_missed, stand_ins};
 pub use refused::{Refused, render_refused};
 pub use thread::{Thread, notice_id, thread};
 

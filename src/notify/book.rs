@@ -269,6 +269,14 @@ impl Book {
         }
     }
 
+    /// Forgets what is not under way.
+    pub fn forget(&mut self) {
+        let waiting: Vec<_> = self.waiting.iter().map(|((_, number), (to, _))| (to.clone(), *number)).collect();
+        for (destination, number) in waiting {
+            self.remove(&destination, number);
+        }
+    }
+
     /// The notice under way is done with.
     pub fn done(&mut self, destination: &Destination) -> Option<Entry> {
         let lane = self.lanes.get_mut(destination).filter(|lane| lane.busy)?;

@@ -11,8 +11,8 @@ use lettre::message::Mailbox;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::matrix::engine::{Notification, Pending};
-use crate::notice::{Body, Message};
+use crate::matrix::engine::Notification;
+use crate::notice::Message;
 
 use super::book::{Book, Entry};
 use super::counters::{Counted, Counters};
@@ -90,7 +90,7 @@ pub struct Office {
     evicted: Mutex<Evicted>,
     /// Lanes whose next try would come after the drain.
     resting: AtomicUsize,
-    outcomes: mpsc::Sender<Outcome>,
+    outcomes: mpsc::UnboundedSender<Outcome>,
     undeliverable: mpsc::Sender<Undeliverable>,
     pub counters: Counters,
     pub health: Health,
@@ -102,8 +102,8 @@ impl Office {
         from: Option<Mailbox>,
         timing: Timing,
         limit: Limit,
-    ) -> (Arc<Self>, mpsc::Receiver<Outcome>, mpsc::Receiver<Undeliverable>) {
-        let (outcomes, outcomes_out) = mpsc::channel(REPORTS);
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Outcome>, mpsc::Receiver<Undeliverable>) {
+        let (outcomes, outcomes_out) = mpsc::unbounded_channel();
         let (undeliverable, undeliverable_out) = mpsc::channel(REPORTS);
         let office = Arc::new(Office {
             carrier,
@@ -132,15 +132,10 @@ impl Office {
         self.book().len()
     }
 
-    pub fn pending(&self) -> Vec<Pending> {
-        // That somebody has taken an incident up is no notice of its own.
-        let tells = |message: &&Message| !matches!(&message.body, Body::Webhook(hook) if hook.acknowledges);
-        let book = self.book();
-        let pending = book.messages().filter(tells).map(|message| Pending {
-            notice: message.notification.clone(),
-            missed: message.missed.as_ref().map(|missed| (missed.contact.clone(), missed.medium, missed.why.clone())),
-        });
-        pending.collect()
+    pub fn forget(&self) {
+        let mut book = self.book();
+        book.forget();
+        book.wake_all();
     }
 
     pub fn bytes(&self) -> usize {
@@ -272,9 +267,8 @@ impl Office {
             level = message.notification.level.name(), result = counted.name(), "notice"
         );
         let outcome = Outcome { id: message.id.clone(), notification: message.notification.clone(), result: fate };
-        if self.outcomes.try_send(outcome).is_err() {
-            self.counters.reports_lost.fetch_add(1, Ordering::Relaxed);
-        }
+        // As many as there are notices at the most; nobody may be listening.
+        let _ = self.outcomes.send(outcome);
     }
 
     pub async fn drain(&self, deadline: Duration) -> usize {

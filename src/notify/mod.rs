@@ -28,7 +28,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::config;
-use crate::matrix::engine::{Notification, Pending};
+use crate::matrix::engine::Notification;
 use crate::notice::hooks::alertmanager::Firing;
 use crate::notice::{self, Message};
 
@@ -184,7 +184,7 @@ pub struct Undeliverable {
 
 /// What comes back, until somebody takes it.
 struct Receivers {
-    outcomes: Option<mpsc::Receiver<Outcome>>,
+    outcomes: Option<mpsc::UnboundedReceiver<Outcome>>,
     undeliverable: Option<mpsc::Receiver<Undeliverable>>,
 }
 
@@ -257,8 +257,8 @@ impl Notifier {
         });
     }
 
-    /// What becomes of the notices. The first caller gets it; what nobody takes out in time is counted as lost.
-    pub fn outcomes(&self) -> Option<mpsc::Receiver<Outcome>> {
+    /// What becomes of the notices. The first caller gets it.
+    pub fn outcomes(&self) -> Option<mpsc::UnboundedReceiver<Outcome>> {
         self.receivers.lock().unwrap_or_else(PoisonError::into_inner).outcomes.take()
     }
 
@@ -272,9 +272,9 @@ impl Notifier {
         self.office.depth()
     }
 
-    /// What waits or is under way, to be taken up by a later process.
-    pub fn pending(&self) -> Vec<Pending> {
-        self.office.pending()
+    /// Forgets what waits: somebody else sends it. What is under way is finished.
+    pub fn forget(&self) {
+        self.office.forget();
     }
 
     /// How many bytes they hold in memory, nearly.
@@ -300,21 +300,4 @@ impl Notifier {
         }
         left
     }
-}
-
-/// The notices of those who stand in for one that could not be delivered, taken for delivery; each is shown to `note` first.
-pub fn tell_stand_ins(
-    notifier: &Notifier,
-    missed: &Undeliverable,
-    owner: Option<&crate::matrix::Contact>,
-    context: &notice::Context<'_>,
-    note: &dyn Fn(&Message),
-) -> usize {
-    let messages = notice::render_missed(&missed.notification, &missed.why, owner, context);
-    let count = messages.len();
-    for message in messages {
-        note(&message);
-        notifier.enqueue(message);
-    }
-    count
 }

@@ -1,5 +1,6 @@
 //! The evaluator's side: flushes -> board, a tick each second, what it decides -> the notifier.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -7,33 +8,37 @@ use std::time::Duration;
 
 use super::Speech;
 use super::feeds::{Expected, Standing};
-use super::logs::{Came, Claims, Heard, Log, Origin, Tell};
+use super::logs::{Came, Claims, Entry, Heard, Journal, Log, Origin, Tell};
 use super::store::{DECIDED, Store};
+use super::turn::{Turn, Waiters};
 use crate::clock;
 use crate::commands::Failure;
 use crate::domain::{Millis, Timestamp};
 use crate::http::{SharedReadiness, Trail};
 use crate::indicators::Topics;
 use crate::instance::{History, Last, Replica, Share, What};
-use crate::journal::{Delta, Position, SourcePartition};
+use crate::journal::{Delta, Position, SourcePartition, record};
 use crate::kafka::consumer::Watch;
 use crate::kafka::dead_letters::LetterCounters;
 use crate::kafka::status::{Ended, Status};
 use crate::kafka::{DeadLetters, TopicPartition};
-use crate::matrix::engine::{FeedState, Feeds, Tick};
+use crate::matrix::engine::{FeedState, Feeds};
 use crate::notice::hooks::Format;
 use crate::notify::Notifier;
 use crate::notify::alertmanager::Rounds;
 use crate::pipeline::Evaluator;
 use crate::telemetry::Telemetry;
-use crate::telemetry::events::{Evaluated, EvaluatorRole, OutboxDepth, PartitionProgress};
+use crate::telemetry::events::{Evaluated, OutboxDepth, PartitionProgress};
 
 pub struct Setup {
     pub evaluator: Arc<Mutex<Evaluator>>,
     /// `None` where nothing outlives the process.
     pub store: Option<Store>,
-    /// What was decided before has been taken up, there may have been nothing: from now on it may be overwritten.
-    pub knows: Arc<AtomicBool>,
+    pub journal: Journal,
+    /// Who wait for what comes of operations.
+    pub waiters: Waiters,
+    /// Nothing more is given out to be sent.
+    pub draining: Arc<AtomicBool>,
     pub trail: Arc<Trail>,
     pub claims: Claims,
     pub tell: Tell,
@@ -48,7 +53,11 @@ pub struct Setup {
 }
 
 /// Starts the thread. The receiver hears why it ended by itself: the reader's failure.
-pub fn start(setup: Setup, origin: Origin) -> Result<(JoinHandle<()>, tokio::sync::oneshot::Receiver<Option<String>>), Failure> {
+pub fn start(
+    setup: Setup,
+    origin: Origin,
+    turn: Turn,
+) -> Result<(JoinHandle<()>, tokio::sync::oneshot::Receiver<Option<String>>), Failure> {
     let (tell, ended) = tokio::sync::oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("evaluator".into())
@@ -56,25 +65,23 @@ pub fn start(setup: Setup, origin: Origin) -> Result<(JoinHandle<()>, tokio::syn
             let started = clock::now();
             let letters = LetterCounters::default();
             let rounds = Rounds::default();
-            let knows = setup.store.is_none();
             let (ticked, last) = (Timestamp::MIN, Timestamp::MIN);
             let why = Loop {
                 setup,
                 log: Log::of(origin),
+                turn,
                 started,
                 letters,
                 replica: Replica::default(),
                 counts: Vec::new(),
                 begun: false,
-                published: false,
+                read: BTreeSet::new(),
                 kept: started,
                 ticked,
                 last,
                 caught_up: None,
                 ready: false,
-                knows,
-                keep_due: (started, started),
-                unkept: false,
+                ends: BTreeSet::new(),
                 rounds,
             }
             .run();
@@ -89,26 +96,15 @@ pub fn start(setup: Setup, origin: Origin) -> Result<(JoinHandle<()>, tokio::syn
 /// worked with, and its absence only degrades the service.
 const TOPICS_WITHIN: Millis = Millis(15_000);
 
-/// Nothing new having been decided, it is kept so often all the same, as timers run, notices are sent and people acknowledge:
-/// the larger the more seldom, so that it is a hundred kilobytes a second at the most.
-const KEPT_EVERY: (Millis, Millis) = (Millis(2_000), Millis(60_000));
-const KEPT_A_MILLISECOND: i64 = 100;
-
-/// The same of what the deltas log came to.
+/// What the logs came to is kept so often; the larger the more seldom, so that it is a megabyte a second at the most.
 const REPLICA_EVERY: Millis = Millis(60_000);
 const REPLICA_A_MILLISECOND: i64 = 1_000;
 
 /// How long it may take to note that the logs are begun anew.
 const ANEW_WITHIN: Duration = Duration::from_secs(5);
 
-/// Keeps what is decided by now in the place of what was kept last; how many bytes that is. Returns at once.
-pub fn keep(store: &Store, evaluator: &Mutex<Evaluator>, notifier: &Notifier, trail: &Trail) -> usize {
-    let (pending, trail) = (notifier.pending(), trail.text());
-    let state = evaluator.lock().unwrap_or_else(PoisonError::into_inner).put_down(&pending, &trail);
-    let bytes = state.len();
-    store.keep(DECIDED, state);
-    bytes
-}
+/// How long it waits for what comes next; the clock goes on meanwhile.
+const WAIT: Duration = Duration::from_millis(50);
 
 fn place_of(tp: TopicPartition) -> SourcePartition {
     SourcePartition { source: tp.source, partition: tp.partition }
@@ -117,14 +113,16 @@ fn place_of(tp: TopicPartition) -> SourcePartition {
 struct Loop {
     setup: Setup,
     log: Log,
+    turn: Turn,
     started: Timestamp,
     /// What has been told of the refused records.
     letters: LetterCounters,
     replica: Replica,
     /// The deltas log is being read.
     begun: bool,
-    /// And has been read to its end once.
-    published: bool,
+    /// Which logs have been read to their end once, and which are at it.
+    read: BTreeSet<record::Log>,
+    ends: BTreeSet<record::Log>,
     /// When the replica was kept last, or would have been.
     kept: Timestamp,
     /// How many partitions each source has; not known of those beyond the last.
@@ -137,12 +135,6 @@ struct Loop {
     caught_up: Option<(Timestamp, Vec<(SourcePartition, i64)>)>,
     /// The boards show it.
     ready: bool,
-    /// What was decided before has been taken up; there may have been nothing.
-    knows: bool,
-    /// When it is kept again: in any case, and if something is decided.
-    keep_due: (Timestamp, Timestamp),
-    /// Something was decided since.
-    unkept: bool,
     rounds: Rounds,
 }
 
@@ -150,45 +142,43 @@ impl Loop {
     fn run(mut self) -> Option<String> {
         let runtime = self.setup.runtime.clone();
         let _entered = runtime.enter();
-        // One instance alone in this version: it evaluates.
-        self.setup.telemetry.emit(EvaluatorRole { evaluates: true });
         loop {
             if let Err(why) = self.begin() {
                 return Some(why);
             }
-            match self.log.next(Duration::from_millis(250)) {
-                Ok(Some(Came::Entry(position, entry))) => self.take(position, &entry),
-                Ok(Some(Came::Passed(position))) => self.replica.passed(position),
-                Ok(Some(Came::End(position))) => {
-                    self.replica.passed(position);
-                    self.publish();
-                }
-                Ok(Some(Came::Gone { wanted, low })) => {
-                    let what = format!("begins at {} now, and what comes after {} was not read yet", low.0, wanted.0);
-                    return Some(self.begin_anew(&what));
+            match self.log.next(WAIT) {
+                Ok(Some(came)) => {
+                    if let Err(why) = self.come(came) {
+                        return Some(why);
+                    }
                 }
                 Ok(None) => {}
-                Err(_closed) => return self.reader_failed(),
-            }
-            self.take_up();
-            self.become_ready();
-            // A second is evaluated as soon as the board has come to it.
-            let shown = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner).now();
-            let shown = shown.floor_to(Millis::SECOND);
-            if shown > self.ticked {
-                self.ticked = shown;
-                if self.ready {
-                    let decided = self.tick();
-                    self.keep(decided);
+                Err(_closed) => {
+                    self.turn.resign(&self.setup);
+                    self.keep();
+                    return None;
                 }
+            }
+            self.become_ready();
+            let at_end = self.ends.contains(&record::Log::Decisions) && self.log.sees();
+            let (able, draining) = (self.is_able(), self.setup.draining.load(Ordering::Acquire));
+            self.turn.turn(able && !draining, at_end, &self.setup);
+            // A second is evaluated as soon as the board has come to it.
+            let shown = self.shown();
+            if shown > self.ticked && able && !draining && self.turn.may_decide() {
+                self.ticked = shown;
+                self.tick();
             }
             let second = clock::now().floor_to(Millis::SECOND);
             if second > self.last {
                 self.last = second;
+                self.turn.show(&self.setup);
                 self.keep_firing(second);
                 let status = self.setup.watch.status();
                 self.counts.clone_from(&status.partition_counts);
-                self.keep_replica();
+                if clock::now() >= self.kept && self.turn.is_ours() {
+                    self.keep();
+                }
                 if self.setup.claims.is_cut() {
                     return Some(self.begin_anew("is of floors of which neither of two snapshots can be read"));
                 }
@@ -200,12 +190,58 @@ impl Loop {
         }
     }
 
-    fn reader_failed(&self) -> Option<String> {
-        match self.setup.watch.status().ended {
-            Some(Ended::Stopped) => None,
-            Some(Ended::Failed(why)) => Some(why),
-            None => Some("the reader of the sources ended without a word; see the log".to_owned()),
+    /// The second that the board shows.
+    fn shown(&self) -> Timestamp {
+        self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner).now().floor_to(Millis::SECOND)
+    }
+
+    /// Whether it knows all that the last decision knew.
+    fn is_able(&self) -> bool {
+        let all = record::Log::ALL.iter().all(|log| self.read.contains(log));
+        let behind = self.turn.last().is_some_and(|(tick, deltas)| self.shown() <= tick || self.replica.position() < deltas);
+        self.ready && all && (!behind || self.turn.is_ours())
+    }
+
+    /// Something came out of the logs. The error ends the service.
+    fn come(&mut self, came: Came) -> Result<(), String> {
+        match came {
+            Came::Entry(position, entry) => match entry {
+                Entry::Delta(delta) => self.take(position, &delta),
+                Entry::Decision(decision) => {
+                    let live = self.read.contains(&record::Log::Decisions);
+                    if self.setup.store.is_some() {
+                        self.ends.remove(&record::Log::Decisions);
+                    }
+                    self.turn.decision(position, &decision, live, &self.setup);
+                }
+                Entry::Operation(noted) => self.turn.operation(position, noted, &self.setup),
+            },
+            Came::Passed(record::Log::Deltas, position) => self.replica.passed(position),
+            Came::Passed(..) => {}
+            Came::End(log, position) => {
+                if log == record::Log::Deltas {
+                    self.replica.passed(position);
+                }
+                self.ends.insert(log);
+                if self.read.insert(log) && log == record::Log::Deltas {
+                    self.publish();
+                }
+            }
+            Came::Gone { log: record::Log::Deltas, wanted, low } => {
+                let what = format!("begins at {} now, and what comes after {} was not read yet", low.0, wanted.0);
+                return Err(self.begin_anew(&what));
+            }
+            Came::Gone { log, wanted, low } => {
+                tracing::error!(
+                    log = log.name(),
+                    wanted = wanted.0,
+                    low = low.0,
+                    "entries are gone before they were read: what was decided meanwhile is not known here, and may be decided again"
+                );
+                self.log.go_on(log);
+            }
         }
+        Ok(())
     }
 
     fn take(&mut self, position: Position, entry: &Delta<Share>) {
@@ -219,7 +255,7 @@ impl Loop {
         };
         let Some(news) = news else { return };
         if let What::Claimed(_) = news.what
-            && self.published
+            && self.read.contains(&record::Log::Deltas)
         {
             self.publish();
         }
@@ -233,11 +269,17 @@ impl Loop {
         }
         let from = match &self.setup.store {
             None => {
+                // In memory there is nothing before.
+                (self.read, self.ends) = (record::Log::ALL.into(), record::Log::ALL.into());
                 self.publish();
                 None
             }
             Some(store) => {
                 let Some(found) = store.found(&store.replica()) else { return Ok(()) };
+                let decided = store.found(DECIDED).flatten();
+                if let Some(Err(error)) = decided.map(|bytes| self.turn.take_up(&bytes, &self.setup)) {
+                    tracing::warn!(error, "what was kept of the decisions cannot be taken up: their log is read from its beginning");
+                }
                 let restored = found.map(|bytes| Replica::restore(self.setup.speech.plan.clone(), &bytes));
                 match restored.transpose() {
                     Ok(None) => None,
@@ -254,12 +296,14 @@ impl Loop {
             }
         };
         self.begun = true;
-        self.log.open(from).map_err(|error| error.to_string())
+        let (decisions, operations) = self.turn.positions();
+        let from =
+            [(record::Log::Deltas, from), (record::Log::Decisions, decisions), (record::Log::Operations, operations)];
+        self.log.open(&from).map_err(|error| error.to_string())
     }
 
     /// The deltas log is known to its end: what it says of claims holds.
     fn publish(&mut self) {
-        self.published = true;
         let claim = |(place, _)| Some((place, self.replica.owner(place)?.claim));
         self.setup.claims.set(self.replica.histories().filter_map(claim).collect());
     }
@@ -294,62 +338,21 @@ impl Loop {
         self.replica.histories().filter(move |(place, _)| exists(place))
     }
 
-    /// Goes on from what was decided before the process began. Nothing is decided before that.
-    fn take_up(&mut self) {
-        let store = self.setup.store.as_ref().filter(|_| !self.knows);
-        let Some(found) = store.and_then(|store| store.found(DECIDED)) else { return };
-        self.knows = true;
-        self.setup.knows.store(true, Ordering::Release);
-        let Some(bytes) = found else { return };
-        let taken = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner).take_up(&bytes);
-        match taken {
-            Ok((pending, trail)) => {
-                if let Err(error) = self.setup.trail.take_up(&trail) {
-                    tracing::error!(%error, "the trail of operations cannot be taken up");
-                }
-                let speech = &self.setup.speech;
-                speech.remembers.store(true, Ordering::Relaxed);
-                tracing::info!(unsent = pending.len(), "goes on from what was decided before");
-                for one in pending {
-                    self.enqueue(crate::notice::render_pending(&one, &speech.context(&one.notice)));
-                }
-            }
-            Err(error) => tracing::error!(%error, "what was decided before cannot be taken up"),
-        }
-    }
-
-    /// Keeps what was decided: when there is more of it, and every few seconds.
-    fn keep(&mut self, decided: bool) {
-        let (Some(store), now) = (&self.setup.store, clock::now()) else { return };
-        // What was decided is kept at once; of thousands of cases that is much, and may take its time.
-        self.unkept |= decided;
-        let due = if self.unkept { self.keep_due.1 } else { self.keep_due.0 };
-        if now >= due {
-            self.unkept = false;
-            let bytes = keep(store, &self.setup.evaluator, &self.setup.notifier, &self.setup.trail);
-            let after = |a_millisecond: i64| Millis(bytes as i64 / a_millisecond);
-            self.keep_due = (
-                now + after(KEPT_A_MILLISECOND).clamp(KEPT_EVERY.0, KEPT_EVERY.1),
-                now + after(10 * KEPT_A_MILLISECOND),
-            );
-        }
-    }
-
-    /// Keeps what the deltas log came to, every minute; the larger the more seldom, so that it is a megabyte a second at the
-    /// most.
-    fn keep_replica(&mut self) {
-        let (Some(store), now) = (&self.setup.store, clock::now()) else { return };
-        if self.published && now >= self.kept {
-            let mut evaluator = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner);
-            let bytes = self.replica.snapshot(evaluator.board());
-            drop(evaluator);
-            self.kept = now + Millis((bytes.len() as i64 / REPLICA_A_MILLISECOND).max(REPLICA_EVERY.0));
-            store.keep(&store.replica(), bytes);
-        }
+    /// Keeps what the logs came to.
+    fn keep(&mut self) {
+        let Some(store) = self.setup.store.as_ref().filter(|_| self.read.len() == record::Log::ALL.len()) else { return };
+        let mut evaluator = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner);
+        let replica = self.replica.snapshot(evaluator.board());
+        drop(evaluator);
+        let decided = self.turn.put_down(&self.setup);
+        let bytes = (replica.len() + decided.len()) as i64;
+        self.kept = clock::now() + Millis((bytes / REPLICA_A_MILLISECOND).max(REPLICA_EVERY.0));
+        store.keep(&store.replica(), replica);
+        store.keep(DECIDED, decided);
     }
 
     fn become_ready(&mut self) {
-        if self.ready || !self.knows {
+        if self.ready || !self.begun {
             return;
         }
         if self.caught_up.is_none() {
@@ -433,27 +436,16 @@ impl Loop {
         }
     }
 
-    /// Whether anything was decided.
-    fn tick(&mut self) -> bool {
+    fn tick(&mut self) {
         let begun = clock::instant();
         let feeds = self.feeds();
-        let (tick, watermark) = {
-            let mut evaluator = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner);
-            (evaluator.tick_with(&feeds), evaluator.now())
-        };
+        let (watermark, tick) = self.turn.tick(&feeds, self.replica.position(), &self.setup);
         let first = &self.setup.speech.decides_since;
         if first.load(Ordering::Relaxed) == 0 {
             first.store(watermark.0, Ordering::Relaxed);
             let before = self.setup.watch.status().partitions.iter().any(|partition| partition.read_before);
             self.setup.speech.ran_before.store(before, Ordering::Relaxed);
         }
-        let decided = !tick.transitions.is_empty() || !tick.notifications.is_empty();
-        self.act(&tick);
-        self.setup.telemetry.emit(Evaluated { wall: clock::now(), watermark, took: clock::instant() - begun });
-        decided
-    }
-
-    fn act(&self, tick: &Tick) {
         for transition in &tick.transitions {
             let (from, to) = (transition.from.name(), transition.to.name());
             tracing::info!(
@@ -469,19 +461,7 @@ impl Loop {
                 "level changed"
             );
         }
-        let silences = match tick.notifications.iter().any(|notification| !notification.silenced.is_empty()) {
-            true => self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner).engine().silences(),
-            false => Vec::new(),
-        };
-        for notification in &tick.notifications {
-            let context = crate::notice::Context { silences: &silences, ..self.setup.speech.context(notification) };
-            self.enqueue(crate::notice::render(notification, &context));
-        }
-    }
-
-    fn enqueue(&self, message: crate::notice::Message) {
-        let messages = crate::notice::with_acknowledgement(message, &self.setup.speech.formats);
-        messages.into_iter().for_each(|message| self.setup.notifier.enqueue(message));
+        self.setup.telemetry.emit(Evaluated { wall: clock::now(), watermark, took: clock::instant() - begun });
     }
 
     /// Alertmanagers hear of what is open again and again, also while nothing is decided: open is open until it is known
@@ -489,6 +469,9 @@ impl Loop {
     fn keep_firing(&mut self, now: Timestamp) {
         let speech = &self.setup.speech;
         let is_alertmanager = |name: &Arc<str>| speech.formats.get(name) == Some(&Format::Alertmanager);
+        if !self.turn.is_ours() {
+            return;
+        }
         if !speech.formats.keys().any(is_alertmanager) || !self.rounds.begin(now) {
             return;
         }
@@ -502,7 +485,7 @@ impl Loop {
     fn tell(&mut self, status: &Status) {
         let Setup { readiness, telemetry, notifier, .. } = &self.setup;
         let reasons = self.unread(status);
-        let waiting = if reasons.is_empty() && !self.knows {
+        let waiting = if reasons.is_empty() && self.read.len() < record::Log::ALL.len() {
             Some("what was decided before the start is being read".to_owned())
         } else if reasons.is_empty() && !self.ready {
             Some("the sources have been read, the numbers follow".to_owned())

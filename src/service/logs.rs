@@ -12,13 +12,16 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::store::Store;
 use crate::config;
-use crate::instance::{News, Share};
+use crate::instance::{News, Share, decider};
 use crate::journal::record::{self, RecordError};
 use crate::journal::{Claim, Delta, Position, SourcePartition};
 use crate::kafka::log::{Appender, Item, Tail};
-use crate::kafka::{KafkaFailure, Problems};
+use crate::kafka::{KafkaFailure, Kind, Problems};
+use crate::matrix::engine::Operation;
 
 /// What an owner hears.
 pub enum Heard {
@@ -79,41 +82,99 @@ impl Claims {
     }
 }
 
-/// The writing end of the deltas log. What it does not take is lost, as it may be on its way; whoever wants it in the log looks
+/// An entry of one of the logs.
+pub enum Entry {
+    Delta(Delta<Share>),
+    Decision(decider::Entry),
+    Operation(Noted),
+}
+
+/// An entry of the operations log, as JSON.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Noted {
+    /// Somebody wants something: at which wall time, and the contact to whom the link was mailed that was followed. Who waits for
+    /// what comes of it finds it by its number.
+    Asked { id: u64, at: i64, operation: Operation, link_of: Option<Arc<str>> },
+    /// Something to be remembered: a line of the trail.
+    Line(String),
+}
+
+/// Of the layout of the entries of either log; which settings they were made under does not matter.
+const DECISION_VERSION: u8 = 1;
+const OPERATION_VERSION: u8 = 1;
+const ANY_SETTINGS: u64 = 0;
+
+/// The writing end of the logs. What it does not take is lost, as it may be on its way; whoever wants it in the log looks
 /// whether it comes out.
 #[derive(Clone)]
-pub enum Deltas {
+pub enum Journal {
     /// Straight to the evaluator: nothing outlives the process.
-    Memory(Sender<Delta<Share>>),
+    Memory(Sender<Entry>),
     Kafka(Appender, Store),
 }
 
-impl Deltas {
-    pub fn append(&self, delta: Delta<Share>) {
+impl Journal {
+    pub fn append(&self, entry: Entry) {
         match self {
-            Deltas::Memory(log) => drop(log.send(delta)),
-            Deltas::Kafka(log, store) => {
+            Journal::Memory(log) => drop(log.send(entry)),
+            Journal::Kafka(log, store) => {
+                let (of, bytes) = match entry {
+                    Entry::Delta(delta) => (record::Log::Deltas, record::encode(&delta, store.generation())),
+                    Entry::Decision(decision) => {
+                        let body = postcard::to_allocvec(&decision).unwrap_or_default();
+                        let of = record::Log::Decisions;
+                        (of, record::encode_entry(of, DECISION_VERSION, ANY_SETTINGS, &body))
+                    }
+                    Entry::Operation(noted) => {
+                        let body = serde_json::to_vec(&noted).unwrap_or_default();
+                        let of = record::Log::Operations;
+                        (of, record::encode_entry(of, OPERATION_VERSION, ANY_SETTINGS, &body))
+                    }
+                };
                 // Where there is no room it is appended again, as whatever does not come out.
-                let _ = log.append(record::Log::Deltas, &record::encode(&delta, store.generation()));
+                let _ = log.append(of, &bytes);
             }
         }
     }
 }
 
-/// How often it is looked whether the log may be read yet.
+fn read(of: record::Log, bytes: &[u8], generation: u64) -> Result<Entry, RecordError> {
+    let whole = |version| record::decode_entry(of, version, ANY_SETTINGS, bytes);
+    Ok(match of {
+        record::Log::Deltas => Entry::Delta(record::decode(bytes, generation)?),
+        record::Log::Decisions => {
+            let entry = postcard::from_bytes(whole(DECISION_VERSION)?);
+            Entry::Decision(entry.map_err(|_| RecordError::Invalid("decision"))?)
+        }
+        record::Log::Operations => {
+            let noted = serde_json::from_slice(whole(OPERATION_VERSION)?);
+            Entry::Operation(noted.map_err(|_| RecordError::Invalid("operation"))?)
+        }
+    })
+}
+
+/// How often it is looked whether the logs may be read yet.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// The reading end of the deltas log.
+/// The reading end of the logs.
 pub enum Log {
-    Memory(Receiver<Delta<Share>>, Position),
+    Memory(Memory),
     /// Stays on the thread that opened it.
     Kafka(Box<Kafka>, Option<Tail>),
 }
 
-/// From where the log is read.
+/// From where the logs are read.
 pub enum Origin {
-    Memory(Receiver<Delta<Share>>),
+    Memory(Receiver<Entry>, Arc<AtomicBool>),
     Kafka(Box<Kafka>),
+}
+
+pub struct Memory {
+    entries: Receiver<Entry>,
+    stop: Arc<AtomicBool>,
+    /// Of the deltas, the decisions and the operations.
+    next: [Position; 3],
 }
 
 pub struct Kafka {
@@ -127,52 +188,56 @@ pub struct Kafka {
     pub unreadable: u64,
 }
 
-/// What comes out of the log.
+/// What comes out of the logs.
 pub enum Came {
-    Entry(Position, Delta<Share>),
+    Entry(Position, Entry),
     /// There is nothing of ours before this position that has not come.
-    Passed(Position),
+    Passed(record::Log, Position),
     /// It was read to its end.
-    End(Position),
+    End(record::Log, Position),
     /// What was wanted is not there any more.
-    Gone { wanted: Position, low: Position },
+    Gone { log: record::Log, wanted: Position, low: Position },
 }
 
-/// The writers are gone.
+/// Nothing more is to be read.
 pub struct Closed;
 
 impl Log {
     /// Not read yet.
     pub fn of(origin: Origin) -> Log {
         match origin {
-            Origin::Memory(entries) => Log::Memory(entries, Position::default()),
+            Origin::Memory(entries, stop) => Log::Memory(Memory { entries, stop, next: Default::default() }),
             Origin::Kafka(kafka) => Log::Kafka(kafka, None),
         }
     }
 
-    /// Begins at a position.
-    pub fn open(&mut self, from: Option<Position>) -> Result<(), KafkaFailure> {
-        match self {
-            Log::Memory(..) => {}
-            Log::Kafka(log, tail) => {
-                *tail = Some(Tail::open(&log.kafka, log.problems.clone(), &[(record::Log::Deltas, from)])?);
-            }
+    /// Begins at these positions.
+    pub fn open(&mut self, from: &[(record::Log, Option<Position>)]) -> Result<(), KafkaFailure> {
+        if let Log::Kafka(log, tail) = self {
+            *tail = Some(Tail::open(&log.kafka, log.problems.clone(), from)?);
         }
         Ok(())
+    }
+
+    /// Goes on with a log of which something was [`Came::Gone`], from the first entry that there is.
+    pub fn go_on(&mut self, log: record::Log) {
+        if let Log::Kafka(_, Some(tail)) = self {
+            tail.go_on(log, None);
+        }
+    }
+
+    /// Whether who has read the log to its end can see what is added to it.
+    pub fn sees(&self) -> bool {
+        match self {
+            Log::Memory(_) => true,
+            Log::Kafka(log, _) => !log.problems.open().iter().any(|problem| problem.kind == Kind::Unreachable),
+        }
     }
 
     /// What comes next, waiting for at most `wait`; `None` when nothing came.
     pub fn next(&mut self, wait: Duration) -> Result<Option<Came>, Closed> {
         match self {
-            Log::Memory(log, next) => match log.recv_timeout(wait) {
-                Ok(entry) => {
-                    let position = *next;
-                    next.0 += 1;
-                    Ok(Some(Came::Entry(position, entry)))
-                }
-                Err(RecvTimeoutError::Timeout) => Ok(None),
-                Err(RecvTimeoutError::Disconnected) => Err(Closed),
-            },
+            Log::Memory(log) => log.next(wait),
             Log::Kafka(log, _) if log.stop.load(Ordering::Acquire) => Err(Closed),
             Log::Kafka(log, Some(tail)) => Ok(log.next(tail, wait)),
             Log::Kafka(_, None) => {
@@ -183,21 +248,37 @@ impl Log {
     }
 }
 
+impl Memory {
+    fn next(&mut self, wait: Duration) -> Result<Option<Came>, Closed> {
+        let entry = match self.entries.recv_timeout(wait) {
+            Ok(entry) => entry,
+            Err(RecvTimeoutError::Timeout) if !self.stop.load(Ordering::Acquire) => return Ok(None),
+            Err(_) => return Err(Closed),
+        };
+        let next = match (&entry, &mut self.next) {
+            (Entry::Delta(_), [next, _, _]) | (Entry::Decision(_), [_, next, _]) | (Entry::Operation(_), [_, _, next]) => next,
+        };
+        let position = *next;
+        next.0 += 1;
+        Ok(Some(Came::Entry(position, entry)))
+    }
+}
+
 impl Kafka {
     fn next(&mut self, tail: &mut Tail, wait: Duration) -> Option<Came> {
         Some(match tail.next(wait)? {
-            Item::Record { position, bytes, .. } => match record::decode(&bytes, self.store.generation()) {
-                Ok(delta) => Came::Entry(position, delta),
+            Item::Record { log, position, bytes, .. } => match read(log, &bytes, self.store.generation()) {
+                Ok(entry) => Came::Entry(position, entry),
                 Err(error) => {
                     if error != RecordError::OtherSettings {
                         self.unreadable += 1;
-                        tracing::warn!(position = position.0, %error, "a record of the deltas log is passed over");
+                        tracing::warn!(log = log.name(), position = position.0, %error, "a record is passed over");
                     }
-                    Came::Passed(Position(position.0 + 1))
+                    Came::Passed(log, Position(position.0 + 1))
                 }
             },
-            Item::End { position, .. } => Came::End(position),
-            Item::Gone { wanted, low, .. } => Came::Gone { wanted, low },
+            Item::End { log, position } => Came::End(log, position),
+            Item::Gone { log, wanted, low, .. } => Came::Gone { log, wanted, low },
         })
     }
 }
@@ -238,7 +319,7 @@ impl Floors {
 
 /// What one reader has of all this.
 pub struct Port {
-    pub deltas: Deltas,
+    pub journal: Journal,
     pub floors: Floors,
     pub claims: Claims,
     pub heard: Receiver<Heard>,

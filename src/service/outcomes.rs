@@ -1,14 +1,17 @@
 //! What becomes of notices: counted, and told to somebody else where a critical one cannot be delivered.
 
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 
 use tokio::sync::oneshot;
 
 use super::Speech;
+use super::turn::{Settled, intent};
 use crate::http::SharedReadiness;
 use crate::matrix::Contact;
-use crate::notice::Message;
-use crate::notify::{Fate, Notifier, Outcome, tell_stand_ins};
+use crate::instance::decider;
+use crate::notice::pending_missed;
+use crate::notify::{Fate, Notifier, Outcome};
 use crate::telemetry::Telemetry;
 use crate::telemetry::events::{Delivery, NotificationTried};
 
@@ -19,6 +22,7 @@ pub async fn follow(
     readiness: SharedReadiness,
     speech: Arc<Speech>,
     owner: Option<Contact>,
+    settle: Sender<Settled>,
     mut stop: oneshot::Receiver<()>,
 ) {
     let (Some(mut outcomes), Some(mut undeliverable)) = (notifier.outcomes(), notifier.undeliverable()) else {
@@ -30,12 +34,14 @@ pub async fn follow(
             _ = &mut stop => {
                 while let Ok(outcome) = outcomes.try_recv() {
                     count(&telemetry, &outcome);
+                    tell(&settle, &outcome);
                 }
                 return;
             }
             outcome = outcomes.recv() => match outcome {
                 Some(outcome) => {
                     count(&telemetry, &outcome);
+                    tell(&settle, &outcome);
                     let to = &outcome.notification.to;
                     if matches!(outcome.result, Fate::Sent { .. }) && unreached.as_ref() == Some(to) {
                         unreached = None;
@@ -46,9 +52,11 @@ pub async fn follow(
             },
             missed = undeliverable.recv() => match missed {
                 Some(missed) => {
-                    let note = |message: &Message| speech.stand_ins.note(message, &speech.formats);
-                    let context = speech.context(&missed.notification);
-                    let told = tell_stand_ins(&notifier, &missed, owner.as_ref(), &context, &note);
+                    let besides = pending_missed(&missed.notification, &missed.why, owner.as_ref());
+                    let besides: Vec<_> = besides.iter().map(|pending| intent(pending, &speech.plan)).collect();
+                    let told = besides.len();
+                    // Who decides may have stopped: then the notice is the next one's, and so is this.
+                    let _ = settle.send(Settled::Besides(besides));
                     let text = format!(
                         "a critical notice of incident {} did not reach {}: {}",
                         missed.notification.incident, missed.notification.to, missed.why
@@ -61,6 +69,19 @@ pub async fn follow(
             },
         }
     }
+}
+
+fn tell(settle: &Sender<Settled>, outcome: &Outcome) {
+    let fate = match &outcome.result {
+        Fate::Sent { .. } => decider::Fate::Sent,
+        Fate::Refused { .. } => decider::Fate::Refused,
+        Fate::GaveUp { .. } => decider::Fate::GaveUp,
+        Fate::Superseded => decider::Fate::Superseded,
+        Fate::Dropped => decider::Fate::Dropped,
+        Fate::Retrying { .. } => return,
+    };
+    // As above.
+    let _ = settle.send(Settled::Outcome(outcome.id.clone(), fate));
 }
 
 fn count(telemetry: &Telemetry, outcome: &Outcome) {

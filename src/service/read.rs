@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::logs::{Heard, Port};
+use super::logs::{Entry, Heard, Port};
 use crate::clock;
 use crate::config::Config;
 use crate::domain::{Millis, Timestamp};
@@ -151,7 +151,7 @@ impl Reader {
     fn perform(&mut self) {
         while let Some(want) = self.wants.pop_front() {
             match want {
-                Want::Append(delta) => self.port.deltas.append(delta),
+                Want::Append(delta) => self.port.journal.append(Entry::Delta(delta)),
                 Want::Load { place, snapshot } => self.port.floors.load(place, snapshot),
                 Want::Store { place, snapshot, bytes } => self.port.floors.store(place, snapshot, bytes),
                 Want::Read { place, from } => self.reads.push((partition_of(place), from)),

@@ -1,0 +1,341 @@
+//! Whose turn it is to decide, and what this instance does in its turn: it ticks, sends what was decided, and says what became
+//! of it. In the turn of another it shows what that one decided.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, Sender, SyncSender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::evaluate::Setup;
+use super::logs::{Entry, Noted};
+use crate::clock;
+use crate::domain::{Millis, Timestamp};
+use crate::instance::decider::{self, Decider, Decision, Fate, Intent, SILENT_AFTER, Want};
+use crate::journal::{Claim, Position};
+use crate::matrix::Level;
+use crate::matrix::engine::{Feeds, Items, Notification, Operated, Operation, Pending, Tick};
+use crate::notice::{self, Context};
+use crate::pipeline::Evaluator;
+use crate::plan::Plan;
+use crate::telemetry::events::EvaluatorRole;
+
+/// What became of notices, on its way to whoever decides.
+pub enum Settled {
+    Outcome(Arc<str>, Fate),
+    /// Who is to be told besides, in the place of somebody who cannot be reached.
+    Besides(Vec<Intent>),
+}
+
+/// Those who wait for what comes of an operation, by the number that they drew.
+#[derive(Clone, Default)]
+pub struct Waiters(Arc<Mutex<BTreeMap<u64, SyncSender<Operated>>>>);
+
+impl Waiters {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, SyncSender<Operated>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts an operation into its log, and waits until it has come out of it; `None`: it has not by then. Blocks.
+    pub fn ask(&self, journal: &super::logs::Journal, noted: Noted, within: Duration) -> Option<Operated> {
+        let Noted::Asked { id, .. } = &noted else { return None };
+        let (id, (tell, told)) = (*id, std::sync::mpsc::sync_channel(1));
+        self.lock().insert(id, tell);
+        journal.append(Entry::Operation(noted));
+        let operated = told.recv_timeout(within).ok();
+        self.lock().remove(&id);
+        operated
+    }
+}
+
+/// What is kept beside the logs: [`Decider::snapshot`], just behind the last operation on the trail, and the trail.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    decided: Vec<u8>,
+    noted: Position,
+    trail: String,
+}
+
+pub struct Turn {
+    decider: Decider,
+    /// The claim under which the evaluator's engine decides; `None`: it shows what another decided.
+    term: Option<Claim>,
+    /// Just behind the last operation that the engine has taken, and the last that has come.
+    operated: Position,
+    noted: Position,
+    /// What the engine that only shows was made of.
+    shown: Items,
+    settled: Receiver<Settled>,
+    besides: Vec<Intent>,
+    /// When another was last seen to decide.
+    other: Option<Instant>,
+    looked: Timestamp,
+}
+
+/// How often it is looked whether anybody decides.
+const LOOK_EVERY: Millis = Millis(100);
+
+/// As [`crate::notify`] values them: a recovery outlives a warning, for without it people act on what is over.
+fn weight(notice: &Notification) -> u8 {
+    let of = |level: Level| match level {
+        Level::Info => 0,
+        Level::Warning => 1,
+        Level::Ok => 2,
+        Level::Critical => 3,
+    };
+    notice.each().iter().map(|notice| of(notice.level)).max().unwrap_or(0)
+}
+
+/// A notice that is to be sent, under the id that it travels with.
+pub fn intent(pending: &Pending, plan: &Plan) -> Intent {
+    let missed = pending.missed.is_some();
+    Intent {
+        id: notice::notice_id(&pending.notice, missed).into(),
+        weight: if missed { 0 } else { weight(&pending.notice) },
+        bytes: pending.bytes(plan).into(),
+    }
+}
+
+fn lock(setup: &Setup) -> MutexGuard<'_, Evaluator> {
+    setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Turn {
+    pub fn new() -> (Turn, Sender<Settled>) {
+        let (settle, settled) = std::sync::mpsc::channel();
+        let turn = Turn {
+            decider: Decider::new(),
+            term: None,
+            operated: Position::default(),
+            noted: Position::default(),
+            shown: Items::new(),
+            settled,
+            besides: Vec::new(),
+            other: None,
+            looked: Timestamp::MIN,
+        };
+        (turn, settle)
+    }
+
+    /// Goes on from what was kept.
+    pub fn take_up(&mut self, bytes: &[u8], setup: &Setup) -> Result<(), String> {
+        let kept: Kept = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
+        let decider = Decider::restore(&kept.decided).map_err(|error| error.to_string())?;
+        setup.trail.take_up(&kept.trail).map_err(|error| error.to_string())?;
+        (self.decider, self.noted) = (decider, kept.noted);
+        Ok(())
+    }
+
+    pub fn put_down(&self, setup: &Setup) -> Vec<u8> {
+        let kept = Kept { decided: self.decider.snapshot(), noted: self.noted, trail: setup.trail.text() };
+        postcard::to_allocvec(&kept).unwrap_or_default()
+    }
+
+    /// From where the decisions and the operations are read; `None`: from the beginning.
+    pub fn positions(&self) -> (Option<Position>, Option<Position>) {
+        let known = |position: Position| (position != Position::default()).then_some(position);
+        let operations = self.decider.last().map_or(self.noted, |last| last.operations.min(self.noted));
+        (known(self.decider.position()), known(operations))
+    }
+
+    pub fn is_ours(&self) -> bool {
+        self.term.is_some()
+    }
+
+    /// Nobody has been seen to decide for a while.
+    pub fn nobody_decides(&self) -> bool {
+        self.term.is_none() && !self.other_decides()
+    }
+
+    fn other_decides(&self) -> bool {
+        let within = Duration::from_millis(SILENT_AFTER.0.unsigned_abs()) + Duration::from_secs(2);
+        self.other.is_some_and(|heard| clock::instant().duration_since(heard) < within)
+    }
+
+    /// The last decision that counts: of which second, and how much of the deltas log it had seen.
+    pub fn last(&self) -> Option<(Timestamp, Position)> {
+        self.decider.last().map(|last| (last.tick, last.deltas))
+    }
+
+    /// The next entry of the decisions log; `live`: that log has been read to its end before.
+    pub fn decision(&mut self, position: Position, entry: &decider::Entry, live: bool, setup: &Setup) {
+        let before = self.decider.ledger().decisions();
+        self.decider.entry(position, entry);
+        if live && self.decider.ledger().decisions() > before && self.decider.term().is_none() {
+            self.other = Some(clock::instant());
+        }
+        self.settle(setup);
+    }
+
+    /// The next entry of the operations log.
+    pub fn operation(&mut self, position: Position, noted: Noted, setup: &Setup) {
+        let new = position >= self.noted;
+        self.noted = self.noted.max(Position(position.0 + 1));
+        match noted {
+            Noted::Asked { id, at, operation, link_of } => {
+                let at = Timestamp(at);
+                // Before it is in the engine that decides, it is in the one that shows.
+                let operated = lock(setup).operate(&operation, at);
+                if self.term.is_some() {
+                    self.operated = Position(position.0 + 1);
+                }
+                if new {
+                    setup.trail.operated(at, &operation, &operated, link_of);
+                }
+                self.decider.operation(position, operation);
+                let waiter = setup.waiters.lock().remove(&id);
+                // Who asked may have stopped waiting.
+                waiter.map(|waiter| waiter.send(operated));
+            }
+            Noted::Line(line) if new => setup.trail.line(line),
+            Noted::Line(_) => {}
+        }
+    }
+
+    /// What became of notices, claims where nobody decides, and what is to be written or sent.
+    pub fn turn(&mut self, able: bool, at_end: bool, setup: &Setup) {
+        while let Ok(settled) = self.settled.try_recv() {
+            match settled {
+                Settled::Outcome(id, fate) => self.decider.outcome(id, fate, Vec::new()),
+                Settled::Besides(intents) => self.besides.extend(intents),
+            }
+        }
+        self.decider.able(able);
+        let now = clock::now();
+        if at_end && (now - self.looked >= LOOK_EVERY || now < self.looked) {
+            self.looked = now;
+            self.decider.at_end(now, &mut super::read::draw);
+        }
+        self.settle(setup);
+    }
+
+    /// Nothing more is decided here; somebody else may at once.
+    pub fn resign(&mut self, setup: &Setup) {
+        self.turn(false, false, setup);
+        self.decider.resign();
+        self.settle(setup);
+    }
+
+    fn settle(&mut self, setup: &Setup) {
+        let term = self.decider.term();
+        if term != self.term {
+            self.term = term;
+            match term {
+                Some(_) => self.begin(setup),
+                None => self.end(setup),
+            }
+        }
+        while let Some(want) = self.decider.want() {
+            match want {
+                Want::Append(entry) => setup.journal.append(Entry::Decision(entry)),
+                Want::Send(intent) => self.send(&intent, setup),
+            }
+        }
+    }
+
+    fn begin(&mut self, setup: &Setup) {
+        self.other = None;
+        self.make_engine(setup);
+        let remembers = &setup.speech.remembers;
+        remembers.fetch_or(self.decider.last().is_some(), Ordering::Relaxed);
+        setup.telemetry.emit(EvaluatorRole { evaluates: true });
+        setup.telemetry.show_indicators(true);
+    }
+
+    fn end(&mut self, setup: &Setup) {
+        setup.notifier.forget();
+        setup.telemetry.emit(EvaluatorRole { evaluates: false });
+        self.shown.clear();
+    }
+
+    /// An engine of what was decided, and of the operations since.
+    fn make_engine(&mut self, setup: &Setup) {
+        let mut evaluator = lock(setup);
+        if let Err(error) = evaluator.take_items(self.decider.items()) {
+            tracing::error!(%error, "what was decided cannot be taken up: it is decided anew");
+        }
+        self.operated = self.decider.last().map_or(Position::default(), |last| last.operations);
+        let Some(operations) = self.decider.operations(self.operated) else {
+            tracing::error!("operations since the last decision are no longer known; those who asked for them have to ask again");
+            return;
+        };
+        let since: Vec<(Position, Operation)> = operations.map(|(position, one)| (position, one.clone())).collect();
+        for (position, operation) in since {
+            evaluator.operate(&operation, clock::now());
+            self.operated = Position(position.0 + 1);
+        }
+    }
+
+    /// Shows what another has decided since the last time; once a second.
+    pub fn show(&mut self, setup: &Setup) {
+        if self.term.is_some() {
+            return;
+        }
+        setup.telemetry.show_indicators(!self.other_decides());
+        // The first item is when it was: it is another every second.
+        let since = |items: &Items| items.range(vec![1]..).map(|(name, value)| (name.clone(), value.clone())).collect::<Items>();
+        let items = self.decider.items();
+        if !items.range(vec![1]..).eq(self.shown.range(vec![1]..)) {
+            self.shown = since(items);
+            self.make_engine(setup);
+        }
+    }
+
+    /// Whether a tick would be taken.
+    pub fn may_decide(&self) -> bool {
+        self.decider.may_decide()
+    }
+
+    /// Evaluates the second that the board has come to. Of which second, and what it came to.
+    pub fn tick(&mut self, feeds: &Feeds, deltas: Position, setup: &Setup) -> (Timestamp, Tick) {
+        let (tick, watermark, patch, plan) = {
+            let mut evaluator = lock(setup);
+            let tick = evaluator.tick_with(feeds);
+            let patch = evaluator.changes(self.decider.items());
+            (tick, evaluator.now(), patch, evaluator.plan().clone())
+        };
+        let notices = tick.notifications.iter().map(|notice| Pending { notice: notice.clone(), missed: None });
+        let intents = notices.map(|pending| intent(&pending, &plan));
+        let intents = intents.chain(std::mem::take(&mut self.besides)).collect();
+        let second = watermark.floor_to(Millis::SECOND);
+        let decision = Decision { tick: second, deltas, operations: self.operated, patch, intents };
+        if let Err(error) = self.decider.decide(decision) {
+            tracing::error!(%error, "a decision was not recorded, and counts nothing");
+            self.make_engine(setup);
+        }
+        self.settle(setup);
+        (watermark, tick)
+    }
+
+    fn send(&mut self, intent: &Intent, setup: &Setup) {
+        // What is not given out any more is the next one's.
+        if setup.draining.load(Ordering::Acquire) {
+            return;
+        }
+        let (matrices, plan) = {
+            let evaluator = lock(setup);
+            (evaluator.matrices().to_vec(), evaluator.plan().clone())
+        };
+        let pending = match Pending::of_bytes(&intent.bytes, &matrices, &plan) {
+            Ok(pending) => pending,
+            Err(error) => {
+                tracing::error!(id = %intent.id, %error, "a notice that was decided cannot be read, and is not sent");
+                return self.decider.outcome(intent.id.clone(), Fate::Refused, Vec::new());
+            }
+        };
+        let silences = if pending.notice.silenced.is_empty() { Vec::new() } else { lock(setup).engine().silences() };
+        let speech = &setup.speech;
+        let context = Context { silences: &silences, ..speech.context(&pending.notice) };
+        let message = notice::render_pending(&pending, &context);
+        speech.stand_ins.note(&message, &speech.formats);
+        for message in notice::with_acknowledgement(message, &speech.formats) {
+            setup.notifier.enqueue(message);
+        }
+    }
+
+    pub fn dropped(&self) -> u64 {
+        self.decider.dropped().iter().map(|(_, count)| count).sum()
+    }
+}
