@@ -45,9 +45,8 @@ fn the_topics_are_made_and_checked() {
     };
     assert_eq!(topics::create(&kafka.client(), &wrong, PATIENCE), Made::Created);
     let good = config(&kafka.bootstrap(), "");
-    let names = [
-        "atalaya.dead-letters", "atalaya.snapshots", "atalaya.deltas", "atalaya.decisions", "atalaya.operations",
-    ];
+    let names =
+        ["atalaya.dead-letters", "atalaya.snapshots", "atalaya.deltas", "atalaya.decisions", "atalaya.operations"];
     for word in ["made", "is there, as it has to be"] {
         let output = atalaya(&good, "--create");
         assert!(output.status.success(), "{:?}", said(&output));
@@ -59,7 +58,10 @@ fn the_topics_are_made_and_checked() {
     assert!(out.contains("wrong.deltas: is there, and will not do\natalaya.decisions: is there, as it"), "{out}");
     let settings = ["partitions", "cleanup.policy", "retention.ms", "max.message.bytes", "message.timestamp.type"];
     for setting in settings {
-        assert!(err.contains(&format!("`wrong.deltas` of `kafka.deltas` at {} has `{setting}`", kafka.bootstrap())), "{err}");
+        assert!(
+            err.contains(&format!("`wrong.deltas` of `kafka.deltas` at {} has `{setting}`", kafka.bootstrap())),
+            "{err}"
+        );
     }
     assert_eq!(err.matches("Mend it by").count(), settings.len() - 1, "{err}");
 

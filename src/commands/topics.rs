@@ -9,10 +9,10 @@ use clap::Args;
 use super::files::{Origin, Secrets};
 use super::{Failure, say};
 use crate::config::Kafka;
+use crate::kafka::client_config;
 use crate::kafka::errors::Place;
 use crate::kafka::own::{self, Own};
 use crate::kafka::topics::{self, Made};
-use crate::kafka::client_config;
 
 /// The topics that Atalaya needs for itself: print their settings, or make them and check those that are there
 #[derive(Debug, Args)]
@@ -31,7 +31,7 @@ pub struct Topics {
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub fn run(args: &Topics) -> Result<(), Failure> {
-    let config = Origin::read(Some(&args.config))?.compile(Secrets::Read)?;
+    let config = Origin::read(Some(&args.config))?.compile(Secrets::OfKafka)?;
     if args.create { create(&config.kafka) } else { say::text(printed(&config.kafka)) }
 }
 

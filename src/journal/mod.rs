@@ -11,8 +11,8 @@
 //!   batches too: they carry how fresh their partition is.
 //! * **Decisions before deeds.** A tick's decision is recorded, and acted on only when it comes back as accepted.
 //!
-//! Payloads are types of the caller: nothing here knows floors, boards or notices. Deliberately not here: snapshots and
-//! the log of operations, which come with the journal in Kafka.
+//! Payloads are types of the caller: nothing here knows floors, boards or notices, but for [`record`], which puts them down in
+//! bytes. Deliberately not here: snapshots, and the topics, which are `kafka`'s.
 
 use std::time::Duration;
 
