@@ -40,6 +40,8 @@ fn the_embedded_defaults_are_the_defaults_of_the_types() {
         (["localhost:9092".to_owned()].as_slice(), "atalaya")
     );
     assert_eq!(config.kafka.dead_letters, "atalaya.dead-letters");
+    let logs = [config.kafka.deltas, config.kafka.decisions, config.kafka.operations];
+    assert_eq!(logs, ["atalaya.deltas", "atalaya.decisions", "atalaya.operations"]);
     let sources: Vec<_> = config.sources.iter().map(|s| (s.topic.as_str(), s.format, s.silent_after)).collect();
     assert_eq!(
         sources,
@@ -184,6 +186,10 @@ fn the_defaults_document_every_key() {
         "group",
         "instance",
         "dead_letters",
+        "snapshots",
+        "deltas",
+        "decisions",
+        "operations",
         "properties",
         "sources",
         "topic",
@@ -297,6 +303,10 @@ fn each_defect_is_named_where_it_stands() {
         ("channels: { f: { service_level: [30] } }".to_owned(), "c.yaml:1:34: `service_level: 30` is not a duration"),
         ("limits: { keys: 0 }".to_owned(), "c.yaml:1:17: `keys: 0` is not a whole number from 1 on"),
         ("kafka: { brokers: [localhost] }".to_owned(), "c.yaml:1:20: broker `localhost` is not host:port"),
+        (
+            "kafka: { operations: atalaya.deltas }".to_owned(),
+            "c.yaml:1:22: `operations` and `deltas` are the same topic `atalaya.deltas`",
+        ),
         ("kafka: { properties: { group.id: x } }".to_owned(), "c.yaml:1:24: `group.id` is not set here"),
         (
             "kafka: { properties: { sasl.password: x } }".to_owned(),

@@ -22,6 +22,7 @@ mod setup;
 mod silence;
 pub mod simulate;
 pub mod test;
+mod topics;
 
 /// Real-time workforce-management monitor: live indicators from Kafka, held against a reviewable escalation matrix.
 #[derive(Debug, Parser)]
@@ -42,6 +43,7 @@ enum Command {
     Matrix(matrix::Command),
     Schema(schema::Schema),
     Simulate(simulate::Simulate),
+    Topics(topics::Topics),
     Notify(notify::Notify),
     Alerts(alerts::Alerts),
     Indicators(indicators::Indicators),
@@ -60,6 +62,7 @@ impl Cli {
             Command::Backtest(args) => backtest::run(args),
             Command::Matrix(args) => matrix::run(&args),
             Command::Schema(args) => schema::run(&args),
+            Command::Topics(args) => topics::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Notify(args) => runtime().and_then(|runtime| runtime.block_on(notify::run(args))),
             Command::Alerts(args) => runtime().and_then(|runtime| runtime.block_on(alerts::run(args))),

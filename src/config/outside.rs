@@ -75,7 +75,15 @@ fn threads(node: &Node, report: &mut Report) -> usize {
 
 pub(super) fn kafka(node: Option<&Node>, files: &mut Option<ReadFile<'_>>, report: &mut Report) -> Kafka {
     const KEYS: [&str; 10] = [
-        "brokers", "group", "instance", "properties", "dead_letters", "snapshots", "deltas", "decisions", "operations",
+        "brokers",
+        "group",
+        "instance",
+        "properties",
+        "dead_letters",
+        "snapshots",
+        "deltas",
+        "decisions",
+        "operations",
         "threads",
     ];
     let mut kafka = Kafka::default();
@@ -93,7 +101,9 @@ pub(super) fn kafka(node: Option<&Node>, files: &mut Option<ReadFile<'_>>, repor
             report.error(node.at, "`brokers` names no broker", "as [localhost:9092]");
         }
     }
-    let name = |key: &str, report: &mut Report| fields.get(key).and_then(|node| text(node, key, report)).map(|text| text.to_string());
+    let name = |key: &str, report: &mut Report| {
+        fields.get(key).and_then(|node| text(node, key, report)).map(|text| text.to_string())
+    };
     kafka.instance = name("instance", report);
     kafka.group = name("group", report).unwrap_or(kafka.group);
     let topics = [

@@ -66,7 +66,9 @@ pub enum RecordError {
     NotOne(&'static str),
     #[error("the record has version {found}, this program reads {known}; run one version on one set of topics")]
     Version { found: u8, known: u8 },
-    #[error("the record is damaged: its check-sum does not fit; look at the broker's disk, and who else writes to the topic")]
+    #[error(
+        "the record is damaged: its check-sum does not fit; look at the broker's disk, and who else writes to the topic"
+    )]
     Damaged,
     #[error("the record was made under other settings; it belongs to another generation of the logs")]
     OtherSettings,

@@ -144,7 +144,8 @@ pub fn explain(code: RDKafkaErrorCode, reason: &str, place: &Place) -> Option<(K
             Kind::Authorization,
             format!(
                 "{brokers} does not let this user read or write a topic. Grant Read and Describe on the topics of \
-                 `sources`, and Write, Describe and Create on `atalaya.*`. {}",
+                 `sources`, and Read, Write, Describe, DescribeConfigs and Create on \
+                 `atalaya.*`. {}",
                 detail(&reason)
             ),
         ),

@@ -45,6 +45,8 @@ pub struct Own {
     /// What is so for as long as it does not exist.
     meanwhile: &'static str,
     kind: Kind,
+    /// It counts on the order of one partition.
+    ordered: bool,
     /// Which settings have to be how, and why.
     needs: Vec<(&'static str, Need, &'static str)>,
 }
@@ -80,6 +82,7 @@ pub(super) fn dead_letters(kafka: &Kafka) -> Own {
         holds: "refused records",
         meanwhile: "refused records wait in memory",
         kind: Kind::DeadLetters,
+        ordered: false,
         needs: vec![NOT_COMPACTED],
     }
 }
@@ -102,6 +105,7 @@ pub(super) fn snapshots(kafka: &Kafka) -> Own {
         holds: "states in pieces",
         meanwhile: "acknowledgements, silences and what was told would not survive a restart",
         kind: Kind::Snapshots,
+        ordered: true,
         needs: vec![
             ("cleanup.policy", Need::Is("compact"), "the newest of each state has to stay, however old it is"),
             ("max.message.bytes", Need::AtLeast(600_000), "a piece of a state is 512 KiB"),
@@ -118,10 +122,11 @@ pub(super) fn topic_of(kafka: &Kafka, log: Log) -> &str {
 }
 
 pub(super) fn log(kafka: &Kafka, log: Log) -> Own {
-    let (key, retention, holds) = match log {
-        Log::Deltas => ("kafka.deltas", "172800000", "what records come to, flush by flush"),
-        Log::Decisions => ("kafka.decisions", "604800000", "what was decided"),
-        Log::Operations => ("kafka.operations", "31536000000", "acknowledgements, silences, who did what"),
+    // What is old goes a segment at a time; each is open files of the broker's.
+    let (key, retention, segment, holds) = match log {
+        Log::Deltas => ("kafka.deltas", "172800000", "600000", "what records come to, flush by flush"),
+        Log::Decisions => ("kafka.decisions", "604800000", "3600000", "what was decided"),
+        Log::Operations => ("kafka.operations", "31536000000", "604800000", "acknowledgements, silences, who did what"),
     };
     let day = "a start goes on from a snapshot that may be a day old";
     Own {
@@ -132,7 +137,7 @@ pub(super) fn log(kafka: &Kafka, log: Log) -> Own {
             settings: vec![
                 ("cleanup.policy", "delete"),
                 ("retention.ms", retention),
-                ("segment.ms", "600000"),
+                ("segment.ms", segment),
                 ("max.message.bytes", LOG_RECORD_BYTES_MAX),
                 ("message.timestamp.type", "LogAppendTime"),
             ],
@@ -140,6 +145,7 @@ pub(super) fn log(kafka: &Kafka, log: Log) -> Own {
         holds,
         meanwhile: "what belongs into it waits",
         kind: Kind::Logs,
+        ordered: true,
         needs: vec![
             NOT_COMPACTED,
             ("retention.ms", Need::AtLeast(DAY_MS), day),
@@ -165,7 +171,7 @@ impl Own {
             );
             wrong.push(Wrong { setting, text });
         };
-        if partitions != 1 {
+        if self.ordered && partitions != 1 {
             let mend = format!(
                 "Partitions cannot be taken away: delete the topic and make it anew with one, or give `{}` another name.",
                 self.key
@@ -346,6 +352,7 @@ mod tests {
     #[test]
     fn each_wrong_setting_is_named_with_its_mend() {
         let deltas = log(&kafka(), Log::Deltas);
+        assert_eq!(dead_letters(&kafka()).judge(4, &BTreeMap::new(), "a:1"), [], "of these the order means nothing");
         for (setting, value, words) in [
             ("cleanup.policy", "compact", ["needs delete", "--add-config cleanup.policy=delete`"]),
             ("cleanup.policy", "compact,delete", ["`kafka.deltas`", "one record of many"]),

@@ -80,7 +80,9 @@ pub fn describe(config: &ClientConfig, topic: &str, patience: Duration) -> Resul
     }
     let described = runtime.block_on(admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options));
     let settings = match described.map_err(|error| error.to_string())?.into_iter().next() {
-        Some(Ok(resource)) => resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect(),
+        Some(Ok(resource)) => {
+            resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect()
+        }
         Some(Err(code)) if absent(code) => return Ok(None),
         Some(Err(_)) | None => BTreeMap::new(),
     };
