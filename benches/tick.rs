@@ -243,6 +243,7 @@ fn scrapes(label: &str, evaluator: Evaluator, whole: bool) -> Result<(), Box<dyn
         render_action: None,
         mailbox: None,
         reload: None,
+        operate: None,
         trail: Default::default(),
         acknowledged: None,
         tickets: Arc::new(http::Tickets::new(None, None)?),

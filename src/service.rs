@@ -266,8 +266,7 @@ pub async fn run(
         let stopped = consumer.stop(READER_STOPS_WITHIN);
         (stopped, letters.flush(READER_STOPS_WITHIN))
     });
-    let (stopped, flushed) =
-        stopping.await.map_err(|error| Failure::Run(format!("the shutdown failed: {error}")))?;
+    let (stopped, flushed) = stopping.await.map_err(|error| Failure::Run(format!("the shutdown failed: {error}")))?;
     // What is under way is finished, and what became of it is written down; the rest is sent by whoever decides next.
     draining.store(true, Ordering::Release);
     let left = notifier.drain(NOTIFIER_DRAINS_WITHIN).await;
@@ -278,7 +277,10 @@ pub async fn run(
         let evaluated = evaluation.join().is_ok();
         if let Some((store, running, appender)) = kept {
             if let Err(left) = appender.flush(READER_STOPS_WITHIN) {
-                tracing::warn!(left, "entries of the logs are not confirmed; what is not in them is made again by whoever is next");
+                tracing::warn!(
+                    left,
+                    "entries of the logs are not confirmed; what is not in them is made again by whoever is next"
+                );
             }
             if !store.settle(KEPT_WITHIN) {
                 tracing::warn!("what the logs came to is not kept; the next start reads more of them");

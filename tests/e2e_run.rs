@@ -495,7 +495,10 @@ fn says_after_a_restart_without_memory_what_is_still_open(scene: &Scene) {
     let (before, hooks) = (scene.mails_to("lead").len(), scene.receiver.taken().len());
     let letters = scene.kafka.consume_all("atalaya.dead-letters").len();
     let began = Instant::now();
-    let mut program = Program::start(&scene.config, &[("ATALAYA_KAFKA__SNAPSHOTS", "atalaya.forgotten")]);
+    let mut program = Program::start(
+        &scene.config,
+        &[("ATALAYA_KAFKA__SNAPSHOTS", "forgotten.snapshots"), ("ATALAYA_KAFKA__DECISIONS", "forgotten.decisions")],
+    );
     program.wait_until_ready();
     eprintln!("ready again after {:?}", began.elapsed());
     eventually("the incident is told again", || scene.mails_to("lead").len() > before);

@@ -19,7 +19,8 @@ fn state(seed: u64) -> Vec<u8> {
 fn a_state_is_found_whole_or_not_at_all() {
     let Some(kafka) = shared() else { return };
     let config = kafka.config("snapshots");
-    let read_from = |snapshots: &mut Snapshots, name: &str| match snapshots.read(&[name]).unwrap().remove(name).unwrap() {
+    let read_from = |snapshots: &mut Snapshots, name: &str| match snapshots.read(&[name]).unwrap().remove(name).unwrap()
+    {
         Found::State { bytes, .. } => Ok(bytes),
         other => Err(other),
     };
@@ -55,7 +56,8 @@ fn a_state_is_found_whole_or_not_at_all() {
     assert_eq!(read_from(&mut next, "decided"), Ok(state(3)));
     // In one look, with the id under which it was kept.
     let found = next.read(&["decided", "nothing", "other"]).unwrap();
-    let ids = found.values().map(|found| matches!(found, Found::State { id, .. } if id.ends_with('2') || id.ends_with('3')));
+    let ids =
+        found.values().map(|found| matches!(found, Found::State { id, .. } if id.ends_with('2') || id.ends_with('3')));
     assert_eq!(ids.collect::<Vec<_>>(), [true, false, true]);
     next.write("decided", 5, b"").unwrap();
     assert_eq!(read(), Ok(Vec::new()));

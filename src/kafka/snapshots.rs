@@ -51,7 +51,10 @@ struct Manifest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     Nothing,
-    State { id: String, bytes: Vec<u8> },
+    State {
+        id: String,
+        bytes: Vec<u8>,
+    },
     /// It is there and cannot be read: why.
     Broken(String),
 }
@@ -122,7 +125,8 @@ impl Snapshots {
     fn records(&self, names: &[&str]) -> Result<BTreeMap<String, Vec<u8>>, KafkaFailure> {
         let (topic, own) = (&self.kafka.snapshots, format!("{}/", self.kafka.group));
         let pieces: Vec<String> = names.iter().map(|name| format!("{own}{name}/")).collect();
-        let wanted = |key: &&str| key.starts_with(&own) && (!is_piece(key) || pieces.iter().any(|of| key.starts_with(of)));
+        let wanted =
+            |key: &&str| key.starts_with(&own) && (!is_piece(key) || pieces.iter().any(|of| key.starts_with(of)));
         // librdkafka assigns nothing without the name of a group; it is not joined.
         let defaults = [
             ("group.id", self.kafka.group.as_str()),

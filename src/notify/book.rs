@@ -311,11 +311,6 @@ impl Book {
         overdue
     }
 
-    /// Of everything that is there, lane by lane in its order.
-    pub fn messages(&self) -> impl Iterator<Item = &Message> {
-        self.lanes.values().flat_map(|lane| lane.queue.values()).map(|entry| &entry.parcel.message)
-    }
-
     pub fn wake_all(&self) {
         self.lanes.values().for_each(|lane| lane.wake.notify_one());
     }

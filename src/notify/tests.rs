@@ -66,7 +66,7 @@ impl Carrier for Fake {
 struct Bench {
     notifier: Notifier,
     fake: Arc<Fake>,
-    outcomes: mpsc::Receiver<Outcome>,
+    outcomes: mpsc::UnboundedReceiver<Outcome>,
     undeliverable: mpsc::Receiver<Undeliverable>,
 }
 
@@ -133,6 +133,14 @@ impl Bench {
     }
 }
 
+/// The stand-ins of one that could not be delivered are taken for delivery.
+fn tell_stand_ins(notifier: &Notifier, missed: &Undeliverable, context: &Context<'_>) -> usize {
+    let messages = crate::notice::render_missed(&missed.notification, &missed.why, None, context);
+    let count = messages.len();
+    messages.into_iter().for_each(|message| notifier.enqueue(message));
+    count
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_failing_notice_is_tried_ever_more_seldom_and_given_up_after_hours() {
     let mut bench = bench(0, |_, _, _| Act::Fail(Retry::Later));
@@ -169,7 +177,7 @@ async fn what_is_refused_is_reported_at_once_and_never_tried_again() {
     // Those who are told instead are not told of in turn.
     let plan = Plan::default();
     let context = Context::new(&plan, "acme.example");
-    assert_eq!(tell_stand_ins(&bench.notifier, &report, None, &context, &|_| {}), 2);
+    assert_eq!(tell_stand_ins(&bench.notifier, &report, &context), 2);
     bench.settle().await;
     assert!(bench.undeliverable.try_recv().is_err());
 }
@@ -324,7 +332,7 @@ async fn of_many_criticals_dropped_one_report_says_how_many() {
     // Who hears of it has a place, and takes nobody's.
     let plan = Plan::default();
     let context = Context::new(&plan, "acme.example");
-    assert_eq!(tell_stand_ins(&bench.notifier, &report, None, &context, &|_| {}), 2);
+    assert_eq!(tell_stand_ins(&bench.notifier, &report, &context), 2);
     assert_eq!(bench.notifier.depth(), 11, "ten, and one of the two stand-ins: a tenth");
     // What is dropped later is told later.
     bench.put("lead", "i16", 16, Level::Critical);
@@ -377,8 +385,8 @@ async fn a_stand_in_takes_the_place_of_nothing_else() {
     };
     bench.put("a", "a", 2, Level::Info);
     bench.put("a", "b", 3, Level::Info);
-    assert_eq!(tell_stand_ins(&bench.notifier, &missed("x"), None, &context, &|_| {}), 2);
-    assert_eq!(tell_stand_ins(&bench.notifier, &missed("y"), None, &context, &|_| {}), 2);
+    assert_eq!(tell_stand_ins(&bench.notifier, &missed("x"), &context), 2);
+    assert_eq!(tell_stand_ins(&bench.notifier, &missed("y"), &context), 2);
     assert_eq!(bench.notifier.depth(), 3);
     // A new notice goes before an older one of its rank, and not before a stand-in either.
     bench.put("a", "c", 4, Level::Info);

@@ -17,6 +17,7 @@ use crate::domain::{Millis, Timestamp};
 use crate::http::{SharedReadiness, Trail};
 use crate::indicators::Topics;
 use crate::instance::{History, Last, Replica, Share, What};
+use crate::journal::rule::Dropped;
 use crate::journal::{Delta, Position, SourcePartition, record};
 use crate::kafka::consumer::Watch;
 use crate::kafka::dead_letters::LetterCounters;
@@ -28,7 +29,7 @@ use crate::notify::Notifier;
 use crate::notify::alertmanager::Rounds;
 use crate::pipeline::Evaluator;
 use crate::telemetry::Telemetry;
-use crate::telemetry::events::{Evaluated, OutboxDepth, PartitionProgress};
+use crate::telemetry::events::{Evaluated, LogDropped, OutboxDepth, PartitionProgress};
 
 pub struct Setup {
     pub evaluator: Arc<Mutex<Evaluator>>,
@@ -83,6 +84,7 @@ pub fn start(
                 ready: false,
                 ends: BTreeSet::new(),
                 rounds,
+                dropped: Default::default(),
             }
             .run();
             // The service may be stopping by itself.
@@ -136,6 +138,8 @@ struct Loop {
     /// The boards show it.
     ready: bool,
     rounds: Rounds,
+    /// What has been told of the entries of the logs that do not count.
+    dropped: (Dropped, Dropped),
 }
 
 impl Loop {
@@ -198,7 +202,8 @@ impl Loop {
     /// Whether it knows all that the last decision knew.
     fn is_able(&self) -> bool {
         let all = record::Log::ALL.iter().all(|log| self.read.contains(log));
-        let behind = self.turn.last().is_some_and(|(tick, deltas)| self.shown() <= tick || self.replica.position() < deltas);
+        let behind =
+            self.turn.last().is_some_and(|(tick, deltas)| self.shown() <= tick || self.replica.position() < deltas);
         self.ready && all && (!behind || self.turn.is_ours())
     }
 
@@ -278,7 +283,10 @@ impl Loop {
                 let Some(found) = store.found(&store.replica()) else { return Ok(()) };
                 let decided = store.found(DECIDED).flatten();
                 if let Some(Err(error)) = decided.map(|bytes| self.turn.take_up(&bytes, &self.setup)) {
-                    tracing::warn!(error, "what was kept of the decisions cannot be taken up: their log is read from its beginning");
+                    tracing::warn!(
+                        error,
+                        "what was kept of the decisions cannot be taken up: their log is read from its beginning"
+                    );
                 }
                 let restored = found.map(|bytes| Replica::restore(self.setup.speech.plan.clone(), &bytes));
                 match restored.transpose() {
@@ -340,7 +348,9 @@ impl Loop {
 
     /// Keeps what the logs came to.
     fn keep(&mut self) {
-        let Some(store) = self.setup.store.as_ref().filter(|_| self.read.len() == record::Log::ALL.len()) else { return };
+        let Some(store) = self.setup.store.as_ref().filter(|_| self.read.len() == record::Log::ALL.len()) else {
+            return;
+        };
         let mut evaluator = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner);
         let replica = self.replica.snapshot(evaluator.board());
         drop(evaluator);
@@ -390,7 +400,9 @@ impl Loop {
             };
             let unread = (0..*count).filter(|partition| !is_read(partition)).count();
             if unread > 0 {
-                reasons.push(format!("{unread} of {count} partitions of topic `{topic}` are not read by any instance yet"));
+                reasons.push(format!(
+                    "{unread} of {count} partitions of topic `{topic}` are not read by any instance yet"
+                ));
             }
         }
         if nothing && reasons.is_empty() {
@@ -508,6 +520,18 @@ impl Loop {
             let source = status.topics.get(partition.tp.source).map_or("?", String::as_str);
             let lag = Some(partition.lag());
             telemetry.emit(PartitionProgress { source, partition: partition.tp.partition, lag, stream_time: None });
+        }
+        let nobody = "no instance has decided anything for some seconds: nobody is alerted; see the log of each";
+        readiness.set_degraded("evaluator", (self.ready && self.turn.nobody_decides()).then_some(nobody));
+        for (log, dropped, told) in [
+            ("deltas", self.replica.dropped(), &mut self.dropped.0),
+            ("decisions", self.turn.dropped(), &mut self.dropped.1),
+        ] {
+            for (reason, count) in dropped.iter() {
+                let count = count - told.get(reason);
+                telemetry.emit(LogDropped { log, reason: reason.name(), count });
+            }
+            told.clone_from(dropped);
         }
     }
 }

@@ -100,10 +100,9 @@ pub enum Noted {
     Line(String),
 }
 
-/// Of the layout of the entries of either log; which settings they were made under does not matter.
+/// Of the layout of the entries of either log. They are of a group, whatever its settings.
 const DECISION_VERSION: u8 = 1;
 const OPERATION_VERSION: u8 = 1;
-const ANY_SETTINGS: u64 = 0;
 
 /// The writing end of the logs. What it does not take is lost, as it may be on its way; whoever wants it in the log looks
 /// whether it comes out.
@@ -124,12 +123,12 @@ impl Journal {
                     Entry::Decision(decision) => {
                         let body = postcard::to_allocvec(&decision).unwrap_or_default();
                         let of = record::Log::Decisions;
-                        (of, record::encode_entry(of, DECISION_VERSION, ANY_SETTINGS, &body))
+                        (of, record::encode_entry(of, DECISION_VERSION, store.group(), &body))
                     }
                     Entry::Operation(noted) => {
                         let body = serde_json::to_vec(&noted).unwrap_or_default();
                         let of = record::Log::Operations;
-                        (of, record::encode_entry(of, OPERATION_VERSION, ANY_SETTINGS, &body))
+                        (of, record::encode_entry(of, OPERATION_VERSION, store.group(), &body))
                     }
                 };
                 // Where there is no room it is appended again, as whatever does not come out.
@@ -139,10 +138,10 @@ impl Journal {
     }
 }
 
-fn read(of: record::Log, bytes: &[u8], generation: u64) -> Result<Entry, RecordError> {
-    let whole = |version| record::decode_entry(of, version, ANY_SETTINGS, bytes);
+fn read(of: record::Log, bytes: &[u8], store: &Store) -> Result<Entry, RecordError> {
+    let whole = |version| record::decode_entry(of, version, store.group(), bytes);
     Ok(match of {
-        record::Log::Deltas => Entry::Delta(record::decode(bytes, generation)?),
+        record::Log::Deltas => Entry::Delta(record::decode(bytes, store.generation())?),
         record::Log::Decisions => {
             let entry = postcard::from_bytes(whole(DECISION_VERSION)?);
             Entry::Decision(entry.map_err(|_| RecordError::Invalid("decision"))?)
@@ -180,7 +179,7 @@ pub struct Memory {
 pub struct Kafka {
     pub kafka: config::Kafka,
     pub problems: Problems,
-    /// Knows the generation; records of others are passed over.
+    /// Knows the group and the generation; records of others are passed over.
     pub store: Store,
     /// Set when nothing more is to be read.
     pub stop: Arc<AtomicBool>,
@@ -196,7 +195,11 @@ pub enum Came {
     /// It was read to its end.
     End(record::Log, Position),
     /// What was wanted is not there any more.
-    Gone { log: record::Log, wanted: Position, low: Position },
+    Gone {
+        log: record::Log,
+        wanted: Position,
+        low: Position,
+    },
 }
 
 /// Nothing more is to be read.
@@ -256,7 +259,9 @@ impl Memory {
             Err(_) => return Err(Closed),
         };
         let next = match (&entry, &mut self.next) {
-            (Entry::Delta(_), [next, _, _]) | (Entry::Decision(_), [_, next, _]) | (Entry::Operation(_), [_, _, next]) => next,
+            (Entry::Delta(_), [next, _, _])
+            | (Entry::Decision(_), [_, next, _])
+            | (Entry::Operation(_), [_, _, next]) => next,
         };
         let position = *next;
         next.0 += 1;
@@ -267,7 +272,7 @@ impl Memory {
 impl Kafka {
     fn next(&mut self, tail: &mut Tail, wait: Duration) -> Option<Came> {
         Some(match tail.next(wait)? {
-            Item::Record { log, position, bytes, .. } => match read(log, &bytes, self.store.generation()) {
+            Item::Record { log, position, bytes, .. } => match read(log, &bytes, &self.store) {
                 Ok(entry) => Came::Entry(position, entry),
                 Err(error) => {
                     if error != RecordError::OtherSettings {
@@ -307,9 +312,7 @@ impl Floors {
     pub fn store(&self, place: SourcePartition, snapshot: u64, bytes: Vec<u8>) {
         match self {
             Floors::Memory(kept, tell) => {
-                kept.lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert((place, snapshot & 1), (snapshot, bytes));
+                kept.lock().unwrap_or_else(PoisonError::into_inner).insert((place, snapshot & 1), (snapshot, bytes));
                 tell.tell(Heard::Stored { place, snapshot });
             }
             Floors::Kafka(store) => store.keep_floor(place, snapshot, bytes),

@@ -36,6 +36,7 @@ pub struct Store(Arc<Shared>);
 struct Shared {
     /// Of the topics of the sources.
     topics: Vec<String>,
+    group: u64,
     settings: u64,
     /// Known once the epoch has been read.
     generation: OnceLock<(u64, u64)>,
@@ -76,13 +77,19 @@ impl Store {
     ) -> Result<(Store, Running), KafkaFailure> {
         let snapshots = Snapshots::open(kafka)?;
         let (generation, state, changed) = Default::default();
-        let store = Store(Arc::new(Shared { topics, settings, generation, tell, state, changed }));
+        let group = xxh3_64(kafka.group.as_bytes());
+        let store = Store(Arc::new(Shared { topics, group, settings, generation, tell, state, changed }));
         let theirs = store.clone();
         std::thread::Builder::new()
             .name("store".into())
             .spawn(move || theirs.run(snapshots, &problems))
             .map_err(|error| KafkaFailure::Client(format!("A thread could not be started: {error}.")))?;
         Ok((store.clone(), Running(store)))
+    }
+
+    /// Whose decisions and operations are ours.
+    pub fn group(&self) -> u64 {
+        self.0.group
     }
 
     /// What is contributed under these settings, since the logs were begun anew for the last time. Known once anything is found.
@@ -144,13 +151,14 @@ impl Store {
         let Some(mut found) = self.read(&mut snapshots, &[DECIDED, EPOCH], problems) else { return };
         let epoch = found.remove(EPOCH).and_then(|(_, bytes)| Some(u64::from_le_bytes(bytes.try_into().ok()?)));
         let epoch = epoch.unwrap_or(0);
-        let generation = xxh3_64(&[self.0.settings.to_le_bytes(), epoch.to_le_bytes()].concat());
+        let generation = xxh3_64(&[self.0.group, self.0.settings, epoch].map(u64::to_le_bytes).concat());
         let _ = self.0.generation.set((generation, epoch));
         let Some(replica) = self.read(&mut snapshots, &[&self.replica()], problems) else { return };
         found.extend(replica);
         self.lock().found = Some(found.into_iter().map(|(name, (_, bytes))| (name, bytes)).collect());
         loop {
-            let idle = |waiting: &mut Waiting| waiting.newest.is_empty() && waiting.loads.is_empty() && !waiting.stopping;
+            let idle =
+                |waiting: &mut Waiting| waiting.newest.is_empty() && waiting.loads.is_empty() && !waiting.stopping;
             let mut waiting = self.0.changed.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
             let loads = std::mem::take(&mut waiting.loads);
             let next = waiting.newest.pop_first();

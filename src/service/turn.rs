@@ -14,6 +14,7 @@ use super::logs::{Entry, Noted};
 use crate::clock;
 use crate::domain::{Millis, Timestamp};
 use crate::instance::decider::{self, Decider, Decision, Fate, Intent, SILENT_AFTER, Want};
+use crate::journal::rule::Dropped;
 use crate::journal::{Claim, Position};
 use crate::matrix::Level;
 use crate::matrix::engine::{Feeds, Items, Notification, Operated, Operation, Pending, Tick};
@@ -258,7 +259,9 @@ impl Turn {
         }
         self.operated = self.decider.last().map_or(Position::default(), |last| last.operations);
         let Some(operations) = self.decider.operations(self.operated) else {
-            tracing::error!("operations since the last decision are no longer known; those who asked for them have to ask again");
+            tracing::error!(
+                "operations since the last decision are no longer known; those who asked for them have to ask again"
+            );
             return;
         };
         let since: Vec<(Position, Operation)> = operations.map(|(position, one)| (position, one.clone())).collect();
@@ -275,7 +278,9 @@ impl Turn {
         }
         setup.telemetry.show_indicators(!self.other_decides());
         // The first item is when it was: it is another every second.
-        let since = |items: &Items| items.range(vec![1]..).map(|(name, value)| (name.clone(), value.clone())).collect::<Items>();
+        let since = |items: &Items| {
+            items.range(vec![1]..).map(|(name, value)| (name.clone(), value.clone())).collect::<Items>()
+        };
         let items = self.decider.items();
         if !items.range(vec![1]..).eq(self.shown.range(vec![1]..)) {
             self.shown = since(items);
@@ -335,7 +340,8 @@ impl Turn {
         }
     }
 
-    pub fn dropped(&self) -> u64 {
-        self.decider.dropped().iter().map(|(_, count)| count).sum()
+    /// What of the decisions log did not count.
+    pub fn dropped(&self) -> &Dropped {
+        self.decider.dropped()
     }
 }

@@ -109,6 +109,19 @@ impl Event for Dropped {
     }
 }
 
+/// Entries of a log do not count, for the same reason.
+pub struct LogDropped {
+    pub log: &'static str,
+    pub reason: &'static str,
+    pub count: u64,
+}
+
+impl Event for LogDropped {
+    fn emit(self, metrics: &Metrics) {
+        metrics.log_dropped.with_label_values(&[self.log, self.reason]).inc_by(self.count);
+    }
+}
+
 /// Where a partition stands.
 pub struct PartitionProgress<'a> {
     pub source: &'a str,

@@ -21,6 +21,7 @@ pub struct Metrics {
     pub(super) events: IntCounterVec,
     pub(super) dead_letters: IntCounterVec,
     pub(super) dropped: IntCounterVec,
+    pub(super) log_dropped: IntCounterVec,
     pub(super) source_lag: IntGaugeVec,
     pub(super) evaluation_duration: Histogram,
     pub(super) evaluator: IntGauge,
@@ -69,6 +70,11 @@ impl Metrics {
                 "atalaya_dropped_total",
                 "What a limit kept out, by limit (keys, open_interactions, agents, ...).",
                 &["limit"],
+            )?,
+            log_dropped: add.counters(
+                "atalaya_log_dropped_total",
+                "Entries of the logs that do not count, by log (deltas, decisions) and reason.",
+                &["log", "reason"],
             )?,
             source_lag: add.gauges(
                 "atalaya_source_lag_records",

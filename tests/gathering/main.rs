@@ -171,13 +171,11 @@ fn taken_up(
     let missed =
         |told: &Notification| (told.to != "lead".into()).then(|| ("lead".into(), told.medium, "550".to_owned()));
     let pending: Vec<Pending> = told.into_iter().map(|notice| Pending { missed: missed(&notice), notice }).collect();
-    let bytes = engine.put_down(&pending, "beside");
-    let before = engine.snapshot();
-    *engine = Engine::new(matrices.to_vec(), plan.clone());
-    let (again, beside) = engine.take_up(&bytes).unwrap();
-    assert!(engine.snapshot() == before && beside == "beside");
-    assert_eq!(engine.put_down(&again, &beside), bytes);
-    assert!(Engine::new(matrices.to_vec(), plan.clone()).take_up(&bytes[..bytes.len() - 9]).is_err());
+    let bytes: Vec<_> = pending.iter().map(|one| one.bytes(plan)).collect();
+    *engine = Engine::restore(matrices.to_vec(), plan.clone(), &engine.snapshot()).unwrap();
+    let again: Vec<_> = bytes.iter().map(|bytes| Pending::of_bytes(bytes, matrices, plan).unwrap()).collect();
+    assert_eq!(again.iter().map(|one| one.bytes(plan)).collect::<Vec<_>>(), bytes);
+    assert!(bytes.iter().all(|bytes| Pending::of_bytes(&bytes[..bytes.len() - 1], matrices, plan).is_err()));
     again
         .into_iter()
         .map(|one| {

@@ -370,6 +370,7 @@ impl<S: Source + 'static> Server<S> {
             tickets: tickets(),
             render_action: None,
             acknowledged: None,
+            operate: None,
             trail: Default::default(),
             reload: None,
             mailbox: options.demo.then(|| Arc::new(super::page::mailbox) as http::Mailbox),

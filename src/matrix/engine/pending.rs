@@ -7,14 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::gather::{Entry, Gathered, Other};
 use super::hold::{Place, WrittenNotice, WrittenTransition};
-use super::snapshot::{ANY_SETTINGS, at_last};
 use super::items::{bytes, read};
-use super::{Acknowledged, Around, Engine, HeldBack, Notification, Operated, Trend};
-use crate::domain::Timestamp;
+use super::snapshot::at_last;
+use super::{Acknowledged, Around, HeldBack, Notification, Trend};
 use crate::indicators::State;
 use crate::matrix::{By, Level, Matrix, Medium};
 use crate::plan::Plan;
-use crate::snapshot::{Bytes, Kind, Reader, SnapshotError, Writer, ensure};
+use crate::snapshot::SnapshotError;
 
 /// A notice on its way, and whom it stands in for: contact, medium, and why they were not reached.
 #[derive(Clone, Debug)]
@@ -56,41 +55,6 @@ impl Pending {
     /// What [`Pending::bytes`] gave, under the matrices that are in force.
     pub fn of_bytes(bytes: &[u8], matrices: &[Arc<Matrix>], plan: &Plan) -> Result<Pending, SnapshotError> {
         read::<Written>(bytes, "notice on its way")?.again(matrices, plan)
-    }
-}
-
-impl Engine {
-    /// The cases, what is on its way, and what a caller wants kept beside them: [`Kind::DECIDED`], whose body is the snapshot of
-    /// the cases behind its length, the notices, and that text.
-    pub fn put_down(&self, pending: &[Pending], beside: &str) -> Vec<u8> {
-        let mut to = Writer::new(Kind::DECIDED, ANY_SETTINGS);
-        let written: Vec<Written> = pending.iter().map(|one| Written::of(one, &self.plan)).collect();
-        to.put(&(Bytes(&self.snapshot()), written, beside));
-        to.finish()
-    }
-
-    /// Goes on as the engine did that put itself down, with the silences that this one has been given. Returns what was on its
-    /// way, and what was kept beside.
-    pub fn take_up(&mut self, bytes: &[u8]) -> Result<(Vec<Pending>, String), SnapshotError> {
-        let matrices = self.matrices();
-        let mut from = Reader::open(Kind::DECIDED, ANY_SETTINGS, bytes)?;
-        let (cases, written, beside): (Bytes<'_>, Vec<Written>, String) = from.take("what was decided")?;
-        from.finish()?;
-        let mut engine = Engine::restore(matrices.clone(), self.plan.clone(), cases.0)?;
-        let pending = written.into_iter().map(|one| one.again(&matrices, &self.plan)).collect::<Result<_, _>>()?;
-        for silence in self.silences() {
-            let put = engine.state.silences.put(silence, Timestamp::MIN);
-            ensure(put == Operated::Silenced, "silences")?;
-        }
-        *self = engine;
-        Ok((pending, beside))
-    }
-
-    /// Those that have rows, in their order.
-    fn matrices(&self) -> Vec<Arc<Matrix>> {
-        let mut matrices: Vec<Arc<Matrix>> = self.tracks.iter().map(|track| track.matrix.clone()).collect();
-        matrices.dedup_by(|one, other| Arc::ptr_eq(one, other));
-        matrices
     }
 }
 

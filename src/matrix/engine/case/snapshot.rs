@@ -104,8 +104,7 @@ impl Case {
     ) -> Result<Case, SnapshotError> {
         let WrittenCase { level, range, .. } = written;
         let reading = |(value, samples): WrittenReading| Reading { value, samples };
-        let incident =
-            written.incident.map(|incident| Incident::again(incident, &left.matrix, &key, plan, ticked));
+        let incident = written.incident.map(|incident| Incident::again(incident, &left.matrix, &key, plan, ticked));
         let incident = incident.transpose()?;
         ensure(incident.is_some() == (level != Level::Ok), "level of a case")?;
         let range = range.map(|range| range as usize);
