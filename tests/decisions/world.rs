@@ -1,6 +1,6 @@
 //! A log, a floor and three instances, all simulated: what the world does to them is drawn from a seed.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, LazyLock};
 
 use atalaya::config::{self, MatrixSet};
@@ -269,7 +269,14 @@ impl World {
                 self.start(node);
             }
         }
-        self.health(Millis(20_000))
+        self.health(Millis(20_000))?;
+        // What was decided in the last moment has a moment more.
+        for _ in 0..5 {
+            if self.judge.waits() > 0 {
+                self.health(Millis::SECOND)?;
+            }
+        }
+        Ok(())
     }
 
     fn storm(&mut self) {
@@ -604,10 +611,8 @@ impl World {
         self.happened.count("decision torn", self.judge.halves);
         let plan: &Arc<Plan> = &SET.plan;
         let items = self.judge.judge_decided(&SET.matrices, plan, &self.floor, &self.operations)?;
-        let waits: BTreeSet<&Arc<str>> =
-            self.judge.decided.keys().filter(|id| !self.judge.outcomes.contains_key(*id)).collect();
-        if let Some(id) = waits.first() {
-            return Err(format!("{} notices have no outcome, as {id}", waits.len()));
+        if self.judge.waits() > 0 {
+            return Err(format!("{} notices have no outcome", self.judge.waits()));
         }
         for node in 0..NODES {
             self.deliver(node, false);
