@@ -10,7 +10,7 @@ use atalaya::domain::{Key, Millis, Timestamp};
 use atalaya::indicators::{Reading, Selector, Topics};
 use atalaya::matrix::Medium;
 use atalaya::matrix::engine::{
-    Engine, Feed, FeedState, Feeds, Matcher, Notification, Operated, Operation, Readings, Tick, What,
+    Engine, Feed, FeedState, Feeds, Items, Matcher, Notification, Operated, Operation, Readings, Tick, What, apply,
 };
 use atalaya::notice::{self, Body, Context, render};
 use atalaya::notify::{Carrier, Limit, Notifier, Parcel, Sending, Timing};
@@ -64,6 +64,8 @@ struct Bench {
     readings: Same,
     feeds: Feeds,
     second: i64,
+    /// What a follower knows of the engine.
+    kept: Items,
 }
 
 impl Bench {
@@ -72,7 +74,7 @@ impl Bench {
             (0..CASES).map(|n| Key::pair(&format!("queue-{}", n / 10), &format!("c{}", n % 10))).collect();
         keys.sort();
         let engine = Engine::new(set.matrices.clone(), set.plan.clone());
-        Bench { engine, set, readings: Same { keys, value: 60.0 }, feeds: Feeds::default(), second: 0 }
+        Bench { engine, set, readings: Same { keys, value: 60.0 }, feeds: Feeds::default(), second: 0, kept: Items::new() }
     }
 
     fn now(&self) -> Timestamp {
@@ -89,6 +91,31 @@ impl Bench {
 
     fn ticks(&mut self) -> f64 {
         median(&(0..ROUNDS).map(|_| self.tick().0).collect::<Vec<_>>())
+    }
+
+    /// What finding out costs that has changed in a second, and the bytes of it.
+    fn changes(&mut self) -> (f64, f64) {
+        let (took, patch) = cpu_timed(|| self.engine.changes(&self.kept));
+        assert_eq!(apply(&mut self.kept, &patch), Ok(()));
+        (took * 1000.0, postcard::to_allocvec(&patch).map_or(0.0, |bytes| bytes.len() as f64))
+    }
+
+    /// The same of seconds in which values move and nothing else happens; and of the one in which trends are due.
+    fn all_changes(&mut self, name: &str) {
+        let value = self.readings.value;
+        self.changes();
+        let mut rounds = Vec::new();
+        for round in 0..65 {
+            self.readings.value = value + f64::from(round) / 1000.0;
+            self.tick();
+            rounds.push(self.changes());
+        }
+        self.readings.value = value;
+        figure(&format!("{name}_changes_ms"), median(&rounds.iter().map(|(took, _)| *took).collect::<Vec<_>>()));
+        figure(&format!("{name}_changes_bytes"), median(&rounds.iter().map(|(_, bytes)| *bytes).collect::<Vec<_>>()));
+        let most = rounds.iter().max_by(|a, b| a.1.total_cmp(&b.1)).copied().unwrap_or_default();
+        figure(&format!("{name}_changes_of_a_trend_ms"), most.0);
+        figure(&format!("{name}_changes_of_a_trend_kib"), most.1 / 1024.0);
     }
 
     fn silence(&mut self, id: usize, matcher: Matcher) {
@@ -110,6 +137,8 @@ fn main() {
     let mut bench = Bench::new(set);
     bench.tick();
     figure("cases_well_tick_ms", bench.ticks());
+
+    bench.all_changes("cases_well");
 
     // An hour, so that every case has a trend to show.
     for minute in 0..60 {
@@ -136,6 +165,7 @@ fn main() {
     figure("picture_bytes", bytes[0] as f64);
     gathered();
     figure("cases_open_tick_ms", bench.ticks());
+    bench.all_changes("cases_open");
 
     for id in 0..100 {
         let queue = vec![if id == 0 { "*".to_owned() } else { format!("queue-{id}*") }];
@@ -149,6 +179,7 @@ fn main() {
     bench.feeds = Feeds(vec![Feed { source: "events".into(), carries, state }]);
     bench.tick();
     figure("cases_frozen_tick_ms", bench.ticks());
+    bench.all_changes("cases_frozen");
     bench.feeds = Feeds::default();
     bench.tick();
 

@@ -341,8 +341,10 @@ impl Decider {
         self.wants.pop_front()
     }
 
+    /// It stops at once: what it wanted and was not asked for yet is no longer wanted, but for what has become of notices.
     fn follow(&mut self) {
         (self.stage, self.flight) = (Stage::Following, None);
+        self.wants.retain(|want| matches!(want, Want::Append(Entry::Outcome { .. })));
     }
 
     fn append(&mut self, entries: Vec<Entry>) {

@@ -92,6 +92,11 @@ impl Judge {
         assert!(before.is_none(), "two notices of one name: {}", intent.id);
     }
 
+    /// How many notices have no outcome.
+    pub fn waits(&self) -> usize {
+        self.decided.len() - self.outcomes.len()
+    }
+
     pub fn is_turn_of(&self, claim: Claim) -> bool {
         self.turn.is_some_and(|(current, _)| current == claim) && !self.resigned
     }

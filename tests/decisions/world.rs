@@ -1,6 +1,6 @@
 //! A log, a floor and three instances, all simulated: what the world does to them is drawn from a seed.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, LazyLock};
 
 use atalaya::config::{self, MatrixSet};
@@ -228,6 +228,8 @@ pub struct World {
     judge: Judge,
     sent: Vec<Sent>,
     calm: bool,
+    /// Until then nothing can be sent.
+    away_until: Timestamp,
     pub happened: Happened,
 }
 
@@ -250,6 +252,7 @@ impl World {
             judge: Judge::default(),
             sent: Vec::new(),
             calm: false,
+            away_until: START,
             happened: Happened::default(),
             random,
         }
@@ -269,7 +272,14 @@ impl World {
                 self.start(node);
             }
         }
-        self.health(Millis(20_000))
+        self.health(Millis(20_000))?;
+        // What was decided in the last moment has a moment more.
+        for _ in 0..5 {
+            if self.judge.waits() > 0 {
+                self.health(Millis::SECOND)?;
+            }
+        }
+        Ok(())
     }
 
     fn storm(&mut self) {
@@ -286,6 +296,7 @@ impl World {
                 42..50 => self.keep(node),
                 50..54 => self.roll(node),
                 54..75 => self.operate(),
+                75..79 => self.away_until = self.now + Millis(self.random.random_range(0..12_000)),
                 _ if self.runs(node) => self.act(node, true),
                 _ => {}
             }
@@ -540,7 +551,16 @@ impl World {
         let World { nodes, random, happened, judge, .. } = self;
         let Node { decider: Some(decider), asked, outbox, .. } = &mut nodes[node] else { return false };
         let claim = decider.term().unwrap_or_default();
-        asked.extend(std::iter::from_fn(|| decider.want()).map(|want| (want, claim)));
+        let wanted: Vec<Want> = std::iter::from_fn(|| decider.want()).collect();
+        for want in &wanted {
+            let of_term = match want {
+                Want::Append(Entry::Decided(part)) => part.head.claim == claim,
+                Want::Send(_) => claim != Claim::NOBODY,
+                Want::Append(_) => true,
+            };
+            assert!(of_term, "{want:?} is wanted after the term");
+        }
+        asked.extend(wanted.into_iter().map(|want| (want, claim)));
         let Some((want, claim)) = asked.pop_front() else { return false };
         let chance = |random: &mut ChaCha8Rng, of| badly && random.random_bool(of);
         let entry = match want {
@@ -587,9 +607,13 @@ impl World {
     }
 
     fn send(&mut self, node: usize, badly: bool) {
-        let World { nodes, random, happened, log, sent, .. } = self;
+        let World { nodes, random, happened, log, sent, away_until, now, .. } = self;
         let Node { decider: Some(decider), outbox, .. } = &mut nodes[node] else { return };
-        let most = if badly { random.random_range(0..3) } else { usize::MAX };
+        let most = match badly {
+            true if *away_until > *now => 0,
+            true => random.random_range(0..3),
+            false => usize::MAX,
+        };
         for _ in 0..most {
             let Some((intent, claim)) = outbox.pop_front() else { return };
             let (id, at) = (intent.id.clone(), log.len());
@@ -610,10 +634,8 @@ impl World {
         self.happened.count("decision torn", self.judge.halves);
         let plan: &Arc<Plan> = &SET.plan;
         let items = self.judge.judge_decided(&SET.matrices, plan, &self.floor, &self.operations)?;
-        let waits: BTreeSet<&Arc<str>> =
-            self.judge.decided.keys().filter(|id| !self.judge.outcomes.contains_key(*id)).collect();
-        if let Some(id) = waits.first() {
-            return Err(format!("{} notices have no outcome, as {id}", waits.len()));
+        if self.judge.waits() > 0 {
+            return Err(format!("{} notices have no outcome", self.judge.waits()));
         }
         for node in 0..NODES {
             self.deliver(node, false);

@@ -358,3 +358,96 @@ mod milliseconds {
         i64::deserialize(from).map(Timestamp)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matrix::engine::Edit;
+
+    fn claimed(claim: u64, after: u64) -> Entry {
+        Entry::Claimed { claim: Claim(claim), after: Claim(after) }
+    }
+
+    fn resigned(claim: u64) -> Entry {
+        Entry::Resigned { claim: Claim(claim) }
+    }
+
+    fn outcome(id: &str, instead: Vec<Intent>) -> Entry {
+        Entry::Outcome { id: id.into(), fate: Fate::Sent, instead }
+    }
+
+    fn intent(id: &str, weight: u8) -> Intent {
+        Intent { id: id.into(), weight, bytes: [7; 9].into() }
+    }
+
+    /// A decision that sets an item to its number and has a notice of that name, in parts.
+    fn decided(claim: u64, number: u64, parts: u16) -> Vec<Entry> {
+        let patch = Patch(vec![(b"n".to_vec(), Edit::Set(vec![number as u8]))]);
+        let body = Body { patch, intents: vec![intent(&number.to_string(), 1)] };
+        cut(claim, number, parts, &postcard::to_allocvec(&body).unwrap())
+    }
+
+    fn cut(claim: u64, number: u64, parts: u16, body: &[u8]) -> Vec<Entry> {
+        let (deltas, operations) = (Position(number), Position(0));
+        let head = Head { claim: Claim(claim), number, parts, tick: Timestamp(0), deltas, operations };
+        let chunks = body.chunks(body.len().div_ceil(usize::from(parts)));
+        (0..).zip(chunks).map(|(part, bytes)| Entry::Decided(Part { head, part, bytes: bytes.to_vec() })).collect()
+    }
+
+    #[test]
+    fn the_order_of_the_log_decides() {
+        let part = |claim, number, part: usize| decided(claim, number, 3).remove(part);
+        let whole = |claim, number| decided(claim, number, 1).remove(0);
+        let log = [
+            (whole(1, 1), Err(Drop::NotOwner)),
+            (claimed(0, 0), Err(Drop::LateClaim)),
+            (claimed(1, 0), Ok(Did::Claim)),
+            (claimed(1, 0), Err(Drop::LateClaim)),
+            (claimed(1, 1), Err(Drop::LateClaim)), // after itself
+            (whole(1, 2), Err(Drop::Gap)),
+            (whole(1, 1), Ok(Did::Decide)),
+            (whole(1, 1), Err(Drop::Repeated)),
+            (part(1, 2, 1), Err(Drop::Gap)),
+            (part(1, 2, 0), Ok(Did::Begin)),
+            (whole(1, 2), Err(Drop::Torn)),
+            (part(1, 2, 0), Err(Drop::Repeated)),
+            (part(1, 2, 1), Ok(Did::Begin)),
+            (claimed(2, 0), Err(Drop::LateClaim)),
+            (claimed(2, 1), Ok(Did::Claim)),
+            (part(1, 2, 2), Err(Drop::NotOwner)), // what the half lacks, too late
+            (part(2, 2, 2), Err(Drop::Gap)),
+            (outcome("2", vec![]), Err(Drop::Repeated)), // of half a decision
+            (part(2, 2, 0), Ok(Did::Begin)),
+            (part(2, 2, 1), Ok(Did::Begin)),
+            (part(2, 2, 2), Ok(Did::Decide)),
+            (outcome("1", vec![intent("1b", 1)]), Ok(Did::Outcome)),
+            (outcome("1", vec![intent("1c", 1)]), Err(Drop::Repeated)),
+            (resigned(1), Err(Drop::NotOwner)),
+            (resigned(2), Ok(Did::Resign)),
+            (resigned(2), Err(Drop::NotOwner)),
+            (whole(2, 3), Err(Drop::NotOwner)),
+            (claimed(3, 2), Ok(Did::Claim)),
+            (cut(3, 3, 1, b"of another version").remove(0), Err(Drop::Unreadable)),
+        ];
+        let mut ledger = Ledger::default();
+        for (at, (entry, expected)) in log.iter().enumerate() {
+            // What is put down at any place and taken up goes on alike.
+            ledger = Ledger::restore(&ledger.snapshot()).unwrap();
+            assert!(!ledger.is_blind());
+            assert_eq!(ledger.take(Position(at as u64), entry), *expected, "entry {at}: {entry:?}");
+        }
+        let waits: Vec<&str> = ledger.outbox().iter().map(|intent| &*intent.id).collect();
+        assert_eq!((waits, ledger.decisions(), &ledger.items()[&b"n"[..]]), (vec!["2", "1b"], 2, &vec![2]));
+        assert!(ledger.is_blind());
+    }
+
+    #[test]
+    fn the_lightest_and_oldest_gives_way() {
+        let mut outbox = Outbox::default();
+        for number in 0..=INTENTS_MAX {
+            outbox.put(intent(&number.to_string(), u8::from(number != 7 && number != 9)));
+        }
+        assert_eq!((outbox.len(), outbox.crowded_out()), (INTENTS_MAX, 1));
+        assert!(!outbox.contains("7") && outbox.contains("9"));
+    }
+}
