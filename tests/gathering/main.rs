@@ -132,6 +132,8 @@ fn play(text: &str, timeline: &str, upset: Upset) -> Play {
                 line.push_str(&format!(" | {queue}{also} {} {}{seen}{held}", one.level.name(), one.reason.name()));
             }
             if let Some(gathered) = &told.gathered {
+                assert_eq!((told.held_since, &told.acknowledged), (None, &None), "those of its notices are their own");
+                assert!(engine.open_ids().contains(&told.incident) || gathered.entry.level == Level::Ok);
                 let mut others: BTreeMap<Level, u32> = BTreeMap::new();
                 gathered.others.iter().for_each(|other| *others.entry(other.last.to).or_default() += 1);
                 let others = others.iter().rev().map(|(level, count)| format!(" +{count} {}", level.name()));
@@ -139,6 +141,7 @@ fn play(text: &str, timeline: &str, upset: Upset) -> Play {
                 line.push_str(&format!(" = {} {}", gathered.entry.level.name(), gathered.entry.cases));
             }
             if let Some(held) = &told.held_back {
+                assert_eq!((told.held_since, &told.acknowledged), (None, &None), "those of its notices are their own");
                 line.push_str(&format!(" held back {}", held.notices));
             }
             lines.push(line);
