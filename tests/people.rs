@@ -521,6 +521,37 @@ fn the_mail_about_what_was_held_back_is_of_no_incident_that_somebody_has_or_that
 }
 
 #[test]
+fn the_mail_about_what_was_held_back_waits_for_the_end_of_quiet_hours_unless_it_is_critical() {
+    let few = format!("mails_per_hour: 1\n{QUIET}");
+    check(
+        &matrix("America/Bogota", &few, BOTH),
+        "2026-11-23T21:30:00-05:00 30
+         2026-11-23T21:31:00-05:00 12
+         2026-11-23T21:32:00-05:00 30
+         2026-11-23T22:30:01-05:00 end",
+        "2026-11-23T21:30:00 i1 #1 lead lead@x.example critical range
+         2026-11-23T22:30:00 i2 #1 lead lead@x.example critical held_back: 2 a critical x2 beyond 0",
+    );
+}
+
+#[test]
+fn of_many_incidents_held_back_fifty_are_named() {
+    let (matrices, plan) = compiled(&matrix(
+        "UTC",
+        "mails_per_hour: 1\ncontacts:\n  lead: { email: lead@x.example }\n  desk: { webhook: desk }",
+        BOTH,
+    ));
+    let mut engine = Engine::new(matrices, plan);
+    let mut table = Table { keys: Vec::new(), values: BTreeMap::new() };
+    (0..61).for_each(|queue| table.set(&format!("q{queue}"), "12"));
+    let start = at("2026-11-23T08:00:00Z");
+    assert_eq!(engine.tick(start, &mut table, &Feeds::default()).notifications.len(), 1);
+    let mails = engine.tick(start + Millis::HOUR, &mut table, &Feeds::default()).notifications;
+    let held = mails[0].held_back.as_ref().unwrap();
+    assert_eq!((mails.len(), held.notices, held.incidents.len(), held.beyond), (1, 60, 50, 10));
+}
+
+#[test]
 fn what_is_over_is_forgotten() {
     let (matrices, plan) = compiled(&matrix("UTC", FEW, THREE));
     let mut engine = Engine::new(matrices, plan);

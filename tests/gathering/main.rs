@@ -412,6 +412,35 @@ fn an_incident_stays_in_the_thread_in_which_it_was_told() {
     assert!(mail.each().iter().all(|one| one.level == Level::Ok && one.reason.name() == "removed"));
 }
 
+#[test]
+fn an_incident_told_by_itself_goes_on_so_when_it_gets_worse() {
+    let expected = [
+        "0 i1 #1 lead@x.example | a warning range",
+        "50 i1 #2 lead@x.example | a critical range",
+        "70 g2 #1 boss@x.example | a critical range = critical 1",
+    ];
+    let timeline = "0 a 12\n10 group { by: row, wait: 20s }\n50 a 25\n100 end";
+    assert_eq!(play(&matrix("", ""), timeline, Upset::None).lines, expected);
+}
+
+#[test]
+fn what_was_held_back_and_is_over_in_quiet_hours_leaves_no_gathering() {
+    let text = matrix("mails_per_hour: 1\ngroup: { by: row, wait: 20s }", "");
+    let timeline = "3400 x 12\n3430 x 0\n3500 a 12\n3595 a 25\n3599 a 12\n3700 a 0\n7300 end";
+    let played = play(&text, timeline, Upset::None);
+    assert_eq!(
+        played.lines,
+        [
+            "3420 g1 #1 lead@x.example | x warning range = warning 1",
+            "3450 g1 #2 lead@x.example | x ok recovered = ok 1",
+            "3615 g2 #1 boss@x.example | a warning improved = warning 1",
+            "3720 g2 #2 boss@x.example | a ok recovered = ok 1",
+            "7200 i3 #1 lead@x.example | a warning held_back held back 1",
+        ]
+    );
+    assert!(played.engine.open_ids().is_empty());
+}
+
 // -- the mail --
 
 #[derive(Debug)]

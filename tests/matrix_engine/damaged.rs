@@ -73,7 +73,8 @@ fn no_name_stands_where_another_stands_already() {
     let engine = engine(&set, &["queue-1", "queue-2"], 25);
     let bytes = engine.snapshot();
     assert_eq!(refused(&set, bytes.clone()), None);
-    let mut pairs: Vec<(String, String)> = ["queue", "feed", "silence"].map(|name| (format!("{name}-1"), format!("{name}-2"))).into();
+    let mut pairs: Vec<(String, String)> =
+        ["queue", "feed", "silence"].map(|name| (format!("{name}-1"), format!("{name}-2"))).into();
     pairs.push(("c@x.example".to_owned(), "b@x.example".to_owned()));
     let ids: Vec<String> = engine.open_cases().iter().map(|open| open.last.incident.to_string()).collect();
     pairs.extend(ids.iter().flat_map(|one| ids.iter().map(|other| (one.clone(), other.clone()))));
@@ -110,13 +111,7 @@ fn a_byte_that_is_another_is_refused_by_what_it_says() {
             said.extend(refused(&set, bytes));
         }
     }
-    let expected = [
-        "indicator of a case",
-        "indicator of a notice",
-        "level of a case",
-        "range of a case",
-        "silences",
-    ];
+    let expected = ["indicator of a case", "indicator of a notice", "level of a case", "range of a case", "silences"];
     let missing: Vec<&str> = expected.into_iter().filter(|what| !said.contains(what)).collect();
     assert!(missing.is_empty(), "never refused: {missing:?}, but {said:?}");
 }

@@ -98,6 +98,15 @@ fn what_was_pending_when_the_hours_ended_counts_from_zero_at_the_next_opening() 
          2:10:00 i1 #3 desk.webhook warning range
          2:10:00 i1 #4 lead.email warning range",
     );
+    // A value that is missing.
+    check(
+        &format!("asa; ok ..10; warning 10..; no_data critical 10m desk; {hours}"),
+        "0:50:00 5
+         0:55:00 null
+         2:11:00 end",
+        "2:10:00 i1 ok -> critical - no_data
+         2:10:00 i1 #1 desk.webhook critical no_data",
+    );
     // Recovery.
     check(
         &format!("asa; ok ..10; warning 10.. tell lead; recover 0 1m; {hours}"),
