@@ -11,7 +11,7 @@ use std::sync::Arc;
 use atalaya::config;
 use atalaya::domain::{Key, Millis, Timestamp};
 use atalaya::indicators::{Reading, Selector};
-use atalaya::matrix::engine::{Engine, Feeds, Matcher, Notification, Operated, Operation, Readings, What};
+use atalaya::matrix::engine::{Engine, Feeds, Matcher, Notification, Operated, Operation, Readings, Tick, What};
 use atalaya::matrix::{Contact, Level, Matrix};
 use atalaya::notice::{Body, Context, Refused, render_refused};
 use atalaya::plan::Plan;
@@ -50,8 +50,8 @@ fn at(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()
 }
 
-/// Lines are `TIME VALUE` for the queue `a`, `TIME QUEUE VALUE`, `TIME ack` (of the newest incident), `TIME silence UNTIL` or `TIME end`; times have
-/// an offset. Every second is evaluated, and every so many the engine is put down in bytes and taken up again.
+/// Lines are `TIME VALUE` for the queue `a`, `TIME QUEUE VALUE`, `TIME ack` (of the newest incident), `TIME silence UNTIL`, `TIME skip` (no ticks until
+/// the next line) or `TIME end`; times have an offset. Every second is evaluated, and every so many the engine is put down in bytes and taken up again.
 fn play_from(text: &str, timeline: &str, restart_every: Option<i64>) -> Vec<String> {
     let (matrices, plan) = compiled(text);
     let mut engine = Engine::new(matrices.clone(), plan.clone());
@@ -61,11 +61,13 @@ fn play_from(text: &str, timeline: &str, restart_every: Option<i64>) -> Vec<Stri
     let (first, last) = (at(steps.first().unwrap()[0]), at(steps.last().unwrap()[0]));
     assert_eq!(steps.last().unwrap()[1], "end");
     let (mut lines, mut incidents): (Vec<String>, Vec<Arc<str>>) = (Vec::new(), Vec::new());
-    let (mut now, mut next) = (first, 0);
+    let (mut now, mut next, mut skips) = (first, 0, false);
     let mut follower = follower::Follower::default();
     while now < last {
         while at(steps[next][0]) <= now {
+            skips = steps[next][1] == "skip";
             match steps[next][1..] {
+                ["skip"] => {}
                 ["ack"] => {
                     let what = What::Acknowledge { incident: incidents.last().unwrap().clone(), until: None };
                     engine.operate(&Operation { who: "eva".into(), why: "".into(), what }, now);
@@ -83,7 +85,7 @@ fn play_from(text: &str, timeline: &str, restart_every: Option<i64>) -> Vec<Stri
             }
             next += 1;
         }
-        let tick = engine.tick(now, &mut table, &Feeds::default());
+        let tick = if skips { Tick::default() } else { engine.tick(now, &mut table, &Feeds::default()) };
         for notice in &tick.notifications {
             if !incidents.contains(&notice.incident) {
                 incidents.push(notice.incident.clone());
@@ -112,12 +114,13 @@ fn play_from(text: &str, timeline: &str, restart_every: Option<i64>) -> Vec<Stri
 fn extra(notice: &Notification, matrix: &Matrix) -> String {
     let held = notice.held_since.map(|at| format!(" held since {}", at.in_zone(&matrix.zone).datetime().time()));
     let seen = notice.acknowledged.as_ref().map(|seen| format!(" seen by {}", seen.by));
+    let unseen = notice.unacknowledged.then(|| " seen by nobody any more".to_owned());
     let more = notice.held_back.as_ref().map(|held| {
         let queue = |one: &Notification| one.transition.key.queue.as_deref().unwrap_or("-").to_owned();
         let each = held.incidents.iter().map(|(one, count)| format!(" {} {} x{count}", queue(one), one.level.name()));
         format!(": {}{} beyond {}", held.notices, each.collect::<String>(), held.beyond)
     });
-    held.unwrap_or_default() + &seen.unwrap_or_default() + &more.unwrap_or_default()
+    [held, seen, unseen, more].into_iter().flatten().collect()
 }
 
 /// Whenever it was decided, a notice shows the floor as it is when it is told.
@@ -351,6 +354,45 @@ fn what_waits_knows_of_acknowledgements_and_silences() {
 }
 
 #[test]
+fn what_waits_is_told_though_no_tick_falls_on_the_end_of_quiet_hours() {
+    check(
+        &matrix("America/Bogota", QUIET, BOTH),
+        "2026-11-23T06:00:00-05:00 12
+         2026-11-23T06:59:00-05:00 skip
+         2026-11-23T07:05:00-05:00 12
+         2026-11-23T07:05:02-05:00 end",
+        "2026-11-23T07:05:00 i1 #1 lead lead@x.example info range held since 06:00:00",
+    );
+}
+
+#[test]
+fn who_heard_that_somebody_has_it_hears_when_nobody_has_it_any_more() {
+    let contacts = "ack_for: 10m\ncontacts:\n  lead: { email: lead@x.example }";
+    let ranges = "{ when: \"< 10\", level: ok }, { when: \"10 .. 30\", level: warning, tell: [lead] }, \
+                  { when: \">= 30\", level: critical, tell: [lead] }";
+    // What is over needs nobody.
+    check(
+        &matrix("UTC", contacts, ranges),
+        "2026-11-23T08:00:00Z a 12
+         2026-11-23T08:01:00Z ack
+         2026-11-23T08:02:00Z a 30
+         2026-11-23T08:03:00Z a 12
+         2026-11-23T08:04:00Z ack
+         2026-11-23T08:05:00Z a 0
+         2026-11-23T09:00:00Z b 12
+         2026-11-23T09:01:00Z ack
+         2026-11-23T09:12:00Z b 0
+         2026-11-23T09:12:01Z end",
+        "2026-11-23T08:00:00 i1 #1 lead lead@x.example warning range
+         2026-11-23T08:02:00 i1 #2 lead lead@x.example critical range seen by nobody any more
+         2026-11-23T08:03:00 i1 #3 lead lead@x.example warning improved
+         2026-11-23T08:05:00 i1 #4 lead lead@x.example ok recovered seen by eva
+         2026-11-23T09:00:00 i2 #1 lead lead@x.example warning range
+         2026-11-23T09:12:00 i2 #2 lead lead@x.example ok recovered",
+    );
+}
+
+#[test]
 fn what_waits_is_not_told_in_closed_hours() {
     let quiet = "hours: { mon-sun: \"08:00-21:00\" }\ncontacts:\n  lead: { email: lead@x.example, quiet: { mon-sun: \"20:00-22:00\" } }";
     check(
@@ -457,6 +499,83 @@ fn an_hour_without_anything_held_back_tells_nothing_more_and_each_contact_has_it
          2026-11-23T10:00:00 i1 #3 lead lead@x.example ok recovered
          2026-11-23T10:00:00 i1 #4 boss boss@x.example ok recovered",
     );
+}
+
+#[test]
+fn the_mail_about_what_was_held_back_is_of_no_incident_that_somebody_has_or_that_waited() {
+    check(
+        &matrix("UTC", FEW, THREE),
+        "2026-11-23T08:00:00Z a 30
+         2026-11-23T08:01:00Z ack
+         2026-11-23T08:02:00Z b 12
+         2026-11-23T08:03:00Z a 12
+         2026-11-23T09:00:01Z end",
+        "2026-11-23T08:00:00 i1 #1 lead lead@x.example critical range
+         2026-11-23T08:02:00 i2 #1 lead lead@x.example warning range
+         2026-11-23T09:00:00 i3 #1 lead lead@x.example warning held_back: 1 a warning x1 beyond 0",
+    );
+    check(
+        &matrix("America/Bogota", &format!("mails_per_hour: 1\n{QUIET}"), BOTH),
+        "2026-11-23T06:00:00-05:00 a 12
+         2026-11-23T06:00:00-05:00 b 12
+         2026-11-23T08:00:01-05:00 end",
+        "2026-11-23T07:00:00 i1 #1 lead lead@x.example info range held since 06:00:00
+         2026-11-23T08:00:00 i2 #1 lead lead@x.example info held_back: 1 b info x1 beyond 0",
+    );
+}
+
+#[test]
+fn the_mail_about_what_was_held_back_waits_for_the_end_of_quiet_hours_unless_it_is_critical() {
+    let few = format!("mails_per_hour: 1\n{QUIET}");
+    check(
+        &matrix("America/Bogota", &few, BOTH),
+        "2026-11-23T21:30:00-05:00 30
+         2026-11-23T21:31:00-05:00 12
+         2026-11-23T21:32:00-05:00 30
+         2026-11-23T22:30:01-05:00 end",
+        "2026-11-23T21:30:00 i1 #1 lead lead@x.example critical range
+         2026-11-23T22:30:00 i2 #1 lead lead@x.example critical held_back: 2 a critical x2 beyond 0",
+    );
+}
+
+#[test]
+fn of_many_incidents_held_back_fifty_are_named() {
+    let (matrices, plan) = compiled(&matrix(
+        "UTC",
+        "mails_per_hour: 1\ncontacts:\n  lead: { email: lead@x.example }\n  desk: { webhook: desk }",
+        BOTH,
+    ));
+    let mut engine = Engine::new(matrices, plan);
+    let mut table = Table { keys: Vec::new(), values: BTreeMap::new() };
+    (0..61).for_each(|queue| table.set(&format!("q{queue}"), "12"));
+    let start = at("2026-11-23T08:00:00Z");
+    assert_eq!(engine.tick(start, &mut table, &Feeds::default()).notifications.len(), 1);
+    let mails = engine.tick(start + Millis::HOUR, &mut table, &Feeds::default()).notifications;
+    let held = mails[0].held_back.as_ref().unwrap();
+    assert_eq!((mails.len(), held.notices, held.incidents.len(), held.beyond), (1, 60, 50, 10));
+}
+
+#[test]
+fn what_is_over_is_forgotten() {
+    let (matrices, plan) = compiled(&matrix("UTC", FEW, THREE));
+    let mut engine = Engine::new(matrices, plan);
+    let mut table = Table { keys: Vec::new(), values: BTreeMap::new() };
+    let start = at("2026-11-23T08:00:00Z");
+    let mut incidents: Vec<Arc<str>> = Vec::new();
+    for second in 0..=2 * 3600 {
+        // The third is held back, and so is its end.
+        match second {
+            0 => ["a", "b", "c"].map(|queue| table.set(queue, "12")),
+            60 => ["a", "b", "c"].map(|queue| table.set(queue, "0")),
+            _ => [(); 3],
+        };
+        let tick = engine.tick(start + Millis::seconds(second), &mut table, &Feeds::default());
+        incidents.extend(tick.transitions.iter().map(|transition| transition.incident.clone()));
+    }
+    assert_eq!(incidents.len(), 6);
+    let bytes = engine.snapshot();
+    let kept = |id: &Arc<str>| bytes.windows(id.len()).any(|part| part == id.as_bytes());
+    assert!(!incidents.iter().any(kept), "nothing is to be told of them any more");
 }
 
 /// A refused matrix is told to whoever of the owner's rota is on duty, by every medium of that person.

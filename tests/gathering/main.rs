@@ -136,6 +136,8 @@ fn play(text: &str, timeline: &str, upset: Upset) -> Play {
                 line.push_str(&format!(" | {queue}{also} {} {}{seen}{held}", one.level.name(), one.reason.name()));
             }
             if let Some(gathered) = &told.gathered {
+                assert_eq!((told.held_since, &told.acknowledged), (None, &None), "those of its notices are their own");
+                assert!(engine.open_ids().contains(&told.incident) || gathered.entry.level == Level::Ok);
                 let mut others: BTreeMap<Level, u32> = BTreeMap::new();
                 gathered.others.iter().for_each(|other| *others.entry(other.last.to).or_default() += 1);
                 let others = others.iter().rev().map(|(level, count)| format!(" +{count} {}", level.name()));
@@ -143,6 +145,7 @@ fn play(text: &str, timeline: &str, upset: Upset) -> Play {
                 line.push_str(&format!(" = {} {}", gathered.entry.level.name(), gathered.entry.cases));
             }
             if let Some(held) = &told.held_back {
+                assert_eq!((told.held_since, &told.acknowledged), (None, &None), "those of its notices are their own");
                 line.push_str(&format!(" held back {}", held.notices));
             }
             lines.push(line);
@@ -421,6 +424,35 @@ fn an_incident_stays_in_the_thread_in_which_it_was_told() {
     let [mail] = &mails[..] else { panic!("{} mails", mails.len()) };
     assert_eq!((&mail.incident, mail.sequence, mail.each().len()), (&played.mails[0].incident, 2, 2));
     assert!(mail.each().iter().all(|one| one.level == Level::Ok && one.reason.name() == "removed"));
+}
+
+#[test]
+fn an_incident_told_by_itself_goes_on_so_when_it_gets_worse() {
+    let expected = [
+        "0 i1 #1 lead@x.example | a warning range",
+        "50 i1 #2 lead@x.example | a critical range",
+        "70 g2 #1 boss@x.example | a critical range = critical 1",
+    ];
+    let timeline = "0 a 12\n10 group { by: row, wait: 20s }\n50 a 25\n100 end";
+    assert_eq!(play(&matrix("", ""), timeline, Upset::None).lines, expected);
+}
+
+#[test]
+fn what_was_held_back_and_is_over_in_quiet_hours_leaves_no_gathering() {
+    let text = matrix("mails_per_hour: 1\ngroup: { by: row, wait: 20s }", "");
+    let timeline = "3400 x 12\n3430 x 0\n3500 a 12\n3595 a 25\n3599 a 12\n3700 a 0\n7300 end";
+    let played = play(&text, timeline, Upset::None);
+    assert_eq!(
+        played.lines,
+        [
+            "3420 g1 #1 lead@x.example | x warning range = warning 1",
+            "3450 g1 #2 lead@x.example | x ok recovered = ok 1",
+            "3615 g2 #1 boss@x.example | a warning improved = warning 1",
+            "3720 g2 #2 boss@x.example | a ok recovered = ok 1",
+            "7200 i3 #1 lead@x.example | a warning held_back held back 1",
+        ]
+    );
+    assert!(played.engine.open_ids().is_empty());
 }
 
 // -- the mail --

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use atalaya::domain::Millis;
 use atalaya::indicators::{self, Topics};
-use atalaya::matrix::engine::{Engine, Feed, FeedState, Feeds};
+use atalaya::matrix::engine::{Engine, Feed, FeedState, Feeds, Matcher, Operation, What};
 use atalaya::matrix::{Language, Matrix};
 use atalaya::notice::{Body, Context, render};
 use atalaya::plan::Plan;
@@ -246,10 +246,47 @@ fn each_owner_hears_once_under_a_matrix_of_their_own() {
     assert_eq!(open[0].last.selector.indicator.name, "feed");
     assert!(engine.levels().iter().all(|(_, selector, ..)| selector.indicator.name != "feed"));
 
+    // Whatever it is called, an address is told once.
+    let mut twin = Arc::try_unwrap(owned("sales", asa, "manager")).unwrap();
+    twin.contacts.insert("manager".into(), twin.contacts["lead"].clone());
+    let mut twins = Engine::new(vec![owned("care", asa, "lead"), Arc::new(twin)], Arc::new(Plan::default()));
+    assert_eq!(twins.tick(START, &mut table, &frozen("events")).notifications.len(), 1);
+
     // A source that is no longer named is no longer waited for.
     let tick = engine.tick(START + Millis::SECOND, &mut table, &LIVE);
     assert_eq!((tick.transitions[0].to.name(), tick.notifications.len()), ("ok", 3));
     assert!(engine.open_cases().is_empty());
+}
+
+#[test]
+fn what_a_silence_held_of_a_feed_each_owner_hears_under_a_matrix_of_their_own() {
+    let asa = "asa; ok ..10; warning 10.. tell lead";
+    let matrices = vec![owned("care", asa, "lead"), owned("sales", asa, "manager")];
+    let mut engine = Engine::new(matrices, Arc::new(Plan::default()));
+    let matcher = Matcher { indicator: vec!["feed".to_owned()], ..Matcher::default() };
+    let what = What::Silence { id: "s".into(), matcher, from: START, until: START + Millis::MINUTE };
+    engine.operate(&Operation { who: "ana".into(), why: "".into(), what }, START);
+    let mut table = Table::new(&[place()]);
+    assert!(engine.tick(START, &mut table, &frozen("events")).notifications.is_empty());
+    let tick = engine.tick(START + Millis::MINUTE, &mut table, &frozen("events"));
+    let told: Vec<_> = tick.notifications.iter().map(|n| (&*n.to, &*n.transition.matrix.name)).collect();
+    assert_eq!(told, [("lead", "care"), ("manager", "sales")]);
+}
+
+#[test]
+fn a_feed_shows_for_how_long_it_has_been_frozen() {
+    let row = "asa; ok ..10; warning 10.. tell lead";
+    let mut engine = Engine::new(vec![owned("care", row, "desk")], Arc::new(Plan::default()));
+    let mut table = Table::new(&[place()]);
+    for (second, value) in [(0, 60.0), (30, 90.0)] {
+        engine.tick(START + Millis::seconds(second), &mut table, &frozen("events"));
+        assert_eq!(engine.open_cases()[0].value, Some(value));
+    }
+    // Under other matrices it is of one of them.
+    engine.reload(vec![owned("sales", row, "desk")], Arc::new(Plan::default()));
+    assert_eq!(&*engine.open_cases()[0].last.matrix.name, "sales");
+    let tick = engine.tick(START + Millis::seconds(40), &mut table, &LIVE);
+    assert_eq!(tick.transitions[0].value, Some(90.0));
 }
 
 #[test]

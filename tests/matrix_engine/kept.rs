@@ -8,11 +8,13 @@ use atalaya::config;
 use atalaya::domain::{Key, Millis, Timestamp};
 use atalaya::floor::Floor;
 use atalaya::indicators::{self, Reading, Selector};
-use atalaya::matrix::engine::{Engine, Feeds, Readings};
+use atalaya::matrix::engine::{Engine, Feeds, Place, Readings};
 use atalaya::pipeline::Evaluator;
 use atalaya::plan::{Plan, WindowKind};
 use atalaya::sim::{Incident, IncidentKind, Settings, SimEvent, Simulation};
 use atalaya::wire::{Decoded, Decoder};
+
+use crate::support::matrix;
 
 /// An hour from 09:05 of a Monday in Bogotá, in which half of the agents leave.
 fn settings() -> Settings {
@@ -119,4 +121,70 @@ fn an_engine_that_reads_every_number_every_second_decides_the_same() {
         decided += tick.transitions.len();
     }
     assert!(decided > 20, "only {decided} transitions: nothing was compared");
+}
+
+/// A board's numbers, counted as they are read.
+struct Counting<'a> {
+    board: &'a mut Board,
+    read: usize,
+}
+
+impl Readings for Counting<'_> {
+    fn keys(&self) -> Vec<Key> {
+        self.board.keys().cloned().collect()
+    }
+    fn read(&mut self, _: &Key, _: &Selector) -> Reading {
+        panic!("every key has a place")
+    }
+    fn place(&self, key: &Key) -> Option<Place> {
+        self.board.place(key)
+    }
+    fn read_at(&mut self, place: Place, _: &Key, selector: &Selector) -> (Reading, Option<Version>) {
+        self.read += 1;
+        let view = self.board.view_at(place, selector.window).unwrap();
+        ((selector.indicator.read)(&view, &selector.labels), self.version(place))
+    }
+    fn version(&self, place: Place) -> Option<Version> {
+        self.board.version(place)
+    }
+}
+
+/// The same places without a quicker way to what is there.
+struct Slow<'a>(&'a Board);
+
+impl Readings for Slow<'_> {
+    fn keys(&self) -> Vec<Key> {
+        self.0.keys().cloned().collect()
+    }
+    fn read(&mut self, _: &Key, _: &Selector) -> Reading {
+        Reading { value: Some(15.0), samples: 1.0 }
+    }
+    fn place(&self, key: &Key) -> Option<Place> {
+        self.0.place(key)
+    }
+}
+
+#[test]
+fn what_cannot_have_changed_is_not_read_again() {
+    let plan = std::sync::Arc::new(Plan::default());
+    let (mut floor, mut board) = (Floor::new(plan.clone()), Board::new(plan.clone()));
+    let (settings, mut events) = (settings(), Simulation::new(settings()).peekable());
+    let matrices = || vec![matrix("care", &["answered 15m; ok ..10; critical 10.."])];
+    let mut engine = Engine::new(matrices(), plan.clone());
+    let mut read = 0;
+    for minute in 1..=3 {
+        let now = settings.start + Millis(minute * 60_000);
+        take(&mut floor, &mut events, now);
+        board.apply(0, &floor.flush());
+        board.advance(now);
+        let mut readings = Counting { board: &mut board, read };
+        engine.tick(now, &mut readings, &Feeds::default());
+        assert!(readings.read > read, "a minute in which something came");
+        read = readings.read;
+        engine.tick(now + Millis::SECOND, &mut readings, &Feeds::default());
+        assert_eq!(readings.read, read, "a second in which nothing came");
+    }
+    let mut engine = Engine::new(matrices(), plan);
+    let tick = engine.tick(settings.start, &mut Slow(&board), &Feeds::default());
+    assert!(!tick.transitions.is_empty() && tick.transitions.iter().all(|change| change.value == Some(15.0)));
 }

@@ -28,6 +28,8 @@
 
 mod cases;
 mod clock_change;
+mod damaged;
+mod edges;
 mod feeds;
 mod flapping;
 #[path = "../follower/mod.rs"]

@@ -48,7 +48,11 @@ struct Play {
 impl Play {
     fn new(rows: &str, restarts: bool) -> Play {
         let rows: Vec<&str> = rows.split(" | ").collect();
-        let (matrices, plan) = (vec![matrix("care", &rows)], Arc::new(Plan::default()));
+        Play::of(vec![matrix("care", &rows)], restarts)
+    }
+
+    fn of(matrices: Vec<Arc<Matrix>>, restarts: bool) -> Play {
+        let plan = Arc::new(Plan::default());
         let engine = Engine::new(matrices.clone(), plan.clone());
         let floor = Floor { second: 0, value: None, agents_known: true, asked: 0 };
         Play { engine, matrices, plan, floor, feeds: LIVE, restarts }
@@ -106,6 +110,17 @@ fn a_notice_carries_the_numbers_of_its_instant_and_the_values_until_then() {
         assert_eq!(around(&worse).waiting, Some(301.0));
         assert_eq!(trend(&worse).last(), Some(&(301, Some(25.0))));
         assert_eq!(trend(&worse).len(), 7, "one a minute, and the last");
+    }
+}
+
+#[test]
+fn the_trend_is_of_the_row_that_is_told() {
+    // Another row before it, of its own matrix and of another, has another number and another place.
+    let other = "waiting; ok 0..";
+    for matrices in [vec![matrix("care", &[other, ROW])], vec![matrix("sales", &[other]), matrix("care", &[ROW])]] {
+        let mut play = Play::of(matrices, true);
+        assert!(play.until(90, Some(5.0)).is_empty());
+        assert_eq!(trend(&play.until(91, Some(12.0))), [(0, Some(5.0)), (60, Some(5.0)), (90, Some(12.0))]);
     }
 }
 

@@ -365,7 +365,7 @@ impl Case {
         let row = track.row();
         let tell: &[Recipient] = match (self.range.and_then(|range| row.ranges.get(range)), &row.no_data) {
             (Some(range), _) => &range.tell,
-            (None, NoData::Raise { tell, .. }) if self.level > Level::Ok => tell,
+            (None, NoData::Raise { tell, .. }) => tell,
             (None, _) => &[],
         };
         addresses(&track.matrix, tell, now)
@@ -439,9 +439,8 @@ pub(super) struct News {
 /// A reading as a rule takes it: a count, a `state_time` and an `oldest_*` of nothing are 0, and what is not a number
 /// is no value.
 fn judged_as(indicator: &Indicator, reading: Reading) -> Reading {
-    let zero = indicator.samples == Samples::Value
-        || indicator.name == "state_time"
-        || (indicator.instant && indicator.name.starts_with("oldest_"));
+    let zero =
+        indicator.samples == Samples::Value || indicator.name == "state_time" || indicator.name.starts_with("oldest_");
     let value = reading.value.filter(|value| !value.is_nan()).or(zero.then_some(0.0));
     Reading { value, ..reading }
 }

@@ -258,7 +258,6 @@ impl Gather {
         circle: &Arc<Circle>,
         notices: Vec<(Place, Notification)>,
         admitted: bool,
-        now: Timestamp,
         standing: &dyn Fn(&str) -> Option<Stands>,
     ) -> Option<Notification> {
         let gathering = self.open.get_mut(circle)?;
@@ -273,7 +272,7 @@ impl Gather {
             gathering.ever += u32::from(told.is_none());
         }
         let notices: Vec<Notification> = notices.into_iter().map(|(_, notice)| notice).collect();
-        let mail = if admitted { gathering.mail(circle, notices, now, standing) } else { None };
+        let mail = if admitted { gathering.mail(circle, notices, standing) } else { None };
         self.tidy(circle);
         mail
     }
@@ -302,7 +301,6 @@ impl Gathering {
         &mut self,
         circle: &Circle,
         notices: Vec<Notification>,
-        now: Timestamp,
         standing: &dyn Fn(&str) -> Option<Stands>,
     ) -> Option<Notification> {
         let first = notices.first()?.clone();
@@ -327,7 +325,6 @@ impl Gathering {
         self.entry = Some(entry);
         self.sequence += 1;
         Some(Notification {
-            time: now,
             incident: self.id.clone(),
             sequence: self.sequence,
             gathered: Some(Arc::new(gathered)),

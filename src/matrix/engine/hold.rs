@@ -183,7 +183,7 @@ impl Hold {
             }
             let all = self.gather.notices(&circle, now);
             let admitted = self.admits(&all, now);
-            tick.notifications.extend(self.gather.tell(&circle, all, admitted, now, standing));
+            tick.notifications.extend(self.gather.tell(&circle, all, admitted, standing));
         }
     }
 

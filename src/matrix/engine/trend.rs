@@ -107,6 +107,7 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::matrix::Bounds;
 
     const STEP: Millis = Millis::MINUTE;
 
@@ -118,6 +119,31 @@ mod tests {
         if ring.is_due(at(seconds)) {
             ring.put(at(seconds), STEP, value);
         }
+    }
+
+    #[test]
+    fn the_longer_the_window_the_further_apart() {
+        let (sliding, minutes) = (|minutes| WindowKind::Sliding(Millis(minutes * Millis::MINUTE.0)), Millis::MINUTE.0);
+        for (window, expected) in [
+            (None, 1),
+            (Some(sliding(5)), 1),
+            (Some(sliding(60)), 4),
+            (Some(sliding(1440)), 5),
+            (Some(WindowKind::Interval), 2),
+            (Some(WindowKind::LastInterval), 5),
+            (Some(WindowKind::Today), 5),
+        ] {
+            let asa = crate::indicators::find("asa").unwrap();
+            let goal = Bounds { text: "".into(), low: None, high: None };
+            let row = Row { window, ..Row::new(asa, goal, Vec::new()) };
+            assert_eq!(step(&row), Millis(expected * minutes), "{window:?}");
+        }
+    }
+
+    #[test]
+    fn more_values_than_it_keeps_are_of_no_ring() {
+        let written = |count| WrittenRing(0, vec![0.0; count]);
+        assert!(Ring::again(written(POINTS)).is_ok() && Ring::again(written(POINTS + 1)).is_err());
     }
 
     #[test]

@@ -51,18 +51,15 @@ impl Case {
 
     /// The hours are others. Where the row was open and still is, nothing has opened.
     fn fit_hours(&mut self, track: &Track, ticked: Option<Timestamp>) {
-        let stretch = ticked.map(|at| track.row().calendar.stretch(at));
-        match stretch.filter(|stretch| stretch.open) {
-            Some(stretch) if !self.closed => self.opened = stretch.since,
-            Some(stretch) if stretch.since.is_none() => {
-                // It is always open now, so that no opening will come.
-                self.opened = None;
-                self.evidence.forget();
-                if let (Some(incident), Some(at)) = (&mut self.incident, ticked) {
-                    incident.carry(at);
-                }
+        let stretch = |at| Some((at, track.row().calendar.stretch(at))).filter(|(_, stretch)| stretch.open);
+        let open = ticked.and_then(stretch);
+        self.opened = open.filter(|_| !self.closed).and_then(|(_, stretch)| stretch.since);
+        if let Some((at, _)) = open.filter(|_| self.closed) {
+            // Here and not at the next tick: if it is always open now, no opening will come.
+            self.evidence.forget();
+            if let Some(incident) = &mut self.incident {
+                incident.carry(at);
             }
-            _ => self.opened = None,
         }
     }
 

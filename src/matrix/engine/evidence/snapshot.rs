@@ -56,3 +56,21 @@ impl Evidence {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_an_instant_for_each_range() {
+        let written = |beyond: usize, within: usize| WrittenEvidence {
+            beyond: vec![None; beyond],
+            within: vec![None; within],
+            calm: [None; 3],
+            null_since: None,
+            paused: 0,
+        };
+        let wrong = |beyond, within| Evidence::again(written(beyond, within), 2).is_err();
+        assert_eq!([wrong(2, 2), wrong(1, 2), wrong(2, 3)], [false, true, true]);
+    }
+}
