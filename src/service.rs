@@ -17,6 +17,7 @@ mod read;
 mod reload;
 mod spread;
 mod stand_ins;
+mod systemd;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -71,6 +72,17 @@ const READER_STOPS_WITHIN: Duration = Duration::from_secs(10);
 const NOTIFIER_DRAINS_WITHIN: Duration = Duration::from_secs(10);
 /// How long the last of what was decided may take to be kept.
 const KEPT_WITHIN: Duration = Duration::from_secs(5);
+/// How long the last outcomes may take to be counted.
+const COUNTED_WITHIN: Duration = Duration::from_secs(1);
+
+/// The longest that stopping takes, each step at its deadline: whoever ends the service by force waits for longer.
+pub const STOPS_WITHIN: Duration = Duration::from_secs(
+    2 * READER_STOPS_WITHIN.as_secs()
+        + NOTIFIER_DRAINS_WITHIN.as_secs()
+        + KEPT_WITHIN.as_secs()
+        + COUNTED_WITHIN.as_secs()
+        + http::GRACE.as_secs(),
+);
 
 /// Runs until `shutdown` is done, then drains: stops consuming, applies and commits what was read, sends what waits.
 pub async fn run(
@@ -165,9 +177,11 @@ pub async fn run(
     // The journal ends when its last writer is gone.
     drop(deltas);
 
+    let pulse = Arc::new(systemd::Pulse::default());
     let outbox = notifier.clone();
     let (evaluation, mut ended) = evaluate::start(evaluate::Setup {
         evaluator: evaluator.clone(),
+        pulse: pulse.clone(),
         keeper: keeper.clone(),
         trail: trail.clone(),
         journal,
@@ -208,6 +222,7 @@ pub async fn run(
         let _ = stopped.await;
     }));
     (manner.serving)(address);
+    let systemd = systemd::Systemd::serving(readiness.clone(), pulse);
     tracing::info!(%address, matrices = set.matrices.len(), "serving");
 
     let failed = tokio::select! {
@@ -216,6 +231,7 @@ pub async fn run(
         why = &mut ended => why.ok().flatten(),
     };
     readiness.set_reason("stop", Some("the service is stopping"));
+    systemd.stopping();
     reloading.inspect(|reloading| reloading.abort());
     tracing::info!("stopping: the sources are left, what was read is applied and committed");
     let stopping = tokio::task::spawn_blocking(move || {
@@ -237,7 +253,7 @@ pub async fn run(
         }
     }
     let _ = stop_counting.send(());
-    let _ = tokio::time::timeout(Duration::from_secs(1), outcomes).await;
+    let _ = tokio::time::timeout(COUNTED_WITHIN, outcomes).await;
     let _ = stop_http.send(());
     match server.await {
         Ok(Ok(())) => {}

@@ -10,6 +10,7 @@ use super::Speech;
 use super::feeds::{Expected, Standing};
 use super::keep::Keeper;
 use super::read::{Share, Upto};
+use super::systemd::Pulse;
 use crate::clock;
 use crate::commands::Failure;
 use crate::domain::{Millis, Timestamp};
@@ -31,6 +32,8 @@ use crate::telemetry::events::{Evaluated, EvaluatorRole, OutboxDepth, PartitionP
 
 pub struct Setup {
     pub evaluator: Arc<Mutex<Evaluator>>,
+    /// Beats with each turn of the loop.
+    pub pulse: Arc<Pulse>,
     /// Of what was decided; `None` where nothing outlives the process.
     pub keeper: Option<Arc<Keeper>>,
     pub trail: Arc<Trail>,
@@ -130,6 +133,7 @@ impl Loop {
         // One instance alone in this version: it evaluates.
         self.setup.telemetry.emit(EvaluatorRole { evaluates: true });
         loop {
+            self.setup.pulse.beat();
             match self.setup.journal.next(Duration::from_millis(250)) {
                 Ok(Some(Found::Batch(_, batch))) => self.apply(batch),
                 Ok(Some(Found::Claim { .. } | Found::Kept { .. }) | None) => {}
