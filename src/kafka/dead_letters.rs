@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{
     BaseRecord, DeliveryResult, NoCustomPartitioner, Producer as _, ProducerContext, ThreadedProducer,
 };
 
+use super::context::Mute;
 use super::errors::{self, KafkaFailure, Place};
 use super::problems::{Kind, Problems};
 use super::topics::{self, Made, TopicSpec};
@@ -74,7 +76,9 @@ impl DeadLetters {
             kafka,
             &[
                 ("acks", "all"),
-                ("enable.idempotence", "true"),
+                // Not idempotent: such a producer is dead for good once it may not write, also after it may again. A letter
+                // that is there twice names the same place.
+                ("retries", "2147483647"),
                 // For as long as it takes: a broker that is down for hours loses nothing while the queue has room.
                 ("message.timeout.ms", "0"),
                 // How long a topic may not exist yet. Above 2,147,483 librdkafka's sum overflows and it waits not at all.
@@ -211,7 +215,7 @@ fn spec(topic: &str) -> TopicSpec {
     }
 }
 
-/// Makes the topic, again and again until it stands or is refused for good.
+/// Makes the topic: tries again and again until it stands.
 struct Making {
     config: rdkafka::ClientConfig,
     spec: TopicSpec,
@@ -224,20 +228,19 @@ impl Making {
     fn run(&self) {
         while !self.stop.load(Ordering::Relaxed) {
             match topics::create(&self.config, &self.spec, CREATE_PATIENCE) {
-                Made::Created | Made::Existed => break,
+                Made::Created | Made::Existed => return self.problems.clear(Kind::DeadLetters, &self.spec.name),
+                Made::Refused(_) if self.exists() => return self.problems.clear(Kind::DeadLetters, &self.spec.name),
+                // Once this user is allowed to, or somebody else has made it, it goes on by itself.
                 Made::Refused(why) => {
-                    if !self.exists() {
-                        let text = format!(
-                            "The topic `{}` for refused records does not exist at {} and could not be made ({}). Create it \
-                             (1 partition, retention of a week or more), or allow this user to Create it; until then \
-                             refused records wait in memory.",
-                            self.spec.name,
-                            self.place.brokers,
-                            self.place.redact(&why)
-                        );
-                        self.problems.raise(Kind::DeadLetters, &self.spec.name, text);
-                    }
-                    break;
+                    let text = format!(
+                        "The topic `{}` for refused records does not exist at {} and could not be made ({}). Create it \
+                         (1 partition, retention of a week or more), or allow this user to Create it; until then refused \
+                         records wait in memory.",
+                        self.spec.name,
+                        self.place.brokers,
+                        self.place.redact(&why)
+                    );
+                    self.problems.raise(Kind::DeadLetters, &self.spec.name, text);
                 }
                 Made::NotYet(why) => tracing::debug!(why = self.place.redact(&why), "topic not made yet"),
             }
@@ -252,8 +255,8 @@ impl Making {
 
     /// Made by somebody else, or by the broker itself at the first record.
     fn exists(&self) -> bool {
-        let Ok(client) = self.config.create::<rdkafka::consumer::BaseConsumer>() else { return false };
-        let metadata = rdkafka::consumer::Consumer::fetch_metadata(&client, Some(&self.spec.name), CREATE_PATIENCE);
+        let Ok(client) = self.config.create_with_context::<_, BaseConsumer<Mute>>(Mute) else { return false };
+        let metadata = client.fetch_metadata(Some(&self.spec.name), CREATE_PATIENCE);
         metadata.is_ok_and(|metadata| metadata.topics().iter().any(|topic| !topic.partitions().is_empty()))
     }
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
+
+use super::context::Mute;
 
 /// A topic as it is to be made.
 #[derive(Clone, Debug)]
@@ -29,7 +30,7 @@ pub enum Made {
 /// Makes one topic with the broker's default replication. Blocks for at most twice `patience`; not to be called on the
 /// async runtime.
 pub fn create(config: &ClientConfig, spec: &TopicSpec, patience: Duration) -> Made {
-    let admin: AdminClient<DefaultClientContext> = match config.create() {
+    let admin: AdminClient<Mute> = match config.create_with_context(Mute) {
         Ok(admin) => admin,
         Err(error) => return Made::NotYet(error.to_string()),
     };

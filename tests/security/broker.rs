@@ -15,6 +15,9 @@ pub const PASSWORD: &str = "la-clave-del-broker-7Q";
 pub const NO_GROUP: &str = "no-group";
 pub const NO_READ: &str = "no-read";
 pub const NO_WRITE: &str = "no-write";
+pub const LATE_GROUP: &str = "late-group";
+pub const LATE_READ: &str = "late-read";
+const USERS: [&str; 6] = [USER, NO_GROUP, NO_READ, NO_WRITE, LATE_GROUP, LATE_READ];
 
 pub struct Secured {
     pub kafka: RealKafka,
@@ -53,7 +56,7 @@ impl Secured {
         let scram = plain + 1;
         let kafka = RealKafka::start_with(|port| settings(port, plain, scram, oauth, &store.display().to_string()))?;
         let secured = Secured { kafka, plain, scram, oauth, folder };
-        secured.grant();
+        secured.furnish();
         Some(secured)
     }
 
@@ -67,49 +70,40 @@ impl Secured {
         self.folder.path().join("other/ca.pem").display().to_string()
     }
 
-    fn grant(&self) {
-        let bootstrap = self.kafka.bootstrap();
-        let password = format!("SCRAM-SHA-512=[iterations=4096,password={PASSWORD}]");
-        let mut calls = vec![vec![
-            "tool",
-            "kafka.admin.ConfigCommand",
-            "--bootstrap-server",
-            &bootstrap,
-            "--alter",
-            "--add-config",
-            &password,
-            "--entity-type",
-            "users",
-            "--entity-name",
-            USER,
-        ]];
-        let principals = [USER, NO_GROUP, NO_READ, NO_WRITE].map(|user| (user, format!("User:{user}")));
-        for (resource, operations, without) in [
-            (["--topic", "events-"], &["Read"][..], NO_READ),
-            (["--group", "secured-"], &["Read"], NO_GROUP),
-            (["--topic", "atalaya."], &["Read", "Write", "Create"], NO_WRITE),
-        ] {
-            let acls =
-                "tool org.apache.kafka.tools.AclCommand --add --resource-pattern-type prefixed --bootstrap-server";
-            let mut call: Vec<&str> = acls.split(' ').chain([bootstrap.as_str()]).chain(resource).collect();
-            call.extend(operations.iter().flat_map(|operation| ["--operation", operation]));
-            let with = principals.iter().filter(|(user, _)| *user != without);
-            call.extend(with.flat_map(|(_, principal)| ["--allow-principal", principal.as_str()]));
-            calls.push(call);
-        }
+    /// The users' passwords and rights.
+    fn furnish(&self) {
+        let without =
+            |lacking: &[&str]| -> Vec<&str> { USERS.into_iter().filter(|user| !lacking.contains(user)).collect() };
         std::thread::scope(|scope| {
-            for call in &calls {
-                scope.spawn(move || {
-                    let output = script(call);
-                    assert!(output.status.success(), "{call:?}: {}", String::from_utf8_lossy(&output.stderr));
-                });
-            }
+            scope.spawn(|| {
+                let password = format!("SCRAM-SHA-512=[iterations=4096,password={PASSWORD}]");
+                let what = ["--alter", "--add-config", &password, "--entity-type", "users", "--entity-name", USER];
+                self.tool("kafka.admin.ConfigCommand", &what);
+            });
+            scope.spawn(|| self.grant(("--topic", "events-"), &["Read"], &without(&[NO_READ, LATE_READ])));
+            scope.spawn(|| self.grant(("--group", "secured-"), &["Read"], &without(&[NO_GROUP, LATE_GROUP])));
+            scope.spawn(|| self.grant(("--topic", "atalaya."), &["Read", "Write", "Create"], &without(&[NO_WRITE])));
         });
+    }
+
+    /// Lets these users do that with every resource whose name begins so.
+    pub fn grant(&self, resource: (&str, &str), operations: &[&str], users: &[&str]) {
+        let principals: Vec<String> = users.iter().map(|user| format!("User:{user}")).collect();
+        let mut what = vec!["--add", "--resource-pattern-type", "prefixed", resource.0, resource.1];
+        what.extend(operations.iter().flat_map(|operation| ["--operation", operation]));
+        what.extend(principals.iter().flat_map(|principal| ["--allow-principal", principal]));
+        self.tool("org.apache.kafka.tools.AclCommand", &what);
+    }
+
+    fn tool(&self, class: &str, arguments: &[&str]) {
+        let bootstrap = self.kafka.bootstrap();
+        let output = script(&[&["tool", class, "--bootstrap-server", &bootstrap], arguments].concat());
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
 
 fn settings(port: u16, plain: u16, scram: u16, oauth: u16, store: &str) -> Vec<String> {
-    let users = [USER, NO_GROUP, NO_READ, NO_WRITE].map(|user| format!("user_{user}=\"{PASSWORD}\"")).join(" ");
+    let users = USERS.map(|user| format!("user_{user}=\"{PASSWORD}\"")).join(" ");
     let login = "org.apache.kafka.common.security";
     let controller = port + 1;
     vec![

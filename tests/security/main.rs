@@ -10,7 +10,7 @@ mod support;
 
 use std::path::PathBuf;
 
-use broker::{NO_GROUP, NO_READ, NO_WRITE, PASSWORD, Secured, USER, secured};
+use broker::{LATE_GROUP, LATE_READ, NO_GROUP, NO_READ, NO_WRITE, PASSWORD, Secured, USER, secured};
 use serde_json::json;
 use support::kafka::{Line, eventually, free_port};
 use support::mail::RealSmtp;
@@ -156,9 +156,9 @@ fn what_is_wrong_is_said_with_its_mend() {
         ),
         ("mechanism", &at_plain, &scram, PASSWORD, ["refuses who we say we are", "`sasl.mechanism`"]),
         ("authority", &at_plain, &wrong_ca, PASSWORD, ["TLS handshake", "`ssl.ca.location`"]),
-        ("clear", &at_plain, &clear, PASSWORD, ["TLS", "`security.protocol`"]),
+        ("clear", &at_plain, &clear, PASSWORD, ["a listener with TLS", "`security.protocol`"]),
         ("group", &at_plain, &no_group, PASSWORD, ["consumer group `secured-group`", "Grant Read on the group"]),
-        ("read", &at_plain, &no_read, PASSWORD, ["`events-read`", "Grant Read and Describe"]),
+        ("read", &at_plain, &no_read, PASSWORD, ["events-read", "Grant Read on the topics"]),
     ];
     std::thread::scope(|scope| {
         for (name, brokers, properties, password, words) in &cases {
@@ -173,6 +173,8 @@ fn what_is_wrong_is_said_with_its_mend() {
                 eventually(&format!("{name}: said in /readyz"), || program.reasons().iter().any(|text| said(text)));
                 eventually(&format!("{name}: said in the log"), || program.log().lines().any(said));
                 assert!(!program.is_ready() && program.runs());
+                let nothing = |text: &String| text.contains("Nothing answers");
+                assert!(!program.reasons().iter().any(nothing), "{name}: {:?}", program.reasons());
                 eprintln!("{name}: {}", program.reasons().join(" | "));
                 assert_eq!(program.terminate().0.code(), Some(0));
                 for secret in [*password, PASSWORD] {
@@ -202,5 +204,43 @@ fn topics_of_our_own_that_may_not_be_written_only_degrade() {
     }
     eventually("the figures come", || program.metrics().get("atalaya_waiting", &[("channel", "voice")]) == Some(1.0));
     eprintln!("write: {}", program.degraded().join(" | "));
+    // Once it may, it goes on by itself.
+    secured.grant(("--topic", "atalaya."), &["Read", "Write", "Create"], &[NO_WRITE]);
+    eventually("the snapshots are kept", || !program.degraded().iter().any(|text| text.contains("snapshots-write")));
+    eventually("a refused record is kept", || {
+        secured.kafka.produce("events-write", [Line { payload: Some("no JSON".into()), ..Line::default() }]);
+        program.metrics().get("atalaya_dead_letters_total", &[("result", "written")]) >= Some(1.0)
+    });
+    eventually("nothing is refused any more", || !program.degraded().iter().any(|text| text.contains("atalaya.")));
     assert_eq!(program.terminate().0.code(), Some(0));
+    assert!(!secured.kafka.consume_all("atalaya.snapshots-write").is_empty());
+}
+
+/// Whoever is let in later comes in without a restart.
+#[test]
+fn rights_that_are_granted_later_are_used() {
+    let Some(secured) = secured() else { return };
+    let brokers = format!("localhost:{}", secured.plain);
+    std::thread::scope(|scope| {
+        for (user, name, resource) in
+            [(LATE_GROUP, "late-group", ("--group", "secured-")), (LATE_READ, "late-read", ("--topic", "events-"))]
+        {
+            let client =
+                Client { name, brokers: brokers.clone(), properties: plain(&secured, user), password: PASSWORD };
+            let secured = &secured;
+            scope.spawn(move || {
+                secured.kafka.create_topic(&format!("events-{name}"), 1);
+                let files = Files::new();
+                let mut program = Program::start(&configuration(&files, &client, free_port()), &[]);
+                let refused = |text: &String| text.contains("does not let this user");
+                eventually("it is refused", || program.reasons().iter().any(refused));
+                secured.grant(resource, &["Read"], &[user]);
+                let granted = std::time::Instant::now();
+                program.wait_until_ready();
+                eprintln!("{name}: ready {:?} after the right was granted", granted.elapsed());
+                eventually("nothing is refused any more", || program.degraded().is_empty());
+                assert_eq!(program.terminate().0.code(), Some(0));
+            });
+        }
+    });
 }
