@@ -42,7 +42,8 @@ impl Planted {
     fn must_not_be_in(&self, what: &str, text: &str) {
         for (place, secret) in &self.0 {
             let login = STANDARD.encode(format!("\0{MAIL_USER}\0{secret}"));
-            for form in [secret, &STANDARD.encode(secret), &login] {
+            let basic = STANDARD.encode(format!("proxyuser:{secret}"));
+            for form in [secret, &STANDARD.encode(secret), &login, &basic] {
                 if let Some(at) = text.find(form) {
                     let from = text[..at].rfind('\n').map_or(0, |line| line + 1);
                     let line = text[from..].lines().next().unwrap_or_default();
@@ -53,7 +54,8 @@ impl Planted {
     }
 }
 
-/// Answers every request with 400 and, as the page of some proxy would, with all that it was asked.
+/// Answers every request with 400 and, as the page of some proxy would, with what it was asked: credentials first, as only
+/// the beginning is quoted.
 fn echo() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -67,8 +69,14 @@ fn echo() -> u16 {
                 while let Ok(more @ 1..) = stream.read(&mut bytes[length..]) {
                     length += more;
                 }
+                let asked = String::from_utf8_lossy(&bytes[..length]).into_owned();
+                let mut lines: Vec<&str> = asked.lines().collect();
+                lines.sort_by_key(|line| {
+                    (!line.to_lowercase().contains("authorization:"), !line.contains("routing_key"))
+                });
+                let (asked, length) = (lines.join("\n"), lines.iter().map(|line| line.len() + 1).sum::<usize>() - 1);
                 let head = format!("HTTP/1.1 400 Bad Request\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
-                let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&bytes[..length]));
+                let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(asked.as_bytes()));
             });
         }
     });
