@@ -50,6 +50,8 @@ pub struct Manner {
     pub origin: Option<Origin>,
     /// Nothing was told before, and nothing is to be remembered.
     pub new: bool,
+    /// Where systemd listens, if it started the service.
+    pub notify_socket: Option<String>,
     /// Called once the page answers, with its address.
     pub serving: Box<dyn FnOnce(std::net::SocketAddr) + Send>,
 }
@@ -62,6 +64,7 @@ impl Default for Manner {
             matrices: Vec::new(),
             origin: None,
             new: false,
+            notify_socket: None,
             serving: Box::new(|_| {}),
         }
     }
@@ -222,7 +225,7 @@ pub async fn run(
         let _ = stopped.await;
     }));
     (manner.serving)(address);
-    let systemd = systemd::Systemd::serving(readiness.clone(), pulse);
+    let systemd = systemd::Systemd::serving(manner.notify_socket, readiness.clone(), pulse);
     tracing::info!(%address, matrices = set.matrices.len(), "serving");
 
     let failed = tokio::select! {

@@ -15,7 +15,6 @@
 //! The watchdog hears of the evaluation and not of the numbers: a process that hangs is mended by a restart, a broker that
 //! does not answer is not. It is a task of the runtime that says so, so a runtime that hangs is silent too.
 
-use std::env;
 use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
@@ -51,9 +50,9 @@ pub struct Systemd {
 }
 
 impl Systemd {
-    /// Says that the service serves, and from now on how it stands, if `NOTIFY_SOCKET` names whom to tell.
-    pub fn serving(readiness: SharedReadiness, pulse: Arc<Pulse>) -> Systemd {
-        let socket = env::var("NOTIFY_SOCKET").ok().and_then(|address| {
+    /// Says that the service serves, and from now on how it stands, at the address that systemd gives as `NOTIFY_SOCKET`.
+    pub fn serving(address: Option<String>, readiness: SharedReadiness, pulse: Arc<Pulse>) -> Systemd {
+        let socket = address.and_then(|address| {
             let connected = connect(&address);
             connected.map_err(|error| tracing::warn!(address, %error, "systemd cannot be told how it stands")).ok()
         });

@@ -22,7 +22,7 @@ struct Planted(Vec<(String, String)>);
 
 impl Planted {
     /// A text that stands nowhere else.
-    fn new(&mut self, place: &str) -> String {
+    fn plant(&mut self, place: &str) -> String {
         let letters: String = place.chars().filter(char::is_ascii_alphanumeric).collect();
         let secret = format!("PLANTED{letters}{:04x}", 0x9e37u16.wrapping_mul(self.0.len() as u16 + 1));
         self.note(place, &secret)
@@ -35,7 +35,7 @@ impl Planted {
 
     /// `whsec_` and base64: what is looked for is the base64.
     fn key(&mut self, place: &str) -> String {
-        let key = STANDARD.encode(format!("{:=<32}", self.new(place)));
+        let key = STANDARD.encode(format!("{:=<32}", self.plant(place)));
         format!("whsec_{}", self.note(place, &key))
     }
 
@@ -109,7 +109,7 @@ rows:
 fn webhooks(files: &Files, planted: &mut Planted, echo: u16) -> String {
     let base = format!("http://127.0.0.1:{echo}");
     let file = |name: &str, text: String| files.write(name, &(text + "\n")).display().to_string();
-    let mut token = |place: &str| planted.new(place);
+    let mut token = |place: &str| planted.plant(place);
     let generic_url = file("generic.url", format!("{base}/hook/{}?token={}", token("url path"), token("url query")));
     let alerts = file("alerts.secret", token("alertmanager bearer"));
     let duty = file("duty.secret", token("pagerduty key"));
@@ -159,7 +159,7 @@ fn scene(brokers: &str, properties: &str, password: &str, smtp: &RealSmtp) -> (S
     let (files, mut planted) = (Files::new(), Planted::default());
     files.write("matrices/espera.yaml", &matrix());
     let sasl = files.write("sasl.secret", &planted.note("sasl.password_file", password));
-    let http = files.write("http.secret", &planted.new("http secret"));
+    let http = files.write("http.secret", &planted.plant("http secret"));
     let hooks = webhooks(&files, &mut planted, echo());
     let config = files.write(
         "atalaya.yaml",
@@ -189,8 +189,8 @@ http: {{ public_url: "http://localhost:9464", secret_file: "{}" }}
             http.display()
         ),
     );
-    let key_password = planted.new("ssl.key.password by variable");
-    let store_password = planted.new("ssl.keystore.password by variable");
+    let key_password = planted.plant("ssl.key.password by variable");
+    let store_password = planted.plant("ssl.keystore.password by variable");
     let variables = vec![
         ("ATALAYA_KAFKA__PROPERTIES__SSL_KEY_PASSWORD", key_password),
         ("ATALAYA_KAFKA__PROPERTIES__SSL_KEYSTORE_PASSWORD", store_password),
@@ -253,7 +253,7 @@ fn no_secret_is_shown_by_a_password_that_is_refused() {
     let Some(smtp) = RealSmtp::start(&["desk@acme.example"]) else { return };
     let brokers = format!("localhost:{}", secured.plain);
     let (mut scene, mut variables) = scene(&brokers, &plain(&secured, USER), "PLANTEDwrongsasl77", &smtp);
-    let wrong = scene.planted.new("smtp password that is refused");
+    let wrong = scene.planted.plant("smtp password that is refused");
     variables[2].1 = wrong;
     let planted = &scene.planted;
     let mut program = Program::start(&scene.config, &borrowed(&variables));
