@@ -19,6 +19,7 @@ mod spread;
 mod stand_ins;
 mod store;
 mod turn;
+mod systemd;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -52,6 +53,8 @@ pub struct Manner {
     pub origin: Option<Origin>,
     /// Nothing was told before, and nothing is to be remembered.
     pub new: bool,
+    /// Where systemd listens, if it started the service.
+    pub notify_socket: Option<String>,
     /// Called once the page answers, with its address.
     pub serving: Box<dyn FnOnce(std::net::SocketAddr) + Send>,
 }
@@ -64,6 +67,7 @@ impl Default for Manner {
             matrices: Vec::new(),
             origin: None,
             new: false,
+            notify_socket: None,
             serving: Box::new(|_| {}),
         }
     }
@@ -80,6 +84,17 @@ const NOTIFIER_DRAINS_WITHIN: Duration = Duration::from_secs(10);
 const OPERATED_WITHIN: Duration = Duration::from_secs(10);
 /// How long the last of what was decided may take to be kept.
 const KEPT_WITHIN: Duration = Duration::from_secs(5);
+/// How long the last outcomes may take to be counted.
+const COUNTED_WITHIN: Duration = Duration::from_secs(1);
+
+/// The longest that stopping takes, each step at its deadline: whoever ends the service by force waits for longer.
+pub const STOPS_WITHIN: Duration = Duration::from_secs(
+    2 * READER_STOPS_WITHIN.as_secs()
+        + NOTIFIER_DRAINS_WITHIN.as_secs()
+        + KEPT_WITHIN.as_secs()
+        + COUNTED_WITHIN.as_secs()
+        + http::GRACE.as_secs(),
+);
 
 /// Runs until `shutdown` is done, then drains: stops consuming, applies and commits what was read, sends what waits.
 pub async fn run(
@@ -198,10 +213,12 @@ pub async fn run(
     let consumer = Consumer::start(&config.kafka, &topics, options, problems, reader)
         .map_err(|error| Failure::User(error.to_string()))?;
 
+    let pulse = Arc::new(systemd::Pulse::default());
     let outbox = notifier.clone();
     let (draining, waiters) = (Arc::new(AtomicBool::new(false)), turn::Waiters::default());
     let setup = evaluate::Setup {
         evaluator: evaluator.clone(),
+        pulse: pulse.clone(),
         store: kept.as_ref().map(|(store, ..)| store.clone()),
         journal: journal.clone(),
         waiters: waiters.clone(),
@@ -252,6 +269,7 @@ pub async fn run(
         let _ = stopped.await;
     }));
     (manner.serving)(address);
+    let systemd = systemd::Systemd::serving(manner.notify_socket, readiness.clone(), pulse);
     tracing::info!(%address, matrices = set.matrices.len(), "serving");
 
     let failed = tokio::select! {
@@ -260,6 +278,7 @@ pub async fn run(
         why = &mut ended => why.ok().flatten(),
     };
     readiness.set_reason("stop", Some("the service is stopping"));
+    systemd.stopping();
     reloading.inspect(|reloading| reloading.abort());
     tracing::info!("stopping: the sources are left, what was read is applied and committed");
     let stopping = tokio::task::spawn_blocking(move || {
@@ -271,7 +290,7 @@ pub async fn run(
     draining.store(true, Ordering::Release);
     let left = notifier.drain(NOTIFIER_DRAINS_WITHIN).await;
     let _ = stop_counting.send(());
-    let _ = tokio::time::timeout(Duration::from_secs(1), outcomes).await;
+    let _ = tokio::time::timeout(COUNTED_WITHIN, outcomes).await;
     let ending = tokio::task::spawn_blocking(move || {
         stop_reading.store(true, Ordering::Release);
         let evaluated = evaluation.join().is_ok();

@@ -212,7 +212,7 @@ webhooks: { desk: { format: slak }, other: { format: slack } }
         config,
         [
             "3:10: error: `max_lag: 5` is not a duration: it needs a number and a unit",
-            "4:8: error: a contact must be a map of keys, and this is the text `ops@acme.example`",
+            "4:8: error: a contact must be a map of keys, and this is one value",
             "5:41: error: `service_level: 30x` is not a duration: it needs a number and a unit",
             "6:29: error: `format` cannot be `slak`",
             "6:44: error: a webhook has no `url`",

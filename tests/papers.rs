@@ -279,3 +279,81 @@ fn the_topics_of_the_containers_are_made() {
         assert!(made.split([' ', ';', '\n']).any(|word| word == topic), "nobody makes the topic {topic}");
     }
 }
+
+/// The text of every source of the program, with strings that go over several lines as one.
+fn sources() -> String {
+    fn read(folder: &Path, all: &mut String) {
+        for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                read(&entry, all);
+            } else if entry.extension().is_some_and(|extension| extension == "rs") {
+                all.push_str(&fs::read_to_string(&entry).unwrap());
+            }
+        }
+    }
+    let mut all = String::new();
+    read(&package().join("src"), &mut all);
+    let mut lines = all.split("\\\n");
+    let first = lines.next().unwrap_or_default().to_owned();
+    lines.fold(first, |text, line| text + line.trim_start())
+}
+
+/// The sections of the runbook, by what stands in their headings before a colon.
+fn runbook_sections(under: &str) -> Vec<String> {
+    let runbook = text_of("docs/runbook.md");
+    let part = runbook.split(&format!("\n## {under}\n")).nth(1).expect(under);
+    let part = part.split("\n## ").next().unwrap_or_default();
+    let headings = part.lines().filter_map(|line| line.strip_prefix("### "));
+    let mut names: Vec<String> =
+        headings.map(|heading| heading.split(':').next().unwrap_or_default().trim_matches('`').to_owned()).collect();
+    names.sort();
+    names
+}
+
+fn sorted(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+#[test]
+fn the_runbook_has_every_alert_reason_and_problem() {
+    let rules: Value = serde_saphyr::from_str(&text_of("deploy/prometheus/rules/atalaya.yml")).unwrap();
+    let alerts = rules["groups"][0]["rules"].as_array().unwrap().iter();
+    let alerts = sorted(alerts.map(|rule| rule["alert"].as_str().unwrap().to_owned()));
+    assert!(alerts.len() > 10);
+    assert_eq!(runbook_sections("Alerts"), alerts);
+
+    // The parts by which `/readyz` keeps its entries.
+    let sources = sources();
+    let parts = |call: &str| {
+        let after = |rest: &str| {
+            let rest = rest.strip_prefix("&format!(").unwrap_or(rest);
+            rest.strip_prefix('"')?.split(['"', ' ']).next().map(str::to_owned)
+        };
+        sorted(sources.split(call).skip(1).filter_map(after))
+    };
+    assert_eq!(runbook_sections("Not ready"), parts(".set_reason("));
+    assert_eq!(runbook_sections("Degraded"), parts(".set_degraded("));
+
+    let kinds = text_of("src/kafka/problems.rs");
+    let names = kinds.lines().filter_map(|line| line.trim().strip_prefix("Kind::")?.split_once(" => \""));
+    let names = sorted(names.map(|(_, rest)| rest.trim_end_matches("\",").to_owned()));
+    assert!(names.len() > 10);
+    assert_eq!(runbook_sections("Kafka"), names);
+}
+
+/// What the runbook quotes is what the program says.
+#[test]
+fn the_runbook_quotes_the_program() {
+    let sources = sources();
+    let runbook = text_of("docs/runbook.md");
+    let quotes: Vec<&str> = runbook.lines().filter_map(|line| line.strip_prefix("> ")).collect();
+    assert!(quotes.len() > 12);
+    for quote in quotes {
+        for piece in quote.split("`…`").map(str::trim).filter(|piece| !piece.is_empty()) {
+            assert!(sources.contains(piece), "nothing says \"{piece}\" any more");
+        }
+    }
+}

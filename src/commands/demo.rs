@@ -123,6 +123,7 @@ pub async fn run(args: Demo) -> Result<(), Failure> {
         matrices: Vec::new(),
         mailbox: Some(Arc::new(move || shown(&shelf.received()))),
         new: true,
+        notify_socket: None,
         serving: Box::new(move |address| {
             tokio::spawn(story::tell_when_ready(address, args.incident.0, ready));
         }),

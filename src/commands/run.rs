@@ -18,6 +18,9 @@ pub struct Run {
     /// One JSON object a log line instead of text
     #[arg(long)]
     pub log_json: bool,
+    /// Set by systemd: where it is told how the service stands
+    #[arg(long, env = "NOTIFY_SOCKET", hide = true)]
+    pub notify_socket: Option<String>,
 }
 
 pub async fn run(args: Run) -> Result<(), Failure> {
@@ -25,7 +28,8 @@ pub async fn run(args: Run) -> Result<(), Failure> {
     logging::start(if args.log_json { logging::Shape::Json } else { logging::Shape::Text });
     let shutdown = stop_signal()?;
     let matrices = matrix_paths(Some(&args.config), &setup.config);
-    let manner = service::Manner { matrices, origin: Some(setup.origin), ..service::Manner::default() };
+    let (origin, notify_socket) = (Some(setup.origin), args.notify_socket);
+    let manner = service::Manner { matrices, origin, notify_socket, ..service::Manner::default() };
     service::run(setup.config, setup.set, manner, shutdown).await
 }
 

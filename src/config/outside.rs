@@ -94,7 +94,11 @@ pub(super) fn kafka(node: Option<&Node>, files: &mut Option<ReadFile<'_>>, repor
             if let Kind::Scalar { text, .. } = &item.kind
                 && host_and_port(text).is_none()
             {
-                report.error(item.at, format!("broker `{text}` is not host:port"), "as kafka-1.example.com:9092");
+                report.error(
+                    item.at,
+                    format!("broker `{}` is not host:port", place_of(text)),
+                    "as kafka-1.example.com:9092",
+                );
             }
         }
         if kafka.brokers.is_empty() {
@@ -152,8 +156,8 @@ fn properties(node: &Node, files: &mut Option<ReadFile<'_>>, report: &mut Report
         if let Some((_, instead)) = OWN.iter().find(|(own, _)| *own == name) {
             report.error(entry.key_at, format!("`{name}` is not set here"), format!("use {instead}"));
         }
-        // A password in a file's path is none; `sasl.password`, `ssl.key.password`, `...client.secret` are.
-        let secret = ["password", "secret"].iter().any(|word| name.ends_with(word));
+        // A password in a file's path is none; `sasl.password`, `ssl.key.pem`, `...client.secret` are.
+        let secret = ["password", "passphrase", "secret", "key.pem"].iter().any(|word| name.ends_with(word));
         if secret && *name == *entry.key && !report.is_variable(entry.value.at) {
             inline(entry.value.at, name, report);
         } else if let Some(value) = value
@@ -243,7 +247,7 @@ fn smtp_url(node: &Node, tls: Option<SmtpTls>, report: &mut Report) -> Option<Se
     if scheme == "smtps" && tls.is_some_and(|tls| tls != SmtpTls::Implicit) {
         report.error(
             node.at,
-            format!("`{written}` says implicit TLS, and `tls` says otherwise"),
+            format!("`{}` says implicit TLS, and `tls` says otherwise", place_of(written)),
             "write `tls: implicit` or smtp://",
         );
     }
@@ -263,12 +267,23 @@ fn smtp_url(node: &Node, tls: Option<SmtpTls>, report: &mut Report) -> Option<Se
         _ => {
             report.error(
                 node.at,
-                format!("`{written}` is not the address of a mail server"),
+                format!("`{}` is not the address of a mail server", place_of(written)),
                 "as smtp://mail.example.com:587",
             );
             None
         }
     }
+}
+
+/// What of an address may be repeated: neither who logs in with which password, nor what follows the host, where many
+/// services have a key.
+fn place_of(written: &str) -> String {
+    let (scheme, rest) = written.split_once("://").map_or(("", written), |(scheme, rest)| (scheme, rest));
+    let (login, place) = rest.rsplit_once('@').map_or(("", rest), |(_, place)| ("...@", place));
+    let host = place.split(['/', '?', '#']).next().unwrap_or_default();
+    let end = if host.len() < place.trim_end_matches('/').len() { "/..." } else { "" };
+    let scheme = if scheme.is_empty() { String::new() } else { format!("{scheme}://") };
+    format!("{scheme}{login}{host}{end}")
 }
 
 /// An address alone, or `Name <address>`.
@@ -290,7 +305,7 @@ pub(super) fn web_address<'n>(node: &'n Node, key: &str, report: &mut Report) ->
             None
         }
         Err(NoAddress::Form) => {
-            let what = format!("`{key}: {written}` is not a web address");
+            let what = format!("`{key}: {}` is not a web address", place_of(written));
             report.error(node.at, what, "as https://desk.example.com/hook");
             None
         }
@@ -330,7 +345,8 @@ pub(super) fn http(node: Option<&Node>, files: &mut Option<ReadFile<'_>>, report
         && let Some(written) = text(node, "listen", report)
     {
         if host_and_port(written).is_none() {
-            report.error(node.at, format!("`listen: {written}` is not host:port"), "as 127.0.0.1:9464 or 0.0.0.0:9464");
+            let what = format!("`listen: {}` is not host:port", place_of(written));
+            report.error(node.at, what, "as 127.0.0.1:9464 or 0.0.0.0:9464");
         }
         http.listen = written.to_string();
     }

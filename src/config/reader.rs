@@ -208,7 +208,8 @@ pub(super) fn is_email(address: &str) -> bool {
 fn shown(node: &Node) -> String {
     match &node.kind {
         _ if node.is_nothing() => "nothing".to_owned(),
-        Kind::Scalar { text, .. } => format!("the text `{text}`"),
+        // Which may be an address with a password in it.
+        Kind::Scalar { .. } => "one value".to_owned(),
         Kind::List(_) => "a list".to_owned(),
         Kind::Map(_) => "a map".to_owned(),
     }

@@ -55,7 +55,7 @@ pub use tickets::{NoRandomness, Tickets};
 pub use trail::Trail;
 
 /// How long answers that are under way may take once the service stops.
-const GRACE: Duration = Duration::from_secs(5);
+pub const GRACE: Duration = Duration::from_secs(5);
 
 /// Answers that may be built at once: each may hold every number in memory.
 const BUILDS_AT_ONCE: usize = 4;

@@ -53,6 +53,8 @@ impl Worker {
         if list.is_empty() {
             return;
         }
+        // Who is given partitions has been let in.
+        self.problems().clear(Kind::Authorization, "");
         self.waiting.extend(list.iter().copied());
         self.ask(Ask::Starts(list));
     }

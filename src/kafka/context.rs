@@ -11,7 +11,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 
-use super::errors::Place;
+use super::errors::{self, Place};
 
 /// What librdkafka tells while it is polled.
 pub enum Event {
@@ -21,7 +21,7 @@ pub enum Event {
     Committed(KafkaResult<()>),
 }
 
-/// The client's callbacks: they only take note. All run on the thread that polls.
+/// The client's callbacks: they only take note. All but the log run on the thread that polls.
 pub struct Context {
     place: Place,
     events: Mutex<VecDeque<Event>>,
@@ -53,6 +53,10 @@ impl Context {
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         let message = self.place.redact(message);
+        // This is told nowhere else.
+        if errors::is_cut_off(&message) {
+            self.push(Event::Error(RDKafkaErrorCode::BrokerTransportFailure, message.clone()));
+        }
         // What matters arrives as an error as well, and is told there in words.
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
@@ -68,6 +72,19 @@ impl ClientContext for Context {
         }
     }
 }
+
+/// Of a client that is made for one question: its answer says all, and librdkafka's own words may hold a secret.
+pub struct Mute;
+
+impl ClientContext for Mute {
+    fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
+
+    fn error(&self, error: KafkaError, _: &str) {
+        tracing::debug!(%error, "a client for one question");
+    }
+}
+
+impl ConsumerContext for Mute {}
 
 impl ConsumerContext for Context {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, tpl: &mut TopicPartitionList) {

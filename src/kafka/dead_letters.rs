@@ -71,7 +71,9 @@ impl DeadLetters {
             kafka,
             &[
                 ("acks", "all"),
-                ("enable.idempotence", "true"),
+                // Not idempotent: such a producer is dead for good once it may not write, also after it may again. A letter
+                // that is there twice names the same place.
+                ("retries", "2147483647"),
                 // For as long as it takes: a broker that is down for hours loses nothing while the queue has room.
                 ("message.timeout.ms", "0"),
                 // How long a topic may not exist yet. Above 2,147,483 librdkafka's sum overflows and it waits not at all.

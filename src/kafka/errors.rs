@@ -100,6 +100,15 @@ pub fn explain(code: RDKafkaErrorCode, reason: &str, place: &Place) -> Option<(K
                 detail(&reason)
             ),
         ),
+        Code::BrokerTransportFailure if is_cut_off(&reason) => (
+            Kind::Tls,
+            format!(
+                "{brokers} ends connections before it has answered anything, as a listener with TLS does with a client that \
+                 speaks without, and for a moment a broker that is just starting. Check that `security.protocol` under `kafka.properties` is the \
+                 listener's. {}",
+                detail(&reason)
+            ),
+        ),
         // One connection; when it is the last, `AllBrokersDown` follows.
         Code::BrokerTransportFailure | Code::OperationTimedOut | Code::RequestTimedOut | Code::PartitionEOF => {
             return None;
@@ -144,8 +153,7 @@ pub fn explain(code: RDKafkaErrorCode, reason: &str, place: &Place) -> Option<(K
             Kind::Authorization,
             format!(
                 "{brokers} does not let this user read or write a topic. Grant Read and Describe on the topics of \
-                 `sources`, and Read, Write, Describe, DescribeConfigs and Create on \
-                 `atalaya.*`. {}",
+                 `sources`, and Read, Write, Describe, DescribeConfigs and Create on those of our own, `atalaya.*`. {}",
                 detail(&reason)
             ),
         ),
@@ -169,6 +177,11 @@ pub fn explain(code: RDKafkaErrorCode, reason: &str, place: &Place) -> Option<(K
         ),
         _ => (Kind::Other, format!("Kafka at {brokers} reports: {code}. {}", detail(&reason))),
     })
+}
+
+/// Whether librdkafka says of a connection that it was taken and ended before the first answer.
+pub fn is_cut_off(text: &str) -> bool {
+    text.contains("Disconnected") && text.contains("in state APIVERSION_QUERY")
 }
 
 /// The end of a client: librdkafka calls it fatal.
@@ -244,6 +257,9 @@ mod tests {
             assert!(!text.contains('\n'), "one paragraph: {text}");
         }
         assert_eq!(explain(Code::BrokerTransportFailure, "one connection", &place()), None);
+        let cut_off = "Disconnected: connection closed by peer (after 62ms in state APIVERSION_QUERY)";
+        let (kind, text) = explain(Code::BrokerTransportFailure, cut_off, &place()).expect("a paragraph");
+        assert!(kind == Kind::Tls && text.contains("`security.protocol`"), "{text}");
     }
 
     #[test]

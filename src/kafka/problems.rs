@@ -60,6 +60,11 @@ impl Kind {
         matches!(self, Kind::Unreachable | Kind::Silent | Kind::Authentication | Kind::Tls)
     }
 
+    /// Somebody is there, and refuses: it is not that nobody answers, though librdkafka then says that as well.
+    fn is_refusal(self) -> bool {
+        matches!(self, Kind::Authentication | Kind::Tls)
+    }
+
     /// An incident of one moment, which nothing ends: forgotten after a while.
     fn momentary(self) -> bool {
         matches!(self, Kind::OffsetsGone | Kind::Other | Kind::Commit)
@@ -111,6 +116,16 @@ impl Problems {
 
     fn raise_at(&self, kind: Kind, place: &str, text: String, now: Timestamp, instant: Instant) {
         let mut book = self.book();
+        // Each connection that is refused is raised anew, so what is older is no longer the reason.
+        let refused = |((open, _), entry): (&(Kind, String), &Entry)| {
+            open.is_refusal() && instant.duration_since(entry.raised) < AGAIN
+        };
+        if kind == Kind::Unreachable && book.open.iter().any(refused) {
+            return;
+        }
+        if kind.is_refusal() {
+            book.open.retain(|(open, _), _| *open != Kind::Unreachable);
+        }
         *book.raised.entry(kind).or_default() += 1;
         let full = book.open.len() >= MOST;
         let key = (kind, place.to_owned());
@@ -192,6 +207,20 @@ mod tests {
         problems.clear(Kind::MissingTopic, "a");
         assert!(problems.open().is_empty());
         assert_eq!(problems.last().map(|p| p.text), Some("no a".into()));
+    }
+
+    #[test]
+    fn who_refuses_is_there() {
+        let problems = Problems::default();
+        let start = clock::instant();
+        let kinds = || problems.open().iter().map(|problem| problem.kind).collect::<Vec<_>>();
+        problems.raise_at(Kind::Unreachable, "", "no answer".into(), Timestamp(0), start);
+        problems.raise_at(Kind::Authentication, "", "wrong password".into(), Timestamp(0), start);
+        assert_eq!(kinds(), [Kind::Authentication]);
+        problems.raise_at(Kind::Unreachable, "", "no answer".into(), Timestamp(0), start + AGAIN / 2);
+        assert_eq!(kinds(), [Kind::Authentication]);
+        problems.raise_at(Kind::Unreachable, "", "gone since".into(), Timestamp(0), start + AGAIN);
+        assert_eq!(kinds(), [Kind::Unreachable, Kind::Authentication]);
     }
 
     #[test]

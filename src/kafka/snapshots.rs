@@ -11,8 +11,8 @@
 //! Deliberately not here: what a state means, and when it is kept.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
@@ -27,6 +27,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::context::Mute;
 use super::errors::{self, KafkaFailure, Place};
 use super::topics::{self, Made};
 use super::{client_config, client_config_with, own};
@@ -64,7 +65,8 @@ pub struct Snapshots {
     kafka: Kafka,
     place: Place,
     producer: ThreadedProducer<Delivery>,
-    failed: Arc<AtomicU64>,
+    /// Why a piece was not taken, since it was last asked.
+    failed: Arc<Mutex<Option<String>>>,
     made: AtomicBool,
     /// The last manifest of each name, so that its pieces can be given up.
     last: BTreeMap<String, Manifest>,
@@ -74,6 +76,17 @@ impl Snapshots {
     /// Opens the way to `kafka.snapshots`. Returns at once.
     pub fn open(kafka: &Kafka) -> Result<Snapshots, KafkaFailure> {
         let place = Place::new(kafka);
+        let failed = Arc::default();
+        let producer = Self::producer(kafka, &place, &failed)?;
+        let (made, last) = (AtomicBool::new(false), BTreeMap::new());
+        Ok(Snapshots { kafka: kafka.clone(), place, producer, failed, made, last })
+    }
+
+    fn producer(
+        kafka: &Kafka,
+        place: &Place,
+        failed: &Arc<Mutex<Option<String>>>,
+    ) -> Result<ThreadedProducer<Delivery>, KafkaFailure> {
         let defaults = [
             ("acks", "all"),
             ("enable.idempotence", "true"),
@@ -82,12 +95,20 @@ impl Snapshots {
             ("compression.type", "zstd"),
             ("queue.buffering.max.kbytes", "262144"),
         ];
-        let failed = Arc::new(AtomicU64::new(0));
         let context = Delivery { failed: failed.clone(), place: place.clone() };
         let producer = client_config_with(kafka, &defaults).create_with_context(context);
-        let producer = producer.map_err(|error| errors::creation(&error, &place))?;
-        let (made, last) = (AtomicBool::new(false), BTreeMap::new());
-        Ok(Snapshots { kafka: kafka.clone(), place, producer, failed, made, last })
+        producer.map_err(|error| errors::creation(&error, place))
+    }
+
+    /// An idempotent producer that the broker once refused is dead for good, though it may be allowed by now: another one
+    /// takes its place. Why it was refused.
+    fn revive(&mut self) -> Option<Result<String, KafkaFailure>> {
+        let (code, reason) = self.producer.client().fatal_error()?;
+        let revived = Self::producer(&self.kafka, &self.place, &self.failed);
+        Some(revived.map(|producer| {
+            self.producer = producer;
+            format!("{code}: {reason}")
+        }))
     }
 
     fn key(&self, name: &str) -> String {
@@ -135,8 +156,8 @@ impl Snapshots {
             ("enable.partition.eof", "true"),
             ("allow.auto.create.topics", "false"),
         ];
-        let consumer: BaseConsumer = client_config_with(&self.kafka, &defaults)
-            .create()
+        let consumer: BaseConsumer<Mute> = client_config_with(&self.kafka, &defaults)
+            .create_with_context(Mute)
             .map_err(|error| errors::creation(&error, &self.place))?;
         let (low, high) = match consumer.fetch_watermarks(topic, 0, PATIENCE) {
             Ok(marks) => marks,
@@ -176,6 +197,14 @@ impl Snapshots {
 
     /// Keeps a state under a name, in the place of the one before. `id` is drawn anew for each. Blocks.
     pub fn write(&mut self, name: &str, id: u64, bytes: &[u8]) -> Result<(), KafkaFailure> {
+        let written = self.try_to_write(name, id, bytes);
+        match self.revive() {
+            None => written,
+            Some(why) => Err(self.failure("written", &why?)),
+        }
+    }
+
+    fn try_to_write(&mut self, name: &str, id: u64, bytes: &[u8]) -> Result<(), KafkaFailure> {
         self.make()?;
         let key = self.key(name);
         let id = format!("{id:016x}");
@@ -209,9 +238,9 @@ impl Snapshots {
         while self.producer.in_flight_count() > 0 && clock::instant() < deadline {
             std::thread::sleep(Duration::from_millis(1));
         }
-        match (self.producer.in_flight_count(), self.failed.swap(0, Ordering::Relaxed)) {
-            (0, 0) => Ok(()),
-            (0, _) => Err(self.failure("written", "the broker did not take it")),
+        match (self.producer.in_flight_count(), self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()) {
+            (0, None) => Ok(()),
+            (0, Some(why)) => Err(self.failure("written", &why)),
             _ => Err(self.failure("written", "no answer")),
         }
     }
@@ -223,8 +252,9 @@ impl Snapshots {
         }
         match topics::create(&client_config(&self.kafka), &own::snapshots(&self.kafka).spec, PATIENCE) {
             Made::NotYet(why) => return Err(self.failure("made", &why)),
-            // Where it was made by somebody else, writing to it will tell.
-            Made::Created | Made::Existed | Made::Refused(_) => self.made.store(true, Ordering::Relaxed),
+            Made::Created | Made::Existed => self.made.store(true, Ordering::Relaxed),
+            // Where it was made by somebody else, writing to it will tell; it may be allowed the next time.
+            Made::Refused(_) => {}
         }
         Ok(())
     }
@@ -279,7 +309,7 @@ fn is_closed(error: &KafkaError) -> bool {
 }
 
 struct Delivery {
-    failed: Arc<AtomicU64>,
+    failed: Arc<Mutex<Option<String>>>,
     place: Place,
 }
 
@@ -299,7 +329,7 @@ impl ProducerContext<NoCustomPartitioner> for Delivery {
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         if let Err((error, _)) = result {
             tracing::debug!(%error, "a piece of a snapshot was not taken");
-            self.failed.fetch_add(1, Ordering::Relaxed);
+            *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
         }
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
+
+use super::context::Mute;
 
 /// A topic as it is to be made.
 #[derive(Clone, Debug)]
@@ -89,10 +90,10 @@ pub fn describe(config: &ClientConfig, topic: &str, patience: Duration) -> Resul
     Ok(Some(Standing { partitions, settings }))
 }
 
-type Admin = (AdminClient<DefaultClientContext>, tokio::runtime::Runtime, AdminOptions);
+type Admin = (AdminClient<Mute>, tokio::runtime::Runtime, AdminOptions);
 
 fn admin(config: &ClientConfig, patience: Duration) -> Result<Admin, String> {
-    let admin = config.create().map_err(|error| error.to_string())?;
+    let admin = config.create_with_context(Mute).map_err(|error| error.to_string())?;
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())?;
     let options = AdminOptions::new().request_timeout(Some(patience)).operation_timeout(Some(patience));
     Ok((admin, runtime, options))

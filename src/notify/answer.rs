@@ -73,9 +73,20 @@ impl Answer {
         for secret in secrets {
             text = text.replace(secret, "[secret]");
         }
-        let text = crate::notice::clean(text.trim(), WORDS_MAX, false);
+        let text = crate::notice::clean(without_credentials(&text).trim(), WORDS_MAX, false);
         if text.is_empty() { text } else { format!(": {text}") }
     }
+}
+
+/// A text without what follows `Basic` and `Bearer`: how a proxy that shows a request shows its password.
+fn without_credentials(text: &str) -> String {
+    let mut after = false;
+    let words = text.split_inclusive(char::is_whitespace).map(|word| {
+        let bare = word.trim_end();
+        let hidden = std::mem::replace(&mut after, ["basic", "bearer"].contains(&bare.to_ascii_lowercase().as_str()));
+        if hidden && !bare.is_empty() { word.replace(bare, "[secret]") } else { word.to_owned() }
+    });
+    words.collect()
 }
 
 /// Why there was no answer. An address that may not be spoken to is not tried again: somebody must say what is meant.
@@ -160,6 +171,8 @@ mod tests {
             why,
             "webhook x at hooks.example answers 404 Not Found: no service at [secret]?[secret]; check its url"
         );
+        let (why, _) = said(407, None, "you said\r\nProxy-Authorization: basic dXNlcjpwYXNz\r\nHost: x");
+        assert!(why.contains("Proxy-Authorization: basic [secret] Host: x"), "{why}");
         let (why, _) = said(400, None, r#"{"errors":["Length of 'routing_key' is incorrect"]}"#);
         assert!(
             why.ends_with(r#"answers 400 Bad Request: {"errors":["Length of 'routing_key' is incorrect"]}"#),

@@ -190,7 +190,10 @@ fn hook(name: &str, webhook: &config::Webhook, guard: Guard) -> Result<Hook, Not
         url.query_pairs_mut().append_pair("messageReplyOption", "REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD");
     }
     let proxy = webhook.proxy.as_ref().map(|proxy| proxy.expose().to_owned());
-    let secrets = [secret, proxy, Some(written), Some(url.path().to_owned()), url.query().map(str::to_owned)];
+    let parsed = proxy.as_ref().and_then(|proxy| Url::parse(proxy).ok());
+    let proxy_password = parsed.and_then(|proxy| proxy.password().map(str::to_owned));
+    let secrets =
+        [secret, proxy, proxy_password, Some(written), Some(url.path().to_owned()), url.query().map(str::to_owned)];
     let secrets = secrets.into_iter().flatten().filter(|text| text.len() > 4).collect();
     let client = client(name, webhook, &url, guard)?;
     let (turn, waiting) = Default::default();

@@ -10,6 +10,7 @@ use super::Speech;
 use super::feeds::{Expected, Standing};
 use super::logs::{Came, Claims, Entry, Heard, Journal, Log, Origin, Tell};
 use super::store::{DECIDED, Store};
+use super::systemd::Pulse;
 use super::turn::{Turn, Waiters};
 use crate::clock;
 use crate::commands::Failure;
@@ -33,6 +34,8 @@ use crate::telemetry::events::{Evaluated, LogDropped, OutboxDepth, PartitionProg
 
 pub struct Setup {
     pub evaluator: Arc<Mutex<Evaluator>>,
+    /// Beats with each turn of the loop.
+    pub pulse: Arc<Pulse>,
     /// `None` where nothing outlives the process.
     pub store: Option<Store>,
     pub journal: Journal,
@@ -147,6 +150,7 @@ impl Loop {
         let runtime = self.setup.runtime.clone();
         let _entered = runtime.enter();
         loop {
+            self.setup.pulse.beat();
             if let Err(why) = self.begin() {
                 return Some(why);
             }

@@ -75,7 +75,8 @@ pub fn free_port() -> u16 {
     panic!("no free port");
 }
 
-fn script(arguments: &[&str]) -> std::process::Output {
+/// `deploy/kafka-local` with these arguments.
+pub fn script(arguments: &[&str]) -> std::process::Output {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/kafka-local");
     Command::new(path).args(arguments).stdin(Stdio::null()).output().expect("deploy/kafka-local runs")
 }
@@ -86,7 +87,7 @@ impl RealKafka {
         let mut tries = 0;
         loop {
             tries += 1;
-            match RealKafka::try_on(free_port()) {
+            match RealKafka::try_on(free_port(), &[]) {
                 Ok(started) => return started,
                 Err(why) => {
                     eprintln!("{why}");
@@ -97,11 +98,11 @@ impl RealKafka {
     }
 
     pub fn start_on(port: u16) -> Option<RealKafka> {
-        RealKafka::try_on(port).expect("a broker starts")
+        RealKafka::try_on(port, &[]).expect("a broker starts")
     }
 
     /// `None` where what it needs is absent.
-    fn try_on(port: u16) -> Result<Option<RealKafka>, String> {
+    fn try_on(port: u16, settings: &[&str]) -> Result<Option<RealKafka>, String> {
         for program in ["java", "mvn"] {
             let there = Command::new(program).arg("-version").stdout(Stdio::null()).stderr(Stdio::null()).status();
             if !there.is_ok_and(|status| status.success()) {
@@ -112,7 +113,15 @@ impl RealKafka {
             }
         }
         let kafka = RealKafka { port, data: tempfile::tempdir().expect("a folder") };
-        kafka.try_to_run(&[]).map(|()| Some(kafka))
+        kafka.try_to_run(settings).map(|()| Some(kafka))
+    }
+
+    /// With lines of `server.properties` that `settings` makes of the port.
+    pub fn start_with(settings: impl Fn(u16) -> Vec<String>) -> Option<RealKafka> {
+        let port = free_port();
+        let lines = settings(port);
+        let arguments: Vec<&str> = lines.iter().flat_map(|line| ["--set", line]).collect();
+        RealKafka::try_on(port, &arguments).expect("a broker starts")
     }
 
     /// Starts the broker, for the first time or once more over the same data.

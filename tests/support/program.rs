@@ -40,6 +40,13 @@ pub fn command(arguments: &[&str]) -> Output {
     plain().args(arguments).stdin(Stdio::null()).output().expect("the program runs")
 }
 
+/// The same with these variables, ended after half a minute.
+pub fn command_with(arguments: &[&str], env: &[(&str, &str)]) -> Output {
+    let mut command = Command::new("timeout");
+    command.env_clear().args(["--signal=KILL", "30", BINARY]);
+    command.args(arguments).envs(env.iter().copied()).stdin(Stdio::null()).output().expect("the program runs")
+}
+
 /// No variable of the outside steers the program.
 fn plain() -> Command {
     let mut command = Command::new(BINARY);
@@ -67,21 +74,22 @@ impl Drop for Program {
 }
 
 impl Program {
-    /// Starts it with `config` and `http.listen` at a free port; its log goes to a file beside the configuration.
+    /// Starts it with `config` and `http.listen` at a free port; all that it prints goes to a file beside the configuration.
     pub fn start(config: &Path, env: &[(&str, &str)]) -> Program {
         Program::start_at(config, env, super::kafka::free_port())
     }
 
     pub fn start_at(config: &Path, env: &[(&str, &str)], port: u16) -> Program {
         let log = config.with_extension(format!("{port}.log"));
+        let out = File::create(&log).expect("a log");
         let child = plain()
             .args(["run", "-c"])
             .arg(config)
             .env("ATALAYA_HTTP__LISTEN", format!("127.0.0.1:{port}"))
             .envs(env.iter().copied())
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(&log).expect("a log"))
+            .stdout(out.try_clone().expect("a log"))
+            .stderr(out)
             .spawn()
             .expect("the program starts");
         Program { child, port, log }

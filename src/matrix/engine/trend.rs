@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn more_values_than_it_keeps_are_of_no_ring() {
-        let written = |count| WrittenRing(0, vec![0.0; count]);
+        let written = |count| WrittenRing(0, 0, vec![0.0; count]);
         assert!(Ring::again(written(POINTS)).is_ok() && Ring::again(written(POINTS + 1)).is_err());
     }
 

@@ -67,10 +67,9 @@ mod tests {
             beyond: vec![None; beyond],
             within: vec![None; within],
             calm: [None; 3],
-            null_since: None,
-            paused: 0,
+            standing: (0, 0, None),
         };
-        let wrong = |beyond, within| Evidence::again(written(beyond, within), 2).is_err();
+        let wrong = |beyond, within| Evidence::again(written(beyond, within), 2, Timestamp(0)).is_err();
         assert_eq!([wrong(2, 2), wrong(1, 2), wrong(2, 3)], [false, true, true]);
     }
 }
