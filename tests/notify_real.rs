@@ -50,7 +50,7 @@ fn plain(port: u16) -> Smtp {
 /// What comes of a mail to the lead, one outcome after the other while this lives.
 struct Sending {
     _notifier: Notifier,
-    outcomes: tokio::sync::mpsc::Receiver<Outcome>,
+    outcomes: tokio::sync::mpsc::UnboundedReceiver<Outcome>,
 }
 
 impl Sending {

@@ -451,19 +451,3 @@ fn a_silence_for_a_queue_does_not_reach_a_roll_up_over_queues() {
         assert_eq!(silenced, held, "{matcher:?}");
     }
 }
-
-#[test]
-fn who_takes_over_keeps_the_silences_that_it_was_given() {
-    let silenced = |id: &str| {
-        let mut engine = engine(&[ROW]);
-        let matcher = Matcher { indicator: vec!["asa".to_owned()], ..Matcher::default() };
-        let what = What::Silence { id: id.into(), matcher, from: START, until: START + Millis::HOUR };
-        let operation = Operation { who: "ana".into(), why: "".into(), what };
-        assert_eq!(engine.operate(&operation, START), Operated::Silenced);
-        engine
-    };
-    let mut follower = silenced("b");
-    follower.take_up(&silenced("a").put_down(&[], "")).unwrap();
-    let ids: Vec<_> = follower.silences().iter().map(|silence| silence.id.to_string()).collect();
-    assert_eq!(ids, ["a", "b"]);
-}
