@@ -127,6 +127,7 @@ pub async fn run(
         stand_ins: Default::default(),
         tickets: tickets.clone(),
         decides_since: Default::default(),
+        decides: Default::default(),
         ran_before: Default::default(),
         remembers: manner.new.into(),
     });
@@ -353,6 +354,8 @@ struct Speech {
     tickets: Arc<Tickets>,
     /// The first second that was evaluated since the start; 0 before.
     decides_since: std::sync::atomic::AtomicI64,
+    /// It is this instance's turn to decide.
+    decides: AtomicBool,
     /// The group has read the sources before: an earlier run may have told what this one finds.
     ran_before: std::sync::atomic::AtomicBool,
     /// Nothing was told before this start whatever the group says, or what was is known: nothing can be told again.

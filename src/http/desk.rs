@@ -62,7 +62,7 @@ pub fn operate(
         None => {
             let mut source = lock(source);
             let operated = source.operate(&operation, now);
-            trail.operated(now, &operation, &operated, link_of);
+            trail.operated(now, &operation, Some(&operated), link_of);
             operated
         }
     };

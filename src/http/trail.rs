@@ -92,14 +92,20 @@ impl Trail {
         let _ = self.1.set(log);
     }
 
-    /// Somebody asked for something, and that came of it.
-    pub fn operated(&self, time: Timestamp, operation: &Operation, operated: &Operated, link_of: Option<Arc<str>>) {
+    /// Somebody asked for something, and that came of it; `None`: nobody here has seen what.
+    pub fn operated(
+        &self,
+        time: Timestamp,
+        operation: &Operation,
+        operated: Option<&Operated>,
+        link_of: Option<Arc<str>>,
+    ) {
         let refused = match operated {
-            Operated::Refused(refusal) => Some(refusal.to_string()),
+            Some(Operated::Refused(refusal)) => Some(refusal.to_string()),
             _ => None,
         };
         let asked = Asked::Operation(operation.clone());
-        self.add(&Done { time, outcome: name(operated), refused, link_of, asked });
+        self.add(&Done { time, outcome: operated.map_or("recorded", name), refused, link_of, asked });
     }
 
     /// All of it, as a JSON array.

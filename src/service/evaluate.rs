@@ -180,7 +180,7 @@ impl Loop {
             let second = clock::now().floor_to(Millis::SECOND);
             if second > self.last {
                 self.last = second;
-                self.turn.show(&self.setup);
+                self.turn.show(self.read.contains(&record::Log::Decisions), &self.setup);
                 self.keep_firing(second);
                 let status = self.setup.watch.status();
                 self.counts.clone_from(&status.partition_counts);
@@ -232,8 +232,11 @@ impl Loop {
                     self.replica.passed(position);
                 }
                 self.ends.insert(log);
-                if self.read.insert(log) && log == record::Log::Deltas {
-                    self.publish();
+                let first = self.read.insert(log);
+                match log {
+                    record::Log::Deltas if first => self.publish(),
+                    record::Log::Decisions if first => self.turn.read(),
+                    _ => {}
                 }
             }
             Came::Gone { log: record::Log::Deltas, wanted, low } => {
@@ -525,6 +528,11 @@ impl Loop {
             let lag = Some(partition.lag());
             telemetry.emit(PartitionProgress { source, partition: partition.tp.partition, lag, stream_time: None });
         }
+        if !self.turn.is_ours() {
+            self.feeds();
+        }
+        let blind = "what was decided cannot be read by this version: it decides nothing. Run one version on one set of logs";
+        readiness.set_degraded("decisions", self.turn.is_blind().then_some(blind));
         let nobody = "no instance has decided anything for some seconds: nobody is alerted; see the log of each";
         readiness.set_degraded("evaluator", (self.ready && self.turn.nobody_decides()).then_some(nobody));
         for (log, dropped, told) in [

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -229,7 +230,8 @@ impl Reloader {
         self.telemetry.emit(Reloaded { wall: clock::now(), outcome: Err(&refusal.why) });
         let text = format!("changed matrices were refused, the old ones stay in force: {}", refusal.why);
         self.readiness.set_degraded("matrices", Some(&text));
-        if !new {
+        // All instances read the same files: one tells of it.
+        if !new || !self.speech.decides.load(Ordering::Relaxed) {
             return;
         }
         let broken: Vec<&Arc<Matrix>> =

@@ -150,6 +150,16 @@ impl Turn {
         self.term.is_none() && !self.other_decides()
     }
 
+    /// What was decided cannot be read here.
+    pub fn is_blind(&self) -> bool {
+        self.decider.ledger().is_blind()
+    }
+
+    /// The decisions log has been read to its end for the first time: whoever decided last is taken to live.
+    pub fn read(&mut self) {
+        self.other = self.decider.ledger().evaluator().map(|_| clock::instant());
+    }
+
     fn other_decides(&self) -> bool {
         let within = Duration::from_millis(SILENT_AFTER.0.unsigned_abs()) + Duration::from_secs(2);
         self.other.is_some_and(|heard| clock::instant().duration_since(heard) < within)
@@ -177,18 +187,20 @@ impl Turn {
         match noted {
             Noted::Asked { id, at, operation, link_of } => {
                 let at = Timestamp(at);
-                // Before it is in the engine that decides, it is in the one that shows.
-                let operated = lock(setup).operate(&operation, at);
+                // What is in what was decided is not done again. Before it is there, it is in the engine that shows.
+                let decided = self.decider.last().is_some_and(|last| position < last.operations);
+                let operated = (!decided).then(|| lock(setup).operate(&operation, at));
                 if self.term.is_some() {
-                    self.operated = Position(position.0 + 1);
+                    self.operated = self.operated.max(Position(position.0 + 1));
                 }
                 if new {
-                    setup.trail.operated(at, &operation, &operated, link_of);
+                    setup.trail.operated(at, &operation, operated.as_ref(), link_of);
                 }
                 self.decider.operation(position, operation);
-                let waiter = setup.waiters.lock().remove(&id);
-                // Who asked may have stopped waiting.
-                waiter.map(|waiter| waiter.send(operated));
+                if let (Some(operated), Some(waiter)) = (operated, setup.waiters.lock().remove(&id)) {
+                    // Who asked may have stopped waiting.
+                    let _ = waiter.send(operated);
+                }
             }
             Noted::Line(line) if new => setup.trail.line(line),
             Noted::Line(_) => {}
@@ -241,12 +253,14 @@ impl Turn {
         self.make_engine(setup);
         let remembers = &setup.speech.remembers;
         remembers.fetch_or(self.decider.last().is_some(), Ordering::Relaxed);
+        setup.speech.decides.store(true, Ordering::Relaxed);
         setup.telemetry.emit(EvaluatorRole { evaluates: true });
         setup.telemetry.show_indicators(true);
     }
 
     fn end(&mut self, setup: &Setup) {
         setup.notifier.forget();
+        setup.speech.decides.store(false, Ordering::Relaxed);
         setup.telemetry.emit(EvaluatorRole { evaluates: false });
         self.shown.clear();
     }
@@ -271,12 +285,12 @@ impl Turn {
         }
     }
 
-    /// Shows what another has decided since the last time; once a second.
-    pub fn show(&mut self, setup: &Setup) {
+    /// Shows what another has decided since the last time; once a second. `read`: the decisions log has been read to its end.
+    pub fn show(&mut self, read: bool, setup: &Setup) {
         if self.term.is_some() {
             return;
         }
-        setup.telemetry.show_indicators(!self.other_decides());
+        setup.telemetry.show_indicators(read && !self.other_decides());
         // The first item is when it was: it is another every second.
         let since = |items: &Items| {
             items.range(vec![1]..).map(|(name, value)| (name.clone(), value.clone())).collect::<Items>()
