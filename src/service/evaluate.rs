@@ -87,6 +87,7 @@ pub fn start(
                 ready: false,
                 ends: BTreeSet::new(),
                 rounds,
+                decided: false,
                 dropped: Default::default(),
             }
             .run();
@@ -141,6 +142,8 @@ struct Loop {
     /// The boards show it.
     ready: bool,
     rounds: Rounds,
+    /// Somebody has been seen to decide.
+    decided: bool,
     /// What has been told of the entries of the logs that do not count.
     dropped: (Dropped, Dropped),
 }
@@ -502,12 +505,15 @@ impl Loop {
 
     /// Once a second: what the pages say of the service.
     fn tell(&mut self, status: &Status) {
+        self.decided |= self.turn.is_ours() || self.turn.other_decides();
         let Setup { readiness, telemetry, notifier, .. } = &self.setup;
         let reasons = self.unread(status);
         let waiting = if reasons.is_empty() && self.read.len() < record::Log::ALL.len() {
             Some("what was decided before the start is being read".to_owned())
         } else if reasons.is_empty() && !self.ready {
             Some("the sources have been read, the numbers follow".to_owned())
+        } else if self.ready && !self.decided {
+            Some("nobody decides yet; one of the instances does within seconds".to_owned())
         } else {
             (!self.ready).then(|| reasons.join("; "))
         };
