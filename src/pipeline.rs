@@ -13,7 +13,7 @@ use crate::floor::{Batch, Floor, Taken};
 use crate::indicators::{self, Reading, Selector};
 pub use crate::indicators::{SumName, WaitHistogram};
 use crate::matrix::Matrix;
-use crate::matrix::engine::{Engine, Feeds, OpenCase, Operated, Operation, Pending, Readings, Tick};
+use crate::matrix::engine::{Engine, Feeds, Items, OpenCase, Operated, Operation, Patch, Pending, Readings, Tick};
 use crate::plan::Plan;
 use crate::snapshot::{Bytes, Kind, Reader, SnapshotError, Writer, instant};
 use crate::wire::Reason;
@@ -93,6 +93,16 @@ impl Evaluator {
     /// Goes on from what was decided before; returns what was on its way, and the text ([`Engine::take_up`]).
     pub fn take_up(&mut self, bytes: &[u8]) -> Result<(Vec<Pending>, String), SnapshotError> {
         self.engine.take_up(bytes)
+    }
+
+    /// How `kept` becomes what was decided by now ([`Engine::changes`]).
+    pub fn changes(&mut self, kept: &Items) -> Patch {
+        self.engine.changes(kept)
+    }
+
+    /// Goes on with what was decided by somebody else, on the board that it has.
+    pub fn go_on(&mut self, items: &Items) -> Result<(), SnapshotError> {
+        self.engine.go_on(items)
     }
 
     /// Takes an acknowledgement or a silence.

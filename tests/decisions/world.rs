@@ -307,7 +307,11 @@ impl World {
     fn health(&mut self, length: Millis) -> Result<(), String> {
         let (mut begun, end) = (self.now, self.now + length);
         // What was on its way comes at once, so that no fault of before reaches into it.
-        self.air = std::mem::take(&mut self.air).into_values().enumerate().map(|(n, entry)| ((begun, n as u64), entry)).collect();
+        self.air = std::mem::take(&mut self.air)
+            .into_values()
+            .enumerate()
+            .map(|(n, entry)| ((begun, n as u64), entry))
+            .collect();
         if self.random.random_bool(0.5) && !self.calm {
             let decides = (0..NODES).find(|node| self.decides(*node)).unwrap_or_default();
             if self.random.random_bool(0.5) { self.crash(decides) } else { self.nodes[decides].paused_until = end }
@@ -445,7 +449,8 @@ impl World {
         let open: Vec<Arc<str>> = open.flat_map(|(_, engine, _)| engine.open_ids()).collect();
         let what = match random.random_range(0..4) {
             0 => {
-                let matcher = Matcher { queue: vec![format!("q{}", random.random_range(0..QUEUES))], ..Matcher::default() };
+                let matcher =
+                    Matcher { queue: vec![format!("q{}", random.random_range(0..QUEUES))], ..Matcher::default() };
                 What::Silence { id, matcher, from: self.now, until }
             }
             1 => What::EndSilence { id },
@@ -505,7 +510,8 @@ impl World {
             decider.operation(Position(at as u64), operation.clone());
             *operated += 1;
         }
-        *deltas = if badly { (*deltas + random.random_range(0..5)).min(floor.seconds.len()) } else { floor.seconds.len() };
+        *deltas =
+            if badly { (*deltas + random.random_range(0..5)).min(floor.seconds.len()) } else { floor.seconds.len() };
         if *seen == log.len() {
             let jumps = if badly && random.random_bool(0.05) { LOOK_MAX.0 * 30 } else { 0 };
             decider.at_end(*now + Millis(*skew + jumps), &mut || random.next_u64());
@@ -552,7 +558,7 @@ impl World {
                 Want::Send(_) => claim != Claim::NOBODY,
                 Want::Append(_) => true,
             };
-            assert!(of_term, "{want:?} is wanted after the term");
+            assert!(of_term, "a decision or a notice of a term that is over is wanted");
         }
         asked.extend(wanted.into_iter().map(|want| (want, claim)));
         let Some((want, claim)) = asked.pop_front() else { return false };

@@ -50,7 +50,14 @@ fn mark(since: &mut Option<Evaluated>, holds: bool, now: Evaluated) {
 impl Evidence {
     pub fn new(row: &Row) -> Self {
         let none: SmallVec<_> = row.ranges.iter().map(|_| None).collect();
-        Evidence { beyond: none.clone(), within: none, calm: [None; 3], null_since: None, paused: Millis::ZERO, last: Last::Ran }
+        Evidence {
+            beyond: none.clone(),
+            within: none,
+            calm: [None; 3],
+            null_since: None,
+            paused: Millis::ZERO,
+            last: Last::Ran,
+        }
     }
 
     /// The same under ranges that are now `new` and were `old`: what it knows of values that are still told apart, it

@@ -98,8 +98,7 @@ impl Queue {
 
     /// Takes out those whose time has come, unless `again` says until when one waits on.
     fn take_due(&mut self, now: Timestamp, again: impl Fn(&mut Notification) -> Option<Timestamp>) -> Vec<Waiting> {
-        let due: Vec<u64> =
-            self.all.iter().filter(|(_, one)| one.until <= now).map(|(number, _)| *number).collect();
+        let due: Vec<u64> = self.all.iter().filter(|(_, one)| one.until <= now).map(|(number, _)| *number).collect();
         let mut over = Vec::new();
         for number in due {
             let Some(one) = self.all.get_mut(&number) else { continue };

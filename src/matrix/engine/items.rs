@@ -108,9 +108,7 @@ impl Edit {
         match self {
             Edit::Set(_) => true,
             Edit::Remove => old.is_some(),
-            Edit::Splice { at, cut, .. } => {
-                old.is_some_and(|old| u64::from(*at) + u64::from(*cut) <= old.len() as u64)
-            }
+            Edit::Splice { at, cut, .. } => old.is_some_and(|old| u64::from(*at) + u64::from(*cut) <= old.len() as u64),
         }
     }
 }
@@ -293,9 +291,10 @@ impl Engine {
         let ticked = self.state.ticked.unwrap_or_default();
         let mut touched: Vec<(usize, usize)> = Vec::new();
         for (row, (track, cases)) in self.tracks.iter().zip(&mut self.state.cases).enumerate() {
-            let changed = cases.iter_mut().enumerate().filter_map(|(at, case)| {
-                case.changed(track.row(), ticked).then_some((row, at))
-            });
+            let changed = cases
+                .iter_mut()
+                .enumerate()
+                .filter_map(|(at, case)| case.changed(track.row(), ticked).then_some((row, at)));
             touched.extend(changed);
         }
         let silences = self.state.silences.all.touched();
@@ -337,6 +336,12 @@ impl Engine {
         }
         self.state.watch();
         patch
+    }
+
+    /// Goes on with these items instead, under the matrices that are in force.
+    pub fn go_on(&mut self, items: &Items) -> Result<(), SnapshotError> {
+        *self = Engine::of_items(self.matrices(), self.plan.clone(), items)?;
+        Ok(())
     }
 
     /// An engine that goes on as the one did of which these are the items, as far as these matrices let it.

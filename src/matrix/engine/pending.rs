@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::gather::{Entry, Gathered, Other};
 use super::hold::{Place, WrittenNotice, WrittenTransition};
-use super::snapshot::{ANY_SETTINGS, at_last};
 use super::items::{bytes, read};
+use super::snapshot::{ANY_SETTINGS, at_last};
 use super::{Acknowledged, Around, Engine, HeldBack, Notification, Operated, Trend};
 use crate::domain::Timestamp;
 use crate::indicators::State;
@@ -87,7 +87,7 @@ impl Engine {
     }
 
     /// Those that have rows, in their order.
-    fn matrices(&self) -> Vec<Arc<Matrix>> {
+    pub(super) fn matrices(&self) -> Vec<Arc<Matrix>> {
         let mut matrices: Vec<Arc<Matrix>> = self.tracks.iter().map(|track| track.matrix.clone()).collect();
         matrices.dedup_by(|one, other| Arc::ptr_eq(one, other));
         matrices

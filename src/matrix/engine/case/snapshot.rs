@@ -27,11 +27,12 @@ pub(in crate::matrix::engine) struct WrittenCase {
     opened: Option<i64>,
     closed: bool,
     frozen: bool,
-    reading: WrittenReading,
-    read: bool,
-    judged: Option<(i64, WrittenReading)>,
     incident: Option<WrittenIncident>,
     flap: Option<WrittenFlap>,
+    read: bool,
+    // What changes whenever a value of the trend is due stands together, so that the rest need not be written again.
+    reading: WrittenReading,
+    judged: Option<(i64, WrittenReading)>,
     trend: WrittenRing,
 }
 
@@ -104,8 +105,7 @@ impl Case {
     ) -> Result<Case, SnapshotError> {
         let WrittenCase { level, range, .. } = written;
         let reading = |(value, samples): WrittenReading| Reading { value, samples };
-        let incident =
-            written.incident.map(|incident| Incident::again(incident, &left.matrix, &key, plan, ticked));
+        let incident = written.incident.map(|incident| Incident::again(incident, &left.matrix, &key, plan, ticked));
         let incident = incident.transpose()?;
         ensure(incident.is_some() == (level != Level::Ok), "level of a case")?;
         let range = range.map(|range| range as usize);

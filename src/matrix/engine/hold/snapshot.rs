@@ -116,7 +116,8 @@ impl Hold {
     }
 
     pub fn of_items(items: &Items, matrices: &[Arc<Matrix>], plan: &Plan) -> Result<Hold, SnapshotError> {
-        let told = Of::Told.all(items, &[]).map(|(rest, value)| Ok((read(rest, "place")?, read(value, "who was told")?)));
+        let told =
+            Of::Told.all(items, &[]).map(|(rest, value)| Ok((read(rest, "place")?, read(value, "who was told")?)));
         let hours = Of::Hour.all(items, &[]).map(|(rest, value)| {
             let hour: WrittenHour = read(value, "hour of an address")?;
             Ok((text(rest, "address")?, hour.again(matrices, plan)?))
@@ -124,7 +125,8 @@ impl Hold {
         let hours = hours.collect::<Result<_, SnapshotError>>()?;
         let mut waiting = Queue::default();
         for (rest, value) in Of::Waiting.all(items, &[]) {
-            let number = rest.try_into().map(u64::from_be_bytes).map_err(|_| SnapshotError::Invalid("notices that wait"))?;
+            let number =
+                rest.try_into().map(u64::from_be_bytes).map_err(|_| SnapshotError::Invalid("notices that wait"))?;
             let one: WrittenWaiting = read(value, "notice that waits")?;
             let (place, notice) = one.notice.again(matrices, plan)?;
             let before = waiting.numbers.insert(place.clone(), number);
