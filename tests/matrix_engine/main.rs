@@ -11,8 +11,9 @@
 //! # Mutants
 //!
 //! Each place of `src/matrix/engine` has been changed by itself, as `cargo mutants` does: operators, bodies of functions, arms
-//! and guards of a match, fields beside a base. Of FIGURES. `edges` and `damaged` hold what was first missed and is of no one
-//! rule.
+//! and guards of a match, fields beside a base. Of 783 such changes 127 do not compile and 651 are caught by these tests,
+//! `gathering`, `people` and the unit tests; of 102 calls and assignments left out (185 are not tried yet) 101 are. `edges`
+//! and `damaged` hold what was first missed and is of no one rule.
 //!
 //! What lives changes nothing that can be seen:
 //!
@@ -20,7 +21,9 @@
 //! |---|---|---|
 //! | `case` | in `other`, a level worse or equal for worse | that it is equal was asked before |
 //! | `hold` | what is silenced is looked at again every second, not every minute | what ends a silence or opens the hours is told anew, and takes its place |
-//! | `track` | the hours are asked of the calendar each time | only slower |
+//! | `hold/snapshot` | who was told may be written twice | no engine writes so |
+//! | `track` | the hours are asked of the calendar each time (two changes) | only slower |
+//! | `flapping` | the changes before a damped stretch are kept | they are too old when it ends |
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that meets what it does not expect fails")]
 
 mod cases;
