@@ -18,8 +18,8 @@ mod reload;
 mod spread;
 mod stand_ins;
 mod store;
-mod turn;
 mod systemd;
+mod turn;
 
 use std::future::Future;
 use std::path::PathBuf;

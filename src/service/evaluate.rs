@@ -17,7 +17,7 @@ use crate::commands::Failure;
 use crate::domain::{Millis, Timestamp};
 use crate::http::{SharedReadiness, Trail};
 use crate::indicators::Topics;
-use crate::instance::{History, Last, Replica, Share, What};
+use crate::instance::{History, IDLE_EVERY, Last, Replica, Share, What};
 use crate::journal::rule::Dropped;
 use crate::journal::{Delta, Position, SourcePartition, record};
 use crate::kafka::consumer::Watch;
@@ -342,7 +342,10 @@ impl Loop {
     /// The instant that all floors have come to; `None` while one has not begun. While it catches up the numbers move
     /// with what has been read; after that with the clock.
     fn instant(&self) -> Option<Timestamp> {
+        let now = self.attended().filter_map(|(_, history)| history.last).map(|last| last.wall).max()?;
+        // Who has nothing to tell says so every second, and at once when something comes.
         let upto = |(_, history): (SourcePartition, &History)| match history.last {
+            Some(Last { live: true, wall, .. }) if now - wall <= IDLE_EVERY + Millis::SECOND => Some(now),
             Some(Last { live: false, stream_time, .. }) if !self.ready => stream_time,
             last => last.map(|last| last.wall),
         };
@@ -537,7 +540,8 @@ impl Loop {
         if !self.turn.is_ours() {
             self.feeds();
         }
-        let blind = "what was decided cannot be read by this version: it decides nothing. Run one version on one set of logs";
+        let blind =
+            "what was decided cannot be read by this version: it decides nothing. Run one version on one set of logs";
         readiness.set_degraded("decisions", self.turn.is_blind().then_some(blind));
         let nobody = "no instance has decided anything for some seconds: nobody is alerted; see the log of each";
         readiness.set_degraded("evaluator", (self.ready && self.turn.nobody_decides()).then_some(nobody));

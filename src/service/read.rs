@@ -18,7 +18,9 @@ use crate::journal::SourcePartition;
 use crate::kafka::{DeadLetters, Handler, Letter, Record, TopicPartition};
 use crate::plan::Plan;
 use crate::telemetry::Telemetry;
-use crate::telemetry::events::{Dropped, OtherKeys, Outcome, PartitionProgress, PartitionRevoked, RecordRejected, RecordsRead};
+use crate::telemetry::events::{
+    Dropped, OtherKeys, Outcome, PartitionProgress, PartitionRevoked, RecordRejected, RecordsRead,
+};
 use crate::wire::{Decoded, Decoder, Reason};
 
 /// The most from one flush to the next, under load and while catching up.
