@@ -14,6 +14,7 @@ version: 1
 name: chaos
 language: en
 scope: { queue: "alarm-*" }
+flapping: { changes: 1000, within: 1m }
 contacts:
   desk: { webhook: desk }
   boss: { webhook: boss }
@@ -78,7 +79,8 @@ webhooks:
         // Each start has a log of its own beside its configuration.
         let config_file = self.folder.join(format!("{name}.{starts}.yaml"));
         fs::write(&config_file, config).expect("a file");
-        instance.program = Some(Program::start_at(&config_file, &[], instance.port));
+        let level = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
+        instance.program = Some(Program::start_at(&config_file, &[("RUST_LOG", &level)], instance.port));
     }
 
     pub fn program(&mut self, number: usize) -> Option<&mut Program> {
