@@ -75,6 +75,7 @@ fn nothing_is_lost_and_nothing_comes_twice() {
         let logs = world.folder.display();
         assert!(wrong.is_empty(), "{} with seed {seed}: {wrong:#?}\nThe logs are in {logs}", scenario.name);
         println!("{}: {:.0?}, {} records, {:?}", scenario.name, began.elapsed(), traffic.written, traffic.incidents());
+        println!("nothing was decided for {}", world.longest_gap("atalaya.decisions"));
     }
 }
 
@@ -102,7 +103,8 @@ fn live_through(
     });
     let mut wrong: Vec<String> = told.err().into_iter().collect();
     let mut differences = Vec::new();
-    let deadline = Instant::now() + PATIENCE;
+    let agreed = Instant::now();
+    let deadline = agreed + PATIENCE;
     loop {
         differences.clear();
         for (name, program) in world.programs() {
@@ -118,6 +120,7 @@ fn live_through(
         }
         sleep(Duration::from_millis(250));
     }
+    println!("all agree {:.1?} after the last record", agreed.elapsed());
     wrong.append(&mut differences);
     wrong.extend(judge::notices(&world.receiver, &traffic.incidents()));
     let letters = world.kafka.consume_all("atalaya.dead-letters");

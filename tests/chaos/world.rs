@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use atalaya::domain::Timestamp;
+
 use crate::support::kafka::{RealKafka, eventually, free_port};
 use crate::support::program::Program;
 use crate::support::receiver::Receiver;
@@ -107,6 +109,14 @@ webhooks:
             }
         }
         self.programs().for_each(|(name, program)| eventually(name, || program.is_ready()));
+    }
+
+    /// The longest time in which nothing came into a log, and when that was.
+    pub fn longest_gap(&self, topic: &str) -> String {
+        let times: Vec<i64> = self.kafka.consume_all(topic).iter().filter_map(|record| record.timestamp).collect();
+        let gaps = times.windows(2).map(|pair| (pair[1] - pair[0], Timestamp(pair[1])));
+        let (gap, end) = gaps.max().unwrap_or((0, Timestamp(0)));
+        format!("{:.1} s at most, until {end}", gap as f64 / 1000.0)
     }
 
     /// Lines of the logs that say something is wrong with the program.
