@@ -40,6 +40,7 @@ impl Request {
 }
 
 /// Runs until the test's process ends.
+#[derive(Clone)]
 pub struct Receiver {
     pub port: u16,
     taken: Arc<Mutex<Vec<Request>>>,
