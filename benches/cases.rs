@@ -74,7 +74,14 @@ impl Bench {
             (0..CASES).map(|n| Key::pair(&format!("queue-{}", n / 10), &format!("c{}", n % 10))).collect();
         keys.sort();
         let engine = Engine::new(set.matrices.clone(), set.plan.clone());
-        Bench { engine, set, readings: Same { keys, value: 60.0 }, feeds: Feeds::default(), second: 0, kept: Items::new() }
+        Bench {
+            engine,
+            set,
+            readings: Same { keys, value: 60.0 },
+            feeds: Feeds::default(),
+            second: 0,
+            kept: Items::new(),
+        }
     }
 
     fn now(&self) -> Timestamp {

@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::Speech;
 use super::feeds::{Expected, Standing};
 use super::logs::{Came, Claims, Entry, Heard, Journal, Log, Origin, Tell};
-use super::store::{DECIDED, Store};
+use super::names::DECIDED;
+use super::store::Store;
 use super::systemd::Pulse;
 use super::turn::{Turn, Waiters};
 use crate::clock;
@@ -531,7 +532,8 @@ impl Loop {
         if !self.turn.is_ours() {
             self.feeds();
         }
-        let blind = "what was decided cannot be read by this version: it decides nothing. Run one version on one set of logs";
+        let blind =
+            "what was decided cannot be read by this version: it decides nothing. Run one version on one set of logs";
         readiness.set_degraded("decisions", self.turn.is_blind().then_some(blind));
         let nobody = "no instance has decided anything for some seconds: nobody is alerted; see the log of each";
         readiness.set_degraded("evaluator", (self.ready && self.turn.nobody_decides()).then_some(nobody));
