@@ -92,6 +92,9 @@ struct Pieces {
     hash: Xxh3,
 }
 
+/// Takes key, value and time of a record.
+type Take<'a> = dyn FnMut(&str, Option<&[u8]>, Option<Timestamp>) + 'a;
+
 /// The states of one consumer group.
 pub struct Snapshots {
     kafka: Kafka,
@@ -238,7 +241,7 @@ impl Snapshots {
     }
 
     /// Every record that has a key, with its value and time, to where the topic ends now.
-    fn each(&self, take: &mut dyn FnMut(&str, Option<&[u8]>, Option<Timestamp>)) -> Result<(), KafkaFailure> {
+    fn each(&self, take: &mut Take<'_>) -> Result<(), KafkaFailure> {
         let topic = &self.kafka.snapshots;
         // librdkafka assigns nothing without the name of a group; it is not joined.
         let defaults = [
