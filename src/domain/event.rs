@@ -28,6 +28,18 @@ pub enum Body<'a> {
     Heartbeat,
 }
 
+impl Body<'_> {
+    /// The id of the interaction or agent that it is about: the key of its record, so that all of its events lie in one
+    /// partition.
+    pub fn about(&self) -> Option<&str> {
+        match self {
+            Body::Interaction { interaction, .. } => Some(interaction),
+            Body::Agent(snapshot) => Some(&snapshot.agent),
+            Body::Heartbeat => None,
+        }
+    }
+}
+
 /// What happened to an interaction. The variants stand in the order of the life cycle, which orders events of one time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum InteractionEvent<'a> {

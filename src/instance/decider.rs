@@ -246,10 +246,6 @@ impl Decider {
                     self.flight = None;
                     self.give();
                 }
-                // It lives after all: a claim that was lost is not repeated.
-                if let Some(flight) = &mut self.flight {
-                    flight.waited = Millis::ZERO;
-                }
             }
             (Did::Outcome, _) => {
                 if let Entry::Outcome { id, .. } = entry {
@@ -261,6 +257,10 @@ impl Decider {
             (Did::Resign | Did::Begin, _) => {}
         }
         (self.quiet, self.patience) = (Millis::ZERO, None);
+        // A decision of many parts is on its way; or the evaluator lives after all, and the claim is not repeated.
+        if let Some(flight) = &mut self.flight {
+            flight.waited = Millis::ZERO;
+        }
     }
 
     /// There is nothing more to read of the log, now. `draw` gives random numbers.

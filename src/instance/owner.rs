@@ -38,6 +38,9 @@ pub const SNAPSHOT_EVERY: u64 = 20_000;
 /// the most.
 const BYTES_A_RECORD: u64 = 30;
 
+/// A floor of which there is nothing to tell says so every so often: that is how others know that it is there.
+pub const IDLE_EVERY: Millis = Millis(1_000);
+
 #[derive(Debug)]
 pub struct Owner {
     place: SourcePartition,
@@ -45,6 +48,7 @@ pub struct Owner {
     /// Where to begin if nobody ever claimed it.
     start: i64,
     snapshot_every: u64,
+    idle_every: Millis,
     claim: Claim,
     after: Claim,
     stage: Stage,
@@ -115,6 +119,7 @@ impl Owner {
             plan,
             start,
             snapshot_every: SNAPSHOT_EVERY,
+            idle_every: IDLE_EVERY,
             claim: Claim::NOBODY,
             after: Claim::NOBODY,
             stage: Stage::Superseded { since: Timestamp::MIN },
@@ -127,6 +132,11 @@ impl Owner {
     /// The same, with snapshots after so many records and batches.
     pub fn with_snapshot_every(self, snapshot_every: u64) -> Self {
         Owner { snapshot_every, ..self }
+    }
+
+    /// The same, telling so often that there is nothing to tell.
+    pub fn with_idle_every(self, idle_every: Millis) -> Self {
+        Owner { idle_every, ..self }
     }
 
     /// Claims the partition after `after`.
@@ -401,7 +411,7 @@ impl Owner {
                     wants.extend(telling.unconfirmed.iter().cloned().map(|batch| Want::Append(Delta::Batch(batch))));
                 }
                 let idle = telling.unconfirmed.is_empty();
-                if telling.unconfirmed.len() < UNCONFIRMED_MAX {
+                if telling.unconfirmed.len() < UNCONFIRMED_MAX && telling.is_due(now, self.idle_every) {
                     let batch = telling.flush(self.place, self.claim, now);
                     wants.push_back(Want::Append(Delta::Batch(batch)));
                     // One that was never stored gives way.
@@ -470,6 +480,14 @@ impl Telling {
         Some(self.course.take(event, broker))
     }
 
+    /// Whether there may be anything to tell. What falls due while nothing comes waits for the next time.
+    fn is_due(&self, now: Timestamp, idle_every: Millis) -> bool {
+        let idle = self.next == self.written && self.course.live();
+        let passed = now - self.course.wall();
+        // A clock that was put back does not make it fall silent.
+        !idle || passed >= idle_every || passed < Millis::ZERO
+    }
+
     fn flush(&mut self, place: SourcePartition, claim: Claim, now: Timestamp) -> Batch<Share> {
         let reached = std::mem::take(&mut self.reached);
         if reached {
@@ -518,3 +536,6 @@ impl Telling {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

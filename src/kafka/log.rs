@@ -244,6 +244,8 @@ pub enum Item {
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How soon it is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// A topic may be missing for so long before a word is said: it is in the making.
+const IN_THE_MAKING: Duration = Duration::from_secs(5);
 /// How often the client itself is looked after.
 const TURN: Duration = Duration::from_millis(50);
 /// Entries taken from the client at a time.
@@ -265,6 +267,8 @@ struct Part {
     state: State,
     /// librdkafka has it, though it may have stopped to fetch it.
     assigned: bool,
+    /// Since when its topic has been looked for in vain.
+    missing: Option<Instant>,
 }
 
 /// Reads logs, all entries of each in their order, without a group.
@@ -308,6 +312,7 @@ impl Tail {
             next: from.map(|position| i64::try_from(position.0).unwrap_or(i64::MAX)),
             state: State::Asking(now),
             assigned: false,
+            missing: None,
         };
         let parts: Vec<_> = logs.iter().map(part).collect();
         let reader = Reader::new(consumer, topics.clone(), BATCH)
@@ -443,6 +448,7 @@ impl Tail {
         let (Some(part), Some(topic)) = (self.parts.get_mut(index), self.topics.get(index)) else { return false };
         match self.reader.consumer().fetch_watermarks(topic, 0, PATIENCE) {
             Ok((low, end)) => {
+                part.missing = None;
                 self.problems.clear(Kind::MissingTopic, topic);
                 let position = |offset: i64| Position(u64::try_from(offset).unwrap_or(0));
                 match part.next.filter(|next| !(low..=end).contains(next)) {
@@ -458,6 +464,11 @@ impl Tail {
             Err(error) => {
                 part.state = State::Asking(clock::instant() + ASK_AGAIN);
                 let missing = error.rdkafka_error_code().is_some_and(is_missing);
+                let now = clock::instant();
+                let since = missing.then(|| *part.missing.get_or_insert(now));
+                if since.is_some_and(|since| now.duration_since(since) < IN_THE_MAKING) {
+                    return true;
+                }
                 if missing {
                     let text = format!(
                         "The topic `{topic}` does not exist at {}. Create it as `atalaya topics --print` shows, or allow this \

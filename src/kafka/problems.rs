@@ -25,6 +25,8 @@ pub enum Kind {
     Tls,
     /// Records between the position and the start of the log are gone, or the topic was recreated.
     OffsetsGone,
+    /// A topic has more partitions than before.
+    Partitions,
     /// Offsets could not be committed.
     Commit,
     /// A refused record could not be kept, or its topic not be made.
@@ -47,6 +49,7 @@ impl Kind {
             Kind::Authorization => "authorization",
             Kind::Tls => "tls",
             Kind::OffsetsGone => "offsets_gone",
+            Kind::Partitions => "partitions",
             Kind::Commit => "commit",
             Kind::DeadLetters => "dead_letters",
             Kind::Snapshots => "snapshots",

@@ -338,6 +338,17 @@ impl Worker {
             );
             self.problems().raise(Kind::MissingTopic, topic, text);
         }
+        let before = self.shared.status().partition_counts.clone();
+        for (topic, (was, is)) in self.topics.iter().zip(before.iter().zip(counts)) {
+            if *was > 0 && is > was {
+                let text = format!(
+                    "The topic `{topic}` has {is} partitions now and had {was}: keys have moved, so that the events of interactions \
+                     and agents under way lie in two partitions, and each counts by itself. Figures are right again once those \
+                     are closed; agents, once each has sent a snapshot and its older state has timed out."
+                );
+                self.problems().raise(Kind::Partitions, topic, text);
+            }
+        }
         let mut status = self.shared.status();
         for (seen, count) in status.seen.iter_mut().zip(counts) {
             *seen |= *count > 0;

@@ -18,7 +18,7 @@ use crate::commands::Failure;
 use crate::domain::{Millis, Timestamp};
 use crate::http::{SharedReadiness, Trail};
 use crate::indicators::Topics;
-use crate::instance::{History, Last, Replica, Share, What};
+use crate::instance::{History, IDLE_EVERY, Last, Replica, Share, What};
 use crate::journal::rule::Dropped;
 use crate::journal::{Delta, Position, SourcePartition, record};
 use crate::kafka::consumer::Watch;
@@ -88,6 +88,7 @@ pub fn start(
                 ready: false,
                 ends: BTreeSet::new(),
                 rounds,
+                decided: false,
                 dropped: Default::default(),
             }
             .run();
@@ -142,6 +143,8 @@ struct Loop {
     /// The boards show it.
     ready: bool,
     rounds: Rounds,
+    /// Somebody has been seen to decide.
+    decided: bool,
     /// What has been told of the entries of the logs that do not count.
     dropped: (Dropped, Dropped),
 }
@@ -340,7 +343,10 @@ impl Loop {
     /// The instant that all floors have come to; `None` while one has not begun. While it catches up the numbers move
     /// with what has been read; after that with the clock.
     fn instant(&self) -> Option<Timestamp> {
+        let now = self.attended().filter_map(|(_, history)| history.last).map(|last| last.wall).max()?;
+        // Who has nothing to tell says so every second, and at once when something comes.
         let upto = |(_, history): (SourcePartition, &History)| match history.last {
+            Some(Last { live: true, wall, .. }) if now - wall <= IDLE_EVERY + Millis::SECOND => Some(now),
             Some(Last { live: false, stream_time, .. }) if !self.ready => stream_time,
             last => last.map(|last| last.wall),
         };
@@ -503,12 +509,15 @@ impl Loop {
 
     /// Once a second: what the pages say of the service.
     fn tell(&mut self, status: &Status) {
+        self.decided |= self.turn.is_ours() || self.turn.other_decides();
         let Setup { readiness, telemetry, notifier, .. } = &self.setup;
         let reasons = self.unread(status);
         let waiting = if reasons.is_empty() && self.read.len() < record::Log::ALL.len() {
             Some("what was decided before the start is being read".to_owned())
         } else if reasons.is_empty() && !self.ready {
             Some("the sources have been read, the numbers follow".to_owned())
+        } else if self.ready && !self.decided {
+            Some("nobody decides yet; one of the instances does within seconds".to_owned())
         } else {
             (!self.ready).then(|| reasons.join("; "))
         };

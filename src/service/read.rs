@@ -11,14 +11,16 @@ use std::time::{Duration, Instant};
 use super::logs::{Entry, Heard, Port};
 use crate::clock;
 use crate::config::Config;
-use crate::domain::{Millis, Timestamp};
+use crate::domain::{Event, Millis, Timestamp};
 use crate::floor::{Counters, Taken};
 use crate::instance::{Owner, Want};
 use crate::journal::SourcePartition;
 use crate::kafka::{DeadLetters, Handler, Letter, Record, TopicPartition};
 use crate::plan::Plan;
 use crate::telemetry::Telemetry;
-use crate::telemetry::events::{Dropped, Outcome, PartitionProgress, PartitionRevoked, RecordRejected, RecordsRead};
+use crate::telemetry::events::{
+    Dropped, OtherKeys, Outcome, PartitionProgress, PartitionRevoked, RecordRejected, RecordsRead,
+};
 use crate::wire::{Decoded, Decoder, Reason};
 
 /// The most from one flush to the next, under load and while catching up.
@@ -55,6 +57,8 @@ pub struct Reader {
     progress: Timestamp,
     /// Per source, by outcome, since the last flush.
     counts: Vec<[u64; 5]>,
+    /// And those whose key is another than it is to be.
+    other_keys: Vec<u64>,
 }
 
 const OUTCOMES: [Outcome; 5] =
@@ -98,6 +102,7 @@ impl Reader {
             flush_due: clock::instant(),
             progress: clock::now(),
             counts: vec![[0; 5]; config.sources.len()],
+            other_keys: vec![0; config.sources.len()],
         }
     }
 
@@ -187,6 +192,9 @@ impl Reader {
         if now - self.progress < Millis::SECOND {
             return;
         }
+        for (source, count) in self.topics.iter().zip(&mut self.other_keys) {
+            self.telemetry.emit(OtherKeys { source, count: std::mem::take(count) });
+        }
         self.progress = now;
         for (tp, place) in &mut self.places {
             let Some(floor) = place.owner.floor().filter(|_| place.owner.tells()) else { continue };
@@ -229,9 +237,14 @@ impl Handler for Reader {
             Some(Decoded::Event(event)) => Some(event),
             Some(Decoded::Ignored | Decoded::Rejected(_)) | None => None,
         };
+        let other = |event: &&Event<'_>| event.body.about().is_some_and(|about| record.key != Some(about.as_bytes()));
+        let other_key = event.filter(other).is_some();
         let taken = owner.record(record.offset, record.timestamp, event, &mut clock::now);
         // While it goes over what was counted before, it counts nothing.
         let counts = owner.tells();
+        if let Some(others) = self.other_keys.get_mut(record.source) {
+            *others += u64::from(counts && other_key);
+        }
         let column = match (&decoded, taken) {
             (_, Some(Taken::Refused(reason))) => return self.reject(&record, reason, counts),
             (Some(Decoded::Rejected(reason)), _) => return self.reject(&record, *reason, counts),

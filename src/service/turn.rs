@@ -167,7 +167,7 @@ impl Turn {
         self.other = self.decider.ledger().evaluator().map(|_| clock::instant());
     }
 
-    fn other_decides(&self) -> bool {
+    pub fn other_decides(&self) -> bool {
         let within = Duration::from_millis(SILENT_AFTER.0.unsigned_abs()) + Duration::from_secs(2);
         self.other.is_some_and(|heard| clock::instant().duration_since(heard) < within)
     }

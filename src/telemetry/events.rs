@@ -73,6 +73,26 @@ impl Event for RecordRejected<'_> {
     }
 }
 
+/// Records whose key is not the interaction or agent that they are about.
+pub struct OtherKeys<'a> {
+    pub source: &'a str,
+    pub count: u64,
+}
+
+impl Event for OtherKeys<'_> {
+    fn emit(self, metrics: &Metrics) {
+        let counter = metrics.other_keys.with_label_values(&[self.source]);
+        if self.count > 0 && counter.get() == 0 {
+            tracing::warn!(
+                source = self.source,
+                "a record's key is not the id of its interaction or agent: if its events lie in several partitions, each counts \
+                 by itself and the figures are wrong; have the producer use the id as the key"
+            );
+        }
+        counter.inc_by(self.count);
+    }
+}
+
 /// What became of rejected records that went to the dead-letter topic. Why one was not kept is told by who writes them.
 pub struct DeadLetters {
     pub written: u64,

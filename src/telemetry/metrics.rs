@@ -22,6 +22,7 @@ pub struct Metrics {
     pub(super) dead_letters: IntCounterVec,
     pub(super) dropped: IntCounterVec,
     pub(super) log_dropped: IntCounterVec,
+    pub(super) other_keys: IntCounterVec,
     pub(super) source_lag: IntGaugeVec,
     pub(super) evaluation_duration: Histogram,
     pub(super) evaluator: IntGauge,
@@ -70,6 +71,11 @@ impl Metrics {
                 "atalaya_dropped_total",
                 "What a limit kept out, by limit (keys, open_interactions, agents, ...).",
                 &["limit"],
+            )?,
+            other_keys: add.counters(
+                "atalaya_other_keys_total",
+                "Records whose key is not the interaction or agent that they are about, by source.",
+                &["source"],
             )?,
             log_dropped: add.counters(
                 "atalaya_log_dropped_total",

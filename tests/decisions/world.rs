@@ -558,7 +558,7 @@ impl World {
                 Want::Send(_) => claim != Claim::NOBODY,
                 Want::Append(_) => true,
             };
-            assert!(of_term, "{want:?} is wanted after the term");
+            assert!(of_term, "a decision or a notice of a term that is over is wanted");
         }
         asked.extend(wanted.into_iter().map(|want| (want, claim)));
         let Some((want, claim)) = asked.pop_front() else { return false };

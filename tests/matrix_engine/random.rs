@@ -144,29 +144,6 @@ proptest! {
         }
     }
 
-    /// What an engine says has changed is all that has, at every second, whatever happens; and who goes on with it, at any
-    /// second, decides the same.
-    #[test]
-    fn who_follows_can_go_on(spec in spec(), inputs in inputs(), acts in acts(), every in 1usize..40) {
-        let text = format!("{}; flapping 3 1m", spec.text());
-        let (mut straight, mut other) = (Run::new(&[&text]), Run::new(&[&text]));
-        let mut followers = [Follower::default(), Follower::default()];
-        for (second, input) in each_second(&inputs).enumerate() {
-            let tick = straight.tick(second, input, acts.get(&second));
-            let expected = straight.scribe.lines(&tick);
-            let tick = other.tick(second, input, acts.get(&second));
-            prop_assert_eq!(other.scribe.lines(&tick), expected, "second {}", second);
-            followers[0].follow(&mut straight.engine);
-            followers[1].follow(&mut other.engine);
-            if second.is_multiple_of(every) {
-                other.engine = followers[1].engine(&other.matrices, &Arc::new(Plan::default()));
-            }
-            if second.is_multiple_of(97) {
-                other.reload(&text, second);
-            }
-        }
-    }
-
     #[test]
     fn what_is_held_is_held_and_who_is_told_is_the_matrix_s(spec in spec(), inputs in inputs(), acts in acts()) {
         let mut run = Run::new(&[&spec.text()]);
@@ -249,6 +226,33 @@ proptest! {
                 held.extend(spec.bands[low..=high].iter().map(|band| band.level));
             }
             prop_assert!(held.contains(&level), "{level:?}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 50, ..ProptestConfig::default() })]
+
+    /// What an engine says has changed is all that has, at every second, whatever happens; and who goes on with it, at any
+    /// second, decides the same.
+    #[test]
+    fn who_follows_can_go_on(spec in spec(), inputs in inputs(), acts in acts(), every in 1usize..40) {
+        let text = format!("{}; flapping 3 1m", spec.text());
+        let (mut straight, mut other) = (Run::new(&[&text]), Run::new(&[&text]));
+        let mut followers = [Follower::default(), Follower::default()];
+        for (second, input) in each_second(&inputs).enumerate() {
+            let tick = straight.tick(second, input, acts.get(&second));
+            let expected = straight.scribe.lines(&tick);
+            let tick = other.tick(second, input, acts.get(&second));
+            prop_assert_eq!(other.scribe.lines(&tick), expected, "second {}", second);
+            followers[0].follow(&mut straight.engine);
+            followers[1].follow(&mut other.engine);
+            if second.is_multiple_of(every) {
+                other.engine = followers[1].engine(&other.matrices, &Arc::new(Plan::default()));
+            }
+            if second.is_multiple_of(97) {
+                other.reload(&text, second);
+            }
         }
     }
 }

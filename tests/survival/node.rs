@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use atalaya::board::Board;
-use atalaya::domain::{Event, Timestamp};
+use atalaya::domain::{Event, Millis, Timestamp};
 use atalaya::instance::{Owner, Replica, Share, Want};
 use atalaya::journal::rule::Dropped;
 use atalaya::journal::{Claim, Delta, Position, SourcePartition};
@@ -47,7 +47,11 @@ impl Instance {
     }
 
     pub fn assigned(&mut self, place: SourcePartition, start: i64) {
-        let new = || Owner::new(place, self.plan.clone(), start).with_snapshot_every(self.snapshot_every);
+        let new = || {
+            Owner::new(place, self.plan.clone(), start)
+                .with_snapshot_every(self.snapshot_every)
+                .with_idle_every(Millis(0))
+        };
         self.owners.entry(place).or_insert_with(new);
     }
 

@@ -25,8 +25,8 @@ use crate::snapshot::{Kind, Reader, SnapshotError, Writer, ensure};
 /// Most bytes of a decision in one entry of the log: a broker takes a record of 1 MB.
 pub const PART_BYTES: usize = 512 << 10;
 
-/// Most entries that a decision can have.
-pub const PARTS_MAX: u16 = 256;
+/// Most entries that a decision can have: as many bytes as can be on their way.
+pub const PARTS_MAX: u16 = (INTENT_BYTES_MAX / PART_BYTES) as u16;
 
 /// What can be on its way at once. All readers of the log must agree on what is dropped, so this is no setting.
 pub const INTENTS_MAX: usize = 100_000;

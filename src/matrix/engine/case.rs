@@ -132,6 +132,7 @@ impl Case {
         let now = moment.now;
         self.read = false;
         self.evidence.begin();
+        self.incident.iter_mut().for_each(|incident| incident.begin());
         if self.incident.as_ref().is_some_and(|incident| incident.removed) {
             self.go(moment, Move { level: Level::Ok, range: None, reason: Reason::Removed });
             // What the row says now is counted from zero, from the next second on.

@@ -65,6 +65,8 @@ pub(super) struct Incident {
     /// For how long the timers had run at the last tick, and for how much of it the feed was frozen: repeats stood.
     ran: Millis,
     muted: Millis,
+    /// The last tick added to that.
+    muting: bool,
     carried: Option<Carried>,
     acknowledged: Option<Acknowledged>,
     /// The silences that hold its notices.
@@ -116,6 +118,7 @@ impl Incident {
             stands_since: None,
             ran: Millis::ZERO,
             muted: Millis::ZERO,
+            muting: false,
             carried: None,
             acknowledged: None,
             silenced: Vec::new(),
@@ -132,8 +135,19 @@ impl Incident {
     pub fn mark(&self, to: &mut impl Hasher, ticked: Timestamp) {
         let Incident { id, since, last, sequence, told, taken, steps, reached, improved, repeats, .. } = self;
         (id, since, sequence, told, taken, steps, reached, improved, repeats).hash(to);
-        let Incident { stood, stands_since, ran: _, muted, carried, acknowledged, silenced, covered: _, .. } = self;
-        (stood, stands_since, self.ran_to(ticked), muted, carried, acknowledged, silenced).hash(to);
+        let Incident {
+            stood,
+            stands_since,
+            ran: _,
+            muted: _,
+            muting: _,
+            carried,
+            acknowledged,
+            silenced,
+            covered: _,
+            ..
+        } = self;
+        (stood, stands_since, self.ran_to(ticked), self.repeating(ticked), carried, acknowledged, silenced).hash(to);
         let Incident { owed, held, flaps, removed, .. } = self;
         (owed, held, flaps, removed).hash(to);
         (last.time, last.range, last.from, last.to, last.reason, last.value.map(f64::to_bits)).hash(to);
@@ -142,6 +156,16 @@ impl Incident {
     /// For how long the timers had run at `ticked`; `None` where that is all the time there was.
     fn ran_to(&self, ticked: Timestamp) -> Option<Millis> {
         Some(self.ran).filter(|ran| *ran != self.elapsed(ticked))
+    }
+
+    /// For how much of that repeats stood; or, while they stand, for how much they did not.
+    fn repeating(&self, ticked: Timestamp) -> (bool, Millis) {
+        (self.muting, if self.muting { self.elapsed(ticked) - self.muted } else { self.muted })
+    }
+
+    /// A tick begins.
+    pub fn begin(&mut self) {
+        self.muting = false;
     }
 
     fn elapsed(&self, now: Timestamp) -> Millis {
@@ -308,6 +332,7 @@ impl Incident {
     ) {
         let Some(range) = range.filter(|_| self.carried.is_none()) else { return };
         let elapsed = self.elapsed(news.now);
+        self.muting = frozen;
         if frozen {
             self.muted = self.muted + (elapsed - self.ran);
         }

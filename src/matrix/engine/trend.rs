@@ -166,6 +166,13 @@ mod tests {
     }
 
     #[test]
+    fn an_instant_has_one_value() {
+        let mut ring = Ring::new();
+        [0, 60].into_iter().for_each(|seconds| put(&mut ring, seconds, Some(1.0)));
+        assert_eq!(ring.until(at(60), STEP, Some(2.0)), Trend(vec![(at(0), Some(1.0)), (at(60), Some(2.0))]));
+    }
+
+    #[test]
     fn it_forgets_what_is_older_than_it_is_long() {
         let mut ring = Ring::new();
         (0..1000).for_each(|minute| put(&mut ring, minute * 60, Some(minute as f64)));

@@ -27,11 +27,12 @@ pub(in crate::matrix::engine) struct WrittenCase {
     opened: Option<i64>,
     closed: bool,
     frozen: bool,
-    reading: WrittenReading,
-    read: bool,
-    judged: Option<(i64, WrittenReading)>,
     incident: Option<WrittenIncident>,
     flap: Option<WrittenFlap>,
+    read: bool,
+    // What changes whenever a value of the trend is due stands together, so that the rest need not be written again.
+    reading: WrittenReading,
+    judged: Option<(i64, WrittenReading)>,
     trend: WrittenRing,
 }
 

@@ -163,6 +163,7 @@ impl Gathering {
     }
 
     fn watch(&mut self) {
-        (self.open.touched(), self.waiting.touched());
+        self.open.touched();
+        self.waiting.touched();
     }
 }

@@ -111,7 +111,9 @@ impl Hold {
 
     pub fn watch(&mut self) {
         let Hold { waiting, told, gather, cap } = self;
-        (waiting.all.touched(), told.touched(), cap.hours.touched());
+        waiting.all.touched();
+        told.touched();
+        cap.hours.touched();
         gather.watch();
     }
 

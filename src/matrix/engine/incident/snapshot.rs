@@ -31,7 +31,8 @@ pub(in crate::matrix::engine) struct WrittenIncident {
     stands_since: Option<i64>,
     /// `None`: all the time from `taken` to the last tick, or to `stands_since`.
     ran: Option<i64>,
-    muted: i64,
+    /// What `Incident::repeating` says.
+    repeating: (bool, i64),
     /// Whether it is carried over closed hours; then since when it has looked well.
     carried: Option<Option<i64>>,
     acknowledged: Option<Acknowledged>,
@@ -77,7 +78,7 @@ impl Incident {
             stood: self.stood.0,
             stands_since: self.stands_since.map(|at| at.0),
             ran: self.ran_to(ticked).map(|ran| ran.0),
-            muted: self.muted.0,
+            repeating: (self.muting, self.repeating(ticked).1.0),
             carried: self.carried.map(|carried| carried.well_since.map(|at| at.0)),
             acknowledged: self.acknowledged.clone(),
             silenced: self.silenced.clone(),
@@ -130,7 +131,8 @@ impl Incident {
             stood: length(written.stood)?,
             stands_since: at(written.stands_since)?,
             ran: Millis::ZERO,
-            muted: length(written.muted)?,
+            muted: length(written.repeating.1)?,
+            muting: written.repeating.0,
             carried: carried.transpose()?,
             acknowledged: written.acknowledged,
             silenced: written.silenced,
@@ -144,6 +146,9 @@ impl Incident {
             Some(ran) => length(ran)?,
             None => incident.elapsed(ticked),
         };
+        if incident.muting {
+            incident.muted = incident.elapsed(ticked) - incident.muted;
+        }
         Ok(incident)
     }
 }
