@@ -27,6 +27,7 @@
 //! * The core (everything above the shell) reads no clock, no environment, no file, no randomness of its own and
 //!   names no I/O crate: it builds with `--no-default-features`, and `tests/architecture.rs` reads its sources.
 //! * Time is an argument.
+//! * What is decided counts once it has come out of a log, and is sent after that; the order of the logs decides, not a lock.
 //! * Every queue, map and window has a limit and a counter for what it drops.
 //! * Nothing is rendered or validated for the first time while an alert is going out.
 //! * A secret never reaches a log, an error or an API.

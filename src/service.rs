@@ -1,17 +1,38 @@
 //! The service: reads the sources, keeps the numbers, evaluates, tells and serves, until it is told to stop.
 //!
 //! ```text
-//! reader's thread          evaluator's thread             runtime
-//! Kafka -> wire -> floors -> journal -> board -> matrix -> notice -> notifier (mail, webhooks)
-//!              \-> dead letters              \---- shared with ----> http (metrics, API, page)
+//! readers' threads                    evaluator's thread                          runtime
+//! Kafka -> wire -> floors -> deltas log -> board -> matrix -> decisions log -> notice -> notifier (mail, webhooks)
+//!              \-> dead letters               \                     ^ |
+//!                                              \---- shared with ---|-'----------> http (metrics, API, page)
+//!                                                    operations log <---------------- acknowledgements, silences
 //! ```
 //!
-//! Numbers are in memory: after a start it reads 25 hours back, shows what it has read so far, and decides once it has
-//! caught up. What was decided is kept in Kafka ([`keep`]). Nothing here knows what a number or a rule means.
+//! | module | what it is |
+//! |---|---|
+//! | `read` | the sources: records to the owners of their partitions, what those want to the logs |
+//! | `spread` | the same on several threads |
+//! | `logs` | the ways between the parts of an instance; entries in bytes and back |
+//! | `names` | by what the entries and the kept states of a group are told from others |
+//! | `store` | a thread that keeps states and finds them again |
+//! | `evaluate` | what comes out of the logs to the board, and a tick each second in its own turn |
+//! | `turn` | whose turn it is to decide, and what is done in it: decide, send, take operations |
+//! | `outcomes` | what became of notices, and who is told instead |
+//! | `feeds` | which sources lag or are silent |
+//! | `reload` | changed matrices and calendars |
+//! | `stand_ins` | what an Alertmanager is told for somebody who could not be reached |
+//! | `systemd` | what the service manager is told |
+//!
+//! An instance is one of many. It reads the source partitions that the consumer group gives it, and tells the deltas log what they
+//! come to; it reads that log whole, so that its board shows all of them. One instance decides, and the others show what it
+//! has decided. All of it is in Kafka: a start takes up what was kept and reads the logs on from there; only where
+//! nothing was kept are the sources read 25 hours back. Where nothing is to outlive the process (the demo) the logs are channels.
+//! Nothing here knows what a number or a rule means.
 
 mod evaluate;
 mod feeds;
 mod logs;
+pub(crate) mod names;
 mod outcomes;
 mod read;
 mod reload;
@@ -42,6 +63,9 @@ use crate::pipeline::Evaluator;
 use crate::telemetry::source::SharedSource;
 use crate::telemetry::{Telemetry, events};
 
+pub(crate) use logs::{Entry, Noted, read as read_entry};
+pub(crate) use turn::kept_ledger;
+
 /// How the demo differs from the service.
 pub struct Manner {
     pub start: Start,
@@ -51,7 +75,7 @@ pub struct Manner {
     pub matrices: Vec<PathBuf>,
     /// What the configuration was compiled of, to be compiled again when its calendars change.
     pub origin: Option<Origin>,
-    /// Nothing was told before, and nothing is to be remembered.
+    /// Nothing was told before, and nothing is to be remembered: the logs are in memory.
     pub new: bool,
     /// Where systemd listens, if it started the service.
     pub notify_socket: Option<String>,
@@ -180,7 +204,7 @@ pub async fn run(
             (logs::Journal::Memory(journal), logs::Origin::Memory(entries, stop_reading.clone()), floors, None)
         }
         false => {
-            let settings = settings_of(&config, &set);
+            let settings = names::settings(&config, &set.plan);
             let (store, running) =
                 store::Store::start(&config.kafka, topics.clone(), settings, tell.clone(), problems.clone())
                     .map_err(broken)?;
@@ -329,13 +353,6 @@ pub async fn run(
         }
         None => Ok(()),
     }
-}
-
-/// Of all that decides what a record contributes.
-fn settings_of(config: &Config, set: &MatrixSet) -> u64 {
-    let sources: Vec<_> = config.sources.iter().map(|source| (&source.topic, source.format)).collect();
-    let text = format!("{:016x} {sources:?} {:?}", set.plan.figures_fingerprint(), config.agent_states);
-    xxhash_rust::xxh3::xxh3_64(text.as_bytes())
 }
 
 fn expected(source: &Source, config: &Config, set: &MatrixSet) -> feeds::Expected {

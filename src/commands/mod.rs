@@ -12,6 +12,7 @@ mod demo;
 mod explain;
 pub mod files;
 mod indicators;
+mod inspect;
 pub mod matrix;
 mod notify;
 mod remote;
@@ -44,6 +45,7 @@ enum Command {
     Schema(schema::Schema),
     Simulate(simulate::Simulate),
     Topics(topics::Topics),
+    Inspect(inspect::Inspect),
     Notify(notify::Notify),
     Alerts(alerts::Alerts),
     Indicators(indicators::Indicators),
@@ -63,6 +65,7 @@ impl Cli {
             Command::Matrix(args) => matrix::run(&args),
             Command::Schema(args) => schema::run(&args),
             Command::Topics(args) => topics::run(&args),
+            Command::Inspect(args) => inspect::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Notify(args) => runtime().and_then(|runtime| runtime.block_on(notify::run(args))),
             Command::Alerts(args) => runtime().and_then(|runtime| runtime.block_on(alerts::run(args))),

@@ -13,6 +13,15 @@ pub fn line(text: impl Display) -> Result<(), Failure> {
     print(format_args!("{text}\n"))
 }
 
+/// The same. False once the reader has gone away, for whoever would go on for ever.
+pub fn line_heard(text: impl Display) -> Result<bool, Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_fmt(format_args!("{text}\n")).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        result => written(result).map(|()| true),
+    }
+}
+
 /// To standard output, as it stands.
 pub fn text(text: impl Display) -> Result<(), Failure> {
     print(format_args!("{text}"))

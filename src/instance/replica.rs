@@ -189,6 +189,11 @@ impl Replica {
         self.rule.owner(place)
     }
 
+    /// What of the log counts from here on.
+    pub fn rule(&self) -> &Rule {
+        &self.rule
+    }
+
     /// `None` before the first claim that counted.
     pub fn history(&self, place: SourcePartition) -> Option<&History> {
         self.histories.get(&place)

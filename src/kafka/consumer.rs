@@ -1,7 +1,7 @@
 //! Reads the sources in a consumer group, on a thread of its own, and hands each record to a [`Handler`].
 //!
-//! State is not in Kafka yet: every assigned partition is read from where [`Start`] says (25 h back), or from where the
-//! handler knows to go on. Offsets are committed for those who watch the lag, and to know after a restart which records
+//! Where an assigned partition is read from, the handler says; where it knows of nothing, it is where [`Start`] says (25 h back).
+//! Offsets are committed for those who watch the lag, and to know after a restart which records
 //! had been read before ([`Record::replayed`]).
 
 use std::sync::atomic::{AtomicBool, Ordering};

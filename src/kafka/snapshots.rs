@@ -10,7 +10,7 @@
 //!
 //! Deliberately not here: what a state means, and when it is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,7 +25,7 @@ use rdkafka::producer::{
 };
 use rdkafka::{Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::context::Mute;
 use super::errors::{self, KafkaFailure, Place};
@@ -33,6 +33,7 @@ use super::topics::{self, Made};
 use super::{client_config, client_config_with, own};
 use crate::clock;
 use crate::config::Kafka;
+use crate::domain::Timestamp;
 
 /// Longest piece.
 const PIECE: usize = 512 << 10;
@@ -59,6 +60,40 @@ pub enum Found {
     /// It is there and cannot be read: why.
     Broken(String),
 }
+
+/// How a state lies in the topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lying {
+    pub name: String,
+    pub id: String,
+    pub pieces: usize,
+    pub bytes: usize,
+    /// When its manifest was written.
+    pub at: Option<Timestamp>,
+    /// Why it is not whole.
+    pub broken: Option<String>,
+}
+
+/// What lies in the topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    pub states: Vec<Lying>,
+    /// Bytes of pieces of ours that no manifest names: of a state that is being written, or whose writer stopped half-way.
+    pub unnamed: usize,
+    /// States of other groups.
+    pub others: usize,
+}
+
+/// Pieces of one id as they come: the number of the next one, how many bytes so far, and their hash.
+#[derive(Default)]
+struct Pieces {
+    next: usize,
+    bytes: usize,
+    hash: Xxh3,
+}
+
+/// Takes key, value and time of a record.
+type Take<'a> = dyn FnMut(&str, Option<&[u8]>, Option<Timestamp>) + 'a;
 
 /// The states of one consumer group.
 pub struct Snapshots {
@@ -142,12 +177,72 @@ impl Snapshots {
         Ok(found)
     }
 
+    /// All states of the group, none of which is held in memory. Blocks.
+    pub fn look(&self) -> Result<Look, KafkaFailure> {
+        let own = format!("{}/", self.kafka.group);
+        let (mut pieces, mut manifests) = (BTreeMap::<String, Pieces>::new(), BTreeMap::new());
+        let mut others = BTreeSet::new();
+        self.each(&mut |key, value, at| {
+            let piece = key.rsplit_once('/').filter(|_| is_piece(key));
+            match (key.strip_prefix(&own), piece, value) {
+                (None, None, Some(_)) => drop(others.insert(key.to_owned())),
+                (None, None, None) => drop(others.remove(key)),
+                (None, Some(_), _) => {}
+                (Some(name), None, Some(value)) => drop(manifests.insert(name.to_owned(), (value.to_vec(), at))),
+                (Some(name), None, None) => drop(manifests.remove(name)),
+                (Some(_), Some((of, _)), None) => drop(pieces.remove(of)),
+                (Some(_), Some((of, number)), Some(value)) => {
+                    let found = pieces.entry(of.to_owned()).or_default();
+                    if number == "0" {
+                        *found = Pieces::default();
+                    }
+                    // After a gap nothing of it fits any more.
+                    if number.parse() == Ok(found.next) {
+                        (found.next, found.bytes) = (found.next + 1, found.bytes + value.len());
+                        found.hash.update(value);
+                    }
+                }
+            }
+        })?;
+        let states = manifests.into_iter().map(|(name, (manifest, at))| match serde_json::from_slice(&manifest) {
+            Ok(Manifest { id, pieces: count, bytes, xxh3 }) => {
+                let found = pieces.remove(&format!("{own}{name}/{id}")).unwrap_or_default();
+                let broken = if found.next < count {
+                    Some(format!("piece {} of {count} is missing", found.next))
+                } else if found.bytes != bytes || format!("{:016x}", found.hash.digest()) != xxh3 {
+                    Some("its hash does not fit".to_owned())
+                } else {
+                    None
+                };
+                Lying { name, id, pieces: count, bytes, at, broken }
+            }
+            Err(error) => {
+                let broken = Some(format!("its manifest is none: {error}"));
+                Lying { name, id: String::new(), pieces: 0, bytes: 0, at, broken }
+            }
+        });
+        let states = states.collect();
+        Ok(Look { states, unnamed: pieces.values().map(|found| found.bytes).sum(), others: others.len() })
+    }
+
     /// The last value of each key of our group's, pieces only of these names.
     fn records(&self, names: &[&str]) -> Result<BTreeMap<String, Vec<u8>>, KafkaFailure> {
-        let (topic, own) = (&self.kafka.snapshots, format!("{}/", self.kafka.group));
+        let own = format!("{}/", self.kafka.group);
         let pieces: Vec<String> = names.iter().map(|name| format!("{own}{name}/")).collect();
         let wanted =
-            |key: &&str| key.starts_with(&own) && (!is_piece(key) || pieces.iter().any(|of| key.starts_with(of)));
+            |key: &str| key.starts_with(&own) && (!is_piece(key) || pieces.iter().any(|of| key.starts_with(of)));
+        let mut records = BTreeMap::new();
+        self.each(&mut |key, value, _| match value {
+            Some(value) if wanted(key) => drop(records.insert(key.to_owned(), value.to_vec())),
+            Some(_) => {}
+            None => drop(records.remove(key)),
+        })?;
+        Ok(records)
+    }
+
+    /// Every record that has a key, with its value and time, to where the topic ends now.
+    fn each(&self, take: &mut Take<'_>) -> Result<(), KafkaFailure> {
+        let topic = &self.kafka.snapshots;
         // librdkafka assigns nothing without the name of a group; it is not joined.
         let defaults = [
             ("group.id", self.kafka.group.as_str()),
@@ -161,12 +256,11 @@ impl Snapshots {
             .map_err(|error| errors::creation(&error, &self.place))?;
         let (low, high) = match consumer.fetch_watermarks(topic, 0, PATIENCE) {
             Ok(marks) => marks,
-            Err(error) if is_closed(&error) => return Ok(BTreeMap::new()),
+            Err(error) if is_closed(&error) => return Ok(()),
             Err(error) => return Err(self.failure("read", &error.to_string())),
         };
-        let mut records = BTreeMap::new();
         if low >= high {
-            return Ok(records);
+            return Ok(());
         }
         let mut list = TopicPartitionList::new();
         let assigned = list.add_partition_offset(topic, 0, Offset::Beginning).and_then(|()| consumer.assign(&list));
@@ -176,18 +270,15 @@ impl Snapshots {
             match consumer.poll(Duration::from_millis(100)) {
                 Some(Ok(record)) => {
                     heard = clock::instant();
-                    let of = record.key().and_then(|key| std::str::from_utf8(key).ok()).filter(wanted);
-                    match (of, record.payload()) {
-                        (Some(of), Some(value)) => drop(records.insert(of.to_owned(), value.to_vec())),
-                        (Some(of), None) => drop(records.remove(of)),
-                        (None, _) => {}
+                    if let Some(key) = record.key().and_then(|key| std::str::from_utf8(key).ok()) {
+                        take(key, record.payload(), record.timestamp().to_millis().map(Timestamp));
                     }
                     if record.offset() + 1 >= high {
-                        return Ok(records);
+                        return Ok(());
                     }
                 }
                 // What was compacted away at the end leaves the last offset without a record.
-                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(records),
+                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
                 Some(Err(error)) => return Err(self.failure("read", &error.to_string())),
                 None if clock::instant() - heard > PATIENCE => return Err(self.failure("read", "no answer")),
                 None => {}

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::names::Whose;
 use super::store::Store;
 use crate::config;
 use crate::instance::{News, Share, decider};
@@ -119,16 +120,16 @@ impl Journal {
             Journal::Memory(log) => drop(log.send(entry)),
             Journal::Kafka(log, store) => {
                 let (of, bytes) = match entry {
-                    Entry::Delta(delta) => (record::Log::Deltas, record::encode(&delta, store.generation())),
+                    Entry::Delta(delta) => (record::Log::Deltas, record::encode(&delta, store.whose().generation)),
                     Entry::Decision(decision) => {
                         let body = postcard::to_allocvec(&decision).unwrap_or_default();
                         let of = record::Log::Decisions;
-                        (of, record::encode_entry(of, DECISION_VERSION, store.group(), &body))
+                        (of, record::encode_entry(of, DECISION_VERSION, store.whose().group, &body))
                     }
                     Entry::Operation(noted) => {
                         let body = serde_json::to_vec(&noted).unwrap_or_default();
                         let of = record::Log::Operations;
-                        (of, record::encode_entry(of, OPERATION_VERSION, store.group(), &body))
+                        (of, record::encode_entry(of, OPERATION_VERSION, store.whose().group, &body))
                     }
                 };
                 // Where there is no room it is appended again, as whatever does not come out.
@@ -138,10 +139,11 @@ impl Journal {
     }
 }
 
-fn read(of: record::Log, bytes: &[u8], store: &Store) -> Result<Entry, RecordError> {
-    let whole = |version| record::decode_entry(of, version, store.group(), bytes);
+/// The entry of this log that is in a record of these bytes.
+pub fn read(of: record::Log, bytes: &[u8], whose: Whose) -> Result<Entry, RecordError> {
+    let whole = |version| record::decode_entry(of, version, whose.group, bytes);
     Ok(match of {
-        record::Log::Deltas => Entry::Delta(record::decode(bytes, store.generation())?),
+        record::Log::Deltas => Entry::Delta(record::decode(bytes, whose.generation)?),
         record::Log::Decisions => {
             let entry = postcard::from_bytes(whole(DECISION_VERSION)?);
             Entry::Decision(entry.map_err(|_| RecordError::Invalid("decision"))?)
@@ -272,7 +274,7 @@ impl Memory {
 impl Kafka {
     fn next(&mut self, tail: &mut Tail, wait: Duration) -> Option<Came> {
         Some(match tail.next(wait)? {
-            Item::Record { log, position, bytes, .. } => match read(log, &bytes, &self.store) {
+            Item::Record { log, position, bytes, .. } => match read(log, &bytes, self.store.whose()) {
                 Ok(entry) => Came::Entry(position, entry),
                 Err(error) => {
                     if error != RecordError::OtherSettings {

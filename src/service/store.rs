@@ -2,21 +2,14 @@
 //!
 //! A thread of its own reads and writes, so that a broker that does not answer holds nothing up. Of states of one name that
 //! wait to be written the newest is written.
-//!
-//! | name | what |
-//! |---|---|
-//! | `decided` | cases, silences, notices on their way. What a crash catches between two of them is decided again, and may be told again |
-//! | `epoch` | how often the logs have been begun anew. Settings and epoch make the generation: what others contributed is passed over |
-//! | `GENERATION/replica` | [`crate::instance::Replica`] |
-//! | `GENERATION/floor/TOPIC/PARTITION/0` and `/1` | the two newest snapshots of a floor, by their names even and odd |
+//! How they are named is in [`super::names`].
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use super::logs::{Heard, Tell};
+use super::names::{self, DECIDED, EPOCH, Whose};
 use crate::config::Kafka;
 use crate::journal::SourcePartition;
 use crate::kafka::snapshots::{Found, Snapshots};
@@ -24,11 +17,6 @@ use crate::kafka::{KafkaFailure, Kind, Problems};
 
 /// Between two tries to read.
 const READ_AGAIN: Duration = Duration::from_secs(2);
-
-/// The name of what was decided.
-pub const DECIDED: &str = "decided";
-/// The name of how often the logs have been begun anew.
-const EPOCH: &str = "epoch";
 
 #[derive(Clone)]
 pub struct Store(Arc<Shared>);
@@ -77,7 +65,7 @@ impl Store {
     ) -> Result<(Store, Running), KafkaFailure> {
         let snapshots = Snapshots::open(kafka)?;
         let (generation, state, changed) = Default::default();
-        let group = xxh3_64(kafka.group.as_bytes());
+        let group = names::group(kafka);
         let store = Store(Arc::new(Shared { topics, group, settings, generation, tell, state, changed }));
         let theirs = store.clone();
         std::thread::Builder::new()
@@ -87,13 +75,12 @@ impl Store {
         Ok((store.clone(), Running(store)))
     }
 
-    /// Whose decisions and operations are ours.
-    pub fn group(&self) -> u64 {
-        self.0.group
+    /// Whose entries are ours. The generation is known once anything is found.
+    pub fn whose(&self) -> Whose {
+        Whose { group: self.0.group, generation: self.generation() }
     }
 
-    /// What is contributed under these settings, since the logs were begun anew for the last time. Known once anything is found.
-    pub fn generation(&self) -> u64 {
+    fn generation(&self) -> u64 {
         self.0.generation.get().map_or(0, |(generation, _)| *generation)
     }
 
@@ -104,12 +91,12 @@ impl Store {
     }
 
     pub fn replica(&self) -> String {
-        format!("{:016x}/replica", self.generation())
+        names::replica(self.generation())
     }
 
     fn floor(&self, place: SourcePartition, snapshot: u64) -> String {
         let topic = self.0.topics.get(place.source).map_or("", String::as_str);
-        format!("{:016x}/floor/{topic}/{}/{}", self.generation(), place.partition, snapshot & 1)
+        names::floor(self.generation(), topic, place.partition, snapshot)
     }
 
     /// What was kept under a name when the process began, once it is known: `Some(None)` where there is nothing. Given out once.
@@ -149,9 +136,8 @@ impl Store {
 
     fn run(&self, mut snapshots: Snapshots, problems: &Problems) {
         let Some(mut found) = self.read(&mut snapshots, &[DECIDED, EPOCH], problems) else { return };
-        let epoch = found.remove(EPOCH).and_then(|(_, bytes)| Some(u64::from_le_bytes(bytes.try_into().ok()?)));
-        let epoch = epoch.unwrap_or(0);
-        let generation = xxh3_64(&[self.0.group, self.0.settings, epoch].map(u64::to_le_bytes).concat());
+        let epoch = names::epoch(found.remove(EPOCH).map(|(_, bytes)| bytes));
+        let generation = names::generation(self.0.group, self.0.settings, epoch);
         let _ = self.0.generation.set((generation, epoch));
         let Some(replica) = self.read(&mut snapshots, &[&self.replica()], problems) else { return };
         found.extend(replica);

@@ -13,6 +13,7 @@ use super::evaluate::Setup;
 use super::logs::{Entry, Noted};
 use crate::clock;
 use crate::domain::{Millis, Timestamp};
+use crate::instance::decider::ledger::Ledger;
 use crate::instance::decider::{self, Decider, Decision, Fate, Intent, SILENT_AFTER, Want};
 use crate::journal::rule::Dropped;
 use crate::journal::{Claim, Position};
@@ -57,6 +58,12 @@ struct Kept {
     decided: Vec<u8>,
     noted: Position,
     trail: String,
+}
+
+/// What the decisions log had come to when that was kept.
+pub fn kept_ledger(bytes: &[u8]) -> Result<Ledger, String> {
+    let kept: Kept = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
+    Ledger::restore(&kept.decided).map_err(|error| error.to_string())
 }
 
 pub struct Turn {
