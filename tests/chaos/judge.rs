@@ -62,6 +62,13 @@ pub fn shows_indicators(program: &Program) -> bool {
     program.get("/metrics").is_some_and(|(_, body)| body.lines().any(|line| line.starts_with("atalaya_arrivals{")))
 }
 
+/// How many notices came more than once, under the same name.
+pub fn repeats(receiver: &Receiver) -> usize {
+    let taken = receiver.taken();
+    let names: BTreeSet<&str> = taken.iter().map(|request| request.header("webhook-id")).collect();
+    taken.len() - names.len()
+}
+
 /// What is wrong with what was told; `incidents`: how many there were, by queue.
 pub fn notices(receiver: &Receiver, incidents: &BTreeMap<String, usize>) -> Vec<String> {
     let mut wrong = Vec::new();

@@ -33,6 +33,9 @@ rows:
     recover: { for: 0s }
 "#;
 
+/// Long enough that many of those who tell are killed before they know that it was heard.
+const ANSWERS_AFTER: Duration = Duration::from_millis(300);
+
 pub struct Instance {
     name: String,
     port: u16,
@@ -60,7 +63,7 @@ impl World {
         let instance =
             |number| Instance { name: format!("floor-{number}"), port: free_port(), starts: 0, program: None };
         let instances = (0..instances).map(instance).collect();
-        Some(World { kafka, receiver: Receiver::start(), folder, instances })
+        Some(World { kafka, receiver: Receiver::slow(ANSWERS_AFTER), folder, instances })
     }
 
     pub fn start(&mut self, number: usize) {
@@ -68,9 +71,10 @@ impl World {
         let instance = &mut self.instances[number];
         instance.starts += 1;
         let Instance { name, starts, .. } = instance;
+        let threads = 1 + number % 2;
         let config = format!(
             r#"
-kafka: {{ brokers: ["{brokers}"], group: chaos, instance: {name}, properties: {{ session.timeout.ms: "6000" }} }}
+kafka: {{ brokers: ["{brokers}"], group: chaos, instance: {name}, threads: {threads}, properties: {{ session.timeout.ms: "6000" }} }}
 sources: [{{ topic: {EVENTS}, format: canonical }}, {{ topic: {AGENTS}, format: canonical }}]
 matrices: [matrix.yaml]
 webhooks:
