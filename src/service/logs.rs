@@ -168,7 +168,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 pub enum Log {
     Memory(Memory),
     /// Stays on the thread that opened it.
-    Kafka(Box<Kafka>, Option<Tail>),
+    Kafka(Box<Kafka>, Option<Box<Tail>>),
 }
 
 /// From where the logs are read.
@@ -195,7 +195,8 @@ pub struct Kafka {
     pub unreadable: u64,
 }
 
-/// What comes out of the logs.
+/// What comes out of the logs. Nearly all of it are entries.
+#[allow(clippy::large_enum_variant, reason = "one at a time, and most are of the large kind")]
 pub enum Came {
     Entry(Position, Entry),
     /// There is nothing of ours before this position that has not come.
@@ -225,7 +226,7 @@ impl Log {
     /// Begins at these positions.
     pub fn open(&mut self, from: &[(record::Log, Option<Position>)]) -> Result<(), KafkaFailure> {
         if let Log::Kafka(log, tail) = self {
-            *tail = Some(Tail::open(&log.kafka, log.problems.clone(), from)?);
+            *tail = Some(Box::new(Tail::open(&log.kafka, log.problems.clone(), from)?));
         }
         Ok(())
     }
@@ -296,11 +297,14 @@ impl Kafka {
     }
 }
 
+/// Snapshots by partition and whether their name is even or odd.
+type Kept = BTreeMap<(SourcePartition, u64), (u64, Vec<u8>)>;
+
 /// Where snapshots of floors are kept.
 #[derive(Clone)]
 pub enum Floors {
     /// For as long as the process lives: of each partition those of even and of odd name.
-    Memory(Arc<Mutex<BTreeMap<(SourcePartition, u64), (u64, Vec<u8>)>>>, Tell),
+    Memory(Arc<Mutex<Kept>>, Tell),
     Kafka(Store),
 }
 
