@@ -129,8 +129,10 @@ fn live_through(
     wrong.extend(judge::notices(&world.receiver, &traffic.incidents()));
     let letters = world.kafka.consume_all("atalaya.dead-letters");
     let place = |name: &str, record: &support::kafka::Consumed| record.headers.get(name).cloned();
-    let refused: std::collections::BTreeSet<_> =
-        letters.iter().map(|record| (place("topic", record), place("partition", record), place("offset", record))).collect();
+    let refused: std::collections::BTreeSet<_> = letters
+        .iter()
+        .map(|record| (place("topic", record), place("partition", record), place("offset", record)))
+        .collect();
     if refused.len() != traffic.poison {
         wrong.push(format!("{} records are in the dead letters instead of {}", refused.len(), traffic.poison));
     }
@@ -172,7 +174,8 @@ fn churn(world: &mut World, rng: &mut ChaCha8Rng, lasts: Duration) {
     until(lasts, || {
         sleep(seconds(2));
         let number = rng.random_range(0..INSTANCES);
-        let others = (0..INSTANCES).filter(|other| *other != number && world.instances[*other].program.is_some()).count();
+        let others =
+            (0..INSTANCES).filter(|other| *other != number && world.instances[*other].program.is_some()).count();
         match world.instances[number].program.take() {
             None => world.start(number),
             Some(program) if others == 0 => world.instances[number].program = Some(program),
@@ -219,7 +222,11 @@ fn quiet_once_told(receiver: &support::receiver::Receiver) -> usize {
         for request in receiver.taken().iter().filter(|request| request.path == path) {
             let data = &request.json()["data"];
             let incident = data["incident"].to_string();
-            if data["level"] == "ok" { open.remove(&incident) } else { open.insert(incident) };
+            if data["level"] == "ok" {
+                open.remove(&incident)
+            } else {
+                open.insert(incident)
+            };
         }
         open.len()
     };

@@ -2,7 +2,7 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `GROUP/NAME/ID/N` | piece N, from 0 on, of at most 512 KiB; a tombstone once a later state has taken its place |
+//! | `GROUP/NAME/ID/N` | piece N, from 0 on, of at most 512 KiB; a tombstone once a later state has taken its place: by who wrote that, or by who reads an hour later |
 //! | `GROUP/NAME` | the manifest: JSON with `id`, `pieces`, `bytes` and `xxh3`, the hash of all pieces |
 //!
 //! Every state has pieces under an id of its own, and the manifest is written when all of them are confirmed. So whatever
@@ -10,7 +10,7 @@
 //!
 //! Deliberately not here: what a state means, and when it is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -32,12 +32,16 @@ use super::topics::{self, Made};
 use super::{client_config, client_config_with, own};
 use crate::clock;
 use crate::config::Kafka;
+use crate::domain::{Millis, Timestamp};
 
 /// Longest piece.
 const PIECE: usize = 512 << 10;
 
 /// How long a broker may take for one step of reading or writing.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Pieces that no manifest names are given up when they are so old: their writer is gone, or another wrote after it.
+const STRAY_AFTER: Millis = Millis(3_600_000);
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Manifest {
@@ -96,13 +100,22 @@ impl Snapshots {
 
     /// The states that were kept last under these names. Blocks; an error is worth another try.
     pub fn read(&mut self, names: &[&str]) -> Result<BTreeMap<String, Found>, KafkaFailure> {
-        let mut records = self.records(names)?;
+        let (mut records, old) = self.records(names)?;
         let mut found = BTreeMap::new();
         let own = format!("{}/", self.kafka.group);
         let manifests = records.iter().filter(|(key, _)| !is_piece(key));
         self.last.extend(manifests.filter_map(|(key, manifest)| {
             Some((key.strip_prefix(&own)?.to_owned(), serde_json::from_slice(manifest).ok()?))
         }));
+        for key in old {
+            let name = key.strip_prefix(&own).and_then(|key| key.rsplitn(3, '/').nth(2));
+            let manifest = name.and_then(|name| self.last.get(name));
+            let stray = manifest.is_some_and(|manifest| !key.contains(&format!("/{}/", manifest.id)));
+            // Where there is no room the rest is given up by the next who reads.
+            if stray && self.send(&key, None).is_err() {
+                break;
+            }
+        }
         for name in names {
             let key = self.key(name);
             let state = match records.remove(&key) {
@@ -121,12 +134,11 @@ impl Snapshots {
         Ok(found)
     }
 
-    /// The last value of each key of our group's, pieces only of these names.
-    fn records(&self, names: &[&str]) -> Result<BTreeMap<String, Vec<u8>>, KafkaFailure> {
+    /// The last value of each key of our group's, pieces only of these names; and the keys of old pieces of any name.
+    fn records(&self, names: &[&str]) -> Result<(BTreeMap<String, Vec<u8>>, BTreeSet<String>), KafkaFailure> {
         let (topic, own) = (&self.kafka.snapshots, format!("{}/", self.kafka.group));
         let pieces: Vec<String> = names.iter().map(|name| format!("{own}{name}/")).collect();
-        let wanted =
-            |key: &&str| key.starts_with(&own) && (!is_piece(key) || pieces.iter().any(|of| key.starts_with(of)));
+        let wanted = |key: &&str| !is_piece(key) || pieces.iter().any(|of| key.starts_with(of));
         // librdkafka assigns nothing without the name of a group; it is not joined.
         let defaults = [
             ("group.id", self.kafka.group.as_str()),
@@ -140,33 +152,40 @@ impl Snapshots {
             .map_err(|error| errors::creation(&error, &self.place))?;
         let (low, high) = match consumer.fetch_watermarks(topic, 0, PATIENCE) {
             Ok(marks) => marks,
-            Err(error) if is_closed(&error) => return Ok(BTreeMap::new()),
+            Err(error) if is_closed(&error) => return Ok(Default::default()),
             Err(error) => return Err(self.failure("read", &error.to_string())),
         };
-        let mut records = BTreeMap::new();
+        let (mut records, mut old) = (BTreeMap::new(), BTreeSet::new());
         if low >= high {
-            return Ok(records);
+            return Ok((records, old));
         }
         let mut list = TopicPartitionList::new();
         let assigned = list.add_partition_offset(topic, 0, Offset::Beginning).and_then(|()| consumer.assign(&list));
         assigned.map_err(|error| self.failure("read", &error.to_string()))?;
-        let mut heard = clock::instant();
+        let (now, mut heard) = (clock::now(), clock::instant());
         loop {
             match consumer.poll(Duration::from_millis(100)) {
                 Some(Ok(record)) => {
                     heard = clock::instant();
-                    let of = record.key().and_then(|key| std::str::from_utf8(key).ok()).filter(wanted);
-                    match (of, record.payload()) {
+                    let of = record.key().and_then(|key| std::str::from_utf8(key).ok());
+                    let of = of.filter(|key| key.starts_with(&own));
+                    let is_old = record.timestamp().to_millis().is_some_and(|at| now - Timestamp(at) >= STRAY_AFTER);
+                    match of.filter(|key| is_piece(key)) {
+                        Some(of) if is_old && record.payload().is_some() => drop(old.insert(of.to_owned())),
+                        Some(of) => drop(old.remove(of)),
+                        None => {}
+                    }
+                    match (of.filter(wanted), record.payload()) {
                         (Some(of), Some(value)) => drop(records.insert(of.to_owned(), value.to_vec())),
                         (Some(of), None) => drop(records.remove(of)),
                         (None, _) => {}
                     }
                     if record.offset() + 1 >= high {
-                        return Ok(records);
+                        return Ok((records, old));
                     }
                 }
                 // What was compacted away at the end leaves the last offset without a record.
-                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(records),
+                Some(Err(KafkaError::PartitionEOF(_))) => return Ok((records, old)),
                 Some(Err(error)) => return Err(self.failure("read", &error.to_string())),
                 None if clock::instant() - heard > PATIENCE => return Err(self.failure("read", "no answer")),
                 None => {}
