@@ -78,6 +78,8 @@ fn nothing_is_lost_and_nothing_comes_twice() {
         println!("{}: {:.0?}, {} records, {:?}", scenario.name, began.elapsed(), traffic.written, traffic.incidents());
         let (gap, repeats) = (world.longest_gap("atalaya.decisions"), judge::repeats(&world.receiver));
         println!("nothing was decided for {gap}; {repeats} notices came again under the same name");
+        let (pieces, left, bytes) = world.pieces();
+        println!("{pieces} pieces are kept, {left} of them of no state: {bytes} bytes");
     }
 }
 

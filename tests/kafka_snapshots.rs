@@ -64,6 +64,20 @@ fn a_state_is_found_whole_or_not_at_all() {
     next.write("decided", 6, b"short").unwrap();
     assert!(is_given_up("snapshots/decided/0000000000000003/2"));
 
+    // What somebody else left behind is given up by who reads, once it is old.
+    assert!(!is_given_up("snapshots/decided/0000000000000004/0"), "it may be half of what is being written");
+    let old = Some(atalaya::clock::now().0 - 3_700_000);
+    for key in ["snapshots/decided/0000000000000004/0", "snapshots/decided/0000000000000006/0"] {
+        let (key, payload) = (Some(key.into()), Some(b"short".to_vec()));
+        kafka.produce(TOPIC, [Line { key, payload, timestamp: old, ..Line::default() }]);
+    }
+    assert_eq!(read(), Ok(b"short".to_vec()), "what the manifest names stays, however old");
+    let mut reader = open(&config);
+    reader.read(&[]).unwrap();
+    reader.write("later", 8, b"").unwrap();
+    assert!(is_given_up("snapshots/decided/0000000000000004/0"));
+    assert!(!is_given_up("snapshots/decided/0000000000000006/0"));
+
     // A piece that is another, a manifest that is none.
     put("snapshots/decided/0000000000000006/0", b"shirt");
     let broken = |found: Result<Vec<u8>, Found>| match found {

@@ -2,7 +2,7 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `GROUP/NAME/ID/N` | piece N, from 0 on, of at most 512 KiB; a tombstone once a later state has taken its place |
+//! | `GROUP/NAME/ID/N` | piece N, from 0 on, of at most 512 KiB; a tombstone once a later state has taken its place: by who wrote that, or by who reads an hour later |
 //! | `GROUP/NAME` | the manifest: JSON with `id`, `pieces`, `bytes` and `xxh3`, the hash of all pieces |
 //!
 //! Every state has pieces under an id of its own, and the manifest is written when all of them are confirmed. So whatever
@@ -33,13 +33,19 @@ use super::topics::{self, Made};
 use super::{client_config, client_config_with, own};
 use crate::clock;
 use crate::config::Kafka;
-use crate::domain::Timestamp;
+use crate::domain::{Millis, Timestamp};
 
 /// Longest piece.
 const PIECE: usize = 512 << 10;
 
 /// How long a broker may take for one step of reading or writing.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Pieces that no manifest names are given up when they are so old: their writer is gone, or another wrote after it.
+const STRAY_AFTER: Millis = Millis(3_600_000);
+
+/// The last value of each key that was asked for, and the keys of old pieces of any name.
+type Records = (BTreeMap<String, Vec<u8>>, BTreeSet<String>);
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Manifest {
@@ -152,13 +158,22 @@ impl Snapshots {
 
     /// The states that were kept last under these names. Blocks; an error is worth another try.
     pub fn read(&mut self, names: &[&str]) -> Result<BTreeMap<String, Found>, KafkaFailure> {
-        let mut records = self.records(names)?;
+        let (mut records, old) = self.records(names)?;
         let mut found = BTreeMap::new();
         let own = format!("{}/", self.kafka.group);
         let manifests = records.iter().filter(|(key, _)| !is_piece(key));
         self.last.extend(manifests.filter_map(|(key, manifest)| {
             Some((key.strip_prefix(&own)?.to_owned(), serde_json::from_slice(manifest).ok()?))
         }));
+        for key in old {
+            let name = key.strip_prefix(&own).and_then(|key| key.rsplitn(3, '/').nth(2));
+            let manifest = name.and_then(|name| self.last.get(name));
+            let stray = manifest.is_some_and(|manifest| !key.contains(&format!("/{}/", manifest.id)));
+            // Where there is no room the rest is given up by the next who reads.
+            if stray && self.send(&key, None).is_err() {
+                break;
+            }
+        }
         for name in names {
             let key = self.key(name);
             let state = match records.remove(&key) {
@@ -225,19 +240,28 @@ impl Snapshots {
         Ok(Look { states, unnamed: pieces.values().map(|found| found.bytes).sum(), others: others.len() })
     }
 
-    /// The last value of each key of our group's, pieces only of these names.
-    fn records(&self, names: &[&str]) -> Result<BTreeMap<String, Vec<u8>>, KafkaFailure> {
+    /// Of our group's keys; pieces only of these names.
+    fn records(&self, names: &[&str]) -> Result<Records, KafkaFailure> {
         let own = format!("{}/", self.kafka.group);
         let pieces: Vec<String> = names.iter().map(|name| format!("{own}{name}/")).collect();
-        let wanted =
-            |key: &str| key.starts_with(&own) && (!is_piece(key) || pieces.iter().any(|of| key.starts_with(of)));
-        let mut records = BTreeMap::new();
-        self.each(&mut |key, value, _| match value {
-            Some(value) if wanted(key) => drop(records.insert(key.to_owned(), value.to_vec())),
-            Some(_) => {}
-            None => drop(records.remove(key)),
+        let (mut records, mut old) = Records::default();
+        let now = clock::now();
+        self.each(&mut |key, value, at| {
+            if !key.starts_with(&own) {
+                return;
+            }
+            let piece = is_piece(key);
+            let is_old = piece && value.is_some() && at.is_some_and(|at| now - at >= STRAY_AFTER);
+            if is_old { drop(old.insert(key.to_owned())) } else { drop(old.remove(key)) }
+            match value {
+                Some(value) if !piece || pieces.iter().any(|of| key.starts_with(of)) => {
+                    drop(records.insert(key.to_owned(), value.to_vec()));
+                }
+                Some(_) => {}
+                None => drop(records.remove(key)),
+            }
         })?;
-        Ok(records)
+        Ok((records, old))
     }
 
     /// Every record that has a key, with its value and time, to where the topic ends now.

@@ -1,10 +1,12 @@
 //! A real Kafka, a receiver of webhooks, and instances of the program that come and go.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use atalaya::domain::Timestamp;
+use serde_json::Value;
 
 use crate::support::kafka::{RealKafka, eventually, free_port};
 use crate::support::program::Program;
@@ -121,6 +123,23 @@ webhooks:
         let gaps = times.windows(2).map(|pair| (pair[1] - pair[0], Timestamp(pair[1])));
         let (gap, end) = gaps.max().unwrap_or((0, Timestamp(0)));
         format!("{:.1} s at most, until {end}", gap as f64 / 1000.0)
+    }
+
+    /// Pieces of states in the compacted topic, how many of them no manifest names, and the bytes of these.
+    pub fn pieces(&self) -> (usize, usize, usize) {
+        let mut last = BTreeMap::new();
+        for record in self.kafka.consume_all("atalaya.snapshots") {
+            last.insert(String::from_utf8(record.key.unwrap_or_default()).expect("a text"), record.payload);
+        }
+        let named = |value: &Option<Vec<u8>>| {
+            let manifest: Value = serde_json::from_slice(value.as_deref()?).ok()?;
+            manifest["id"].as_str().map(str::to_owned)
+        };
+        let ids: BTreeSet<String> = last.values().filter_map(named).collect();
+        let pieces = last.iter().filter_map(|(key, value)| Some((key.rsplit('/').nth(1)?, value.as_ref()?)));
+        let pieces: Vec<_> = pieces.filter(|(id, value)| id.len() == 16 && value.first() != Some(&b'{')).collect();
+        let left: Vec<_> = pieces.iter().filter(|(id, _)| !ids.contains(*id)).collect();
+        (pieces.len(), left.len(), left.iter().map(|(_, value)| value.len()).sum())
     }
 
     /// Lines of the logs that say something is wrong with the program.
