@@ -88,6 +88,26 @@ fn delete(kafka: &RealKafka, topic: &str) {
 }
 
 #[test]
+fn a_log_that_is_written_to_all_the_time_has_an_end() {
+    let Some(kafka) = shared() else { return };
+    let config = config(&kafka, "busy");
+    let writer = appender(&config);
+    append(&writer, ["first".to_owned()]);
+    let (stop, began) = (std::sync::atomic::AtomicBool::new(false), Instant::now());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) && began.elapsed() < 2 * PATIENCE {
+                append(&writer, ["busy".to_owned()]);
+            }
+        });
+        let mut ends = (0..3).map(|_| end(&mut deltas(&config, None)));
+        let told = ends.all(|end| matches!(end, Item::End { position, .. } if position > Position(0)));
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(told && began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());
+    });
+}
+
+#[test]
 fn entries_come_out_in_one_order_for_all() {
     let Some(kafka) = shared() else { return };
     let config = config(&kafka, "order");

@@ -84,6 +84,8 @@ struct Following {
     batches: u64,
     shift: i64,
     kept: Option<u64>,
+    since_snapshot: u64,
+    snapshot_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -178,7 +180,7 @@ impl Owner {
                 self.stage = Stage::Loading(mark, history);
                 wants.push_back(Want::Load { place: self.place, snapshot: mark.snapshot });
             }
-            None if history.is_whole() => self.follow(Course::new(self.plan.clone()), None, &history, wants),
+            None if history.is_whole() => self.follow(Course::new(self.plan.clone()), None, 0, &history, wants),
             None => self.stage = Stage::Stuck,
         }
     }
@@ -188,8 +190,9 @@ impl Owner {
         let stage = std::mem::replace(&mut self.stage, Stage::Stuck);
         match stage {
             Stage::Loading(mark, history) if mark.snapshot == snapshot => {
+                let snapshot_bytes = bytes.map_or(0, <[u8]>::len) as u64;
                 match bytes.and_then(|bytes| Course::restore(self.plan.clone(), bytes, &mark).ok()) {
-                    Some(course) => self.follow(course, Some(&mark), &history, wants),
+                    Some(course) => self.follow(course, Some(&mark), snapshot_bytes, &history, wants),
                     None => {
                         self.lost.push(snapshot);
                         self.load(history, wants);
@@ -200,12 +203,24 @@ impl Owner {
         }
     }
 
-    fn follow(&mut self, course: Course, mark: Option<&Mark>, history: &History, wants: &mut VecDeque<Want>) {
+    fn follow(
+        &mut self,
+        course: Course,
+        mark: Option<&Mark>,
+        snapshot_bytes: u64,
+        history: &History,
+        wants: &mut VecDeque<Want>,
+    ) {
+        let (at, known) = mark.map_or((history.start, 0), |mark| (mark.at, mark.batches));
+        let to = history.last.map_or(at, |last| last.to);
         let following = Following {
+            // By what the log says, not by what this owner did: owners may change often.
+            since_snapshot: (to - at).max(0).unsigned_abs() + history.batches.saturating_sub(known),
+            snapshot_bytes,
             course,
             reads: false,
             steps: history.since(mark),
-            next: mark.map_or(history.start, |mark| mark.at),
+            next: at,
             batches: history.batches,
             shift: history.shift(),
             kept: history.mark(&[]).map(|mark| mark.snapshot),
@@ -303,7 +318,7 @@ impl Owner {
         let stage = std::mem::replace(&mut self.stage, Stage::Stuck);
         self.stage = match stage {
             Stage::Following(following) => {
-                let Following { course, next, batches, shift, kept, .. } = *following;
+                let Following { course, next, batches, shift, kept, since_snapshot, snapshot_bytes, .. } = *following;
                 Stage::Telling(Box::new(Telling {
                     confirmed: course.wall(),
                     course,
@@ -315,8 +330,8 @@ impl Owner {
                     reached: false,
                     batches,
                     unconfirmed: VecDeque::new(),
-                    since_snapshot: 0,
-                    snapshot_bytes: 0,
+                    since_snapshot,
+                    snapshot_bytes,
                     kept,
                     snapshot: None,
                 }))

@@ -233,7 +233,7 @@ pub enum Item {
         broker: Option<Timestamp>,
         bytes: Vec<u8>,
     },
-    /// The log was read to its end, which is here as of now.
+    /// The log was read to its end: to here as of now, or to where it ended when the reading began.
     End { log: Log, position: Position },
     /// The next entry that was wanted is not in the log, which goes from `low` to `end`: trimmed away, or the topic was deleted and
     /// made anew. Nothing more comes of this log before [`Tail::go_on`].
@@ -264,6 +264,11 @@ struct Part {
     log: Log,
     /// The position of the next entry; `None`: the first that there is.
     next: Option<i64>,
+    /// Where it ended when that was asked. librdkafka tells an end only where a fetch brings nothing, and of a log to which many
+    /// write every fetch brings something.
+    end: i64,
+    /// The end that was told last.
+    told: Option<i64>,
     state: State,
     /// librdkafka has it, though it may have stopped to fetch it.
     assigned: bool,
@@ -310,6 +315,8 @@ impl Tail {
         let part = |(log, from): &(Log, Option<Position>)| Part {
             log: *log,
             next: from.map(|position| i64::try_from(position.0).unwrap_or(i64::MAX)),
+            end: i64::MAX,
+            told: None,
             state: State::Asking(now),
             assigned: false,
             missing: None,
@@ -457,7 +464,14 @@ impl Tail {
                         let (wanted, low, end) = (position(wanted), position(low), position(end));
                         self.ready.push_back(Item::Gone { log: part.log, wanted, low, end });
                     }
-                    None => self.assign(index),
+                    None => {
+                        (part.end, part.told) = (end, None);
+                        let come = part.next.unwrap_or(low);
+                        if come >= end {
+                            self.ready.extend(part.ends(come));
+                        }
+                        self.assign(index);
+                    }
                 }
                 true
             }
@@ -488,6 +502,12 @@ impl Tail {
 }
 
 impl Part {
+    /// It was read to its end, which is told once.
+    fn ends(&mut self, at: i64) -> Option<Item> {
+        let new = self.told.replace(at) != Some(at);
+        new.then(|| Item::End { log: self.log, position: Position(u64::try_from(at).unwrap_or(0)) })
+    }
+
     fn ask(&mut self) {
         if self.state == State::Reading {
             self.state = State::Asking(clock::instant());
@@ -518,11 +538,14 @@ fn visit(
             part.next = Some(offset + 1);
             let (broker, bytes) = (timestamp.map(Timestamp), payload.unwrap_or_default().to_vec());
             ready.push_back(Item::Record { log: part.log, position: position(offset), broker, bytes });
+            if offset + 1 >= part.end && part.told.is_none() {
+                ready.extend(part.ends(offset + 1));
+            }
         }
         batch::Item::End { offset } => {
             if part.next.is_none_or(|next| offset >= next) {
                 part.next = Some(offset);
-                ready.push_back(Item::End { log: part.log, position: position(offset) });
+                ready.extend(part.ends(offset));
             }
         }
         batch::Item::Failed { code, text } => failed.push((tp, code, text)),

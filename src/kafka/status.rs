@@ -107,8 +107,6 @@ impl Status {
         }
         if !self.assigned {
             reasons.push("the consumer group has not given out partitions yet".to_owned());
-            // Why not, where it is known.
-            reasons.extend(self.problems.iter().map(|problem| problem.text.clone()));
         }
         if self.starting > 0 {
             reasons.push(format!("{} partitions wait for their starting offset", self.starting));
@@ -120,6 +118,10 @@ impl Status {
                 partition.tp.partition,
                 partition.end_at_start - partition.position
             ));
+        }
+        // Why not, where it is known.
+        if !reasons.is_empty() {
+            reasons.extend(self.problems.iter().map(|problem| problem.text.clone()));
         }
         reasons
     }

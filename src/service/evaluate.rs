@@ -180,7 +180,7 @@ impl Loop {
             self.turn.turn(able && !draining, at_end, &self.setup);
             // A second is evaluated as soon as the board has come to it.
             let shown = self.shown();
-            if shown > self.ticked && able && !draining && self.turn.may_decide() {
+            if shown > self.ticked && able && !draining && self.turn.may_decide() && !self.is_behind() {
                 self.ticked = shown;
                 self.tick();
             }
@@ -213,9 +213,13 @@ impl Loop {
     /// Whether it knows all that the last decision knew.
     fn is_able(&self) -> bool {
         let all = record::Log::ALL.iter().all(|log| self.read.contains(log));
-        let unseen = |deltas| self.replica.position() < deltas && self.short_of < deltas;
-        let behind = self.turn.last().is_some_and(|(tick, deltas)| self.shown() <= tick || unseen(deltas));
-        self.ready && all && (!behind || self.turn.is_ours())
+        self.ready && all && (self.turn.is_ours() || !self.is_behind())
+    }
+
+    /// Its board has not come beyond what the last decision saw. That may be another's, made while this one claimed.
+    fn is_behind(&self) -> bool {
+        let unseen = |deltas| self.replica.position() < deltas && self.short_of != deltas;
+        self.turn.last().is_some_and(|(tick, deltas)| self.shown() <= tick || unseen(deltas))
     }
 
     /// Something came out of the logs. The error ends the service.

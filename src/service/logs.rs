@@ -84,6 +84,7 @@ impl Claims {
 }
 
 /// An entry of one of the logs.
+#[derive(Debug, PartialEq)]
 pub enum Entry {
     Delta(Delta<Share>),
     Decision(decider::Entry),
@@ -91,7 +92,7 @@ pub enum Entry {
 }
 
 /// An entry of the operations log, as JSON.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Noted {
     /// Somebody wants something: at which wall time, and the contact to whom the link was mailed that was followed. Who waits for
@@ -119,22 +120,27 @@ impl Journal {
         match self {
             Journal::Memory(log) => drop(log.send(entry)),
             Journal::Kafka(log, store) => {
-                let (of, bytes) = match entry {
-                    Entry::Delta(delta) => (record::Log::Deltas, record::encode(&delta, store.whose().generation)),
-                    Entry::Decision(decision) => {
-                        let body = postcard::to_allocvec(&decision).unwrap_or_default();
-                        let of = record::Log::Decisions;
-                        (of, record::encode_entry(of, DECISION_VERSION, store.whose().group, &body))
-                    }
-                    Entry::Operation(noted) => {
-                        let body = serde_json::to_vec(&noted).unwrap_or_default();
-                        let of = record::Log::Operations;
-                        (of, record::encode_entry(of, OPERATION_VERSION, store.whose().group, &body))
-                    }
-                };
+                let (of, bytes) = write(&entry, store.whose());
                 // Where there is no room it is appended again, as whatever does not come out.
                 let _ = log.append(of, &bytes);
             }
+        }
+    }
+}
+
+/// The record of an entry, and of which log it is.
+pub fn write(entry: &Entry, whose: Whose) -> (record::Log, Vec<u8>) {
+    match entry {
+        Entry::Delta(delta) => (record::Log::Deltas, record::encode(delta, whose.generation)),
+        Entry::Decision(decision) => {
+            let body = postcard::to_allocvec(decision).unwrap_or_default();
+            let of = record::Log::Decisions;
+            (of, record::encode_entry(of, DECISION_VERSION, whose.group, &body))
+        }
+        Entry::Operation(noted) => {
+            let body = serde_json::to_vec(noted).unwrap_or_default();
+            let of = record::Log::Operations;
+            (of, record::encode_entry(of, OPERATION_VERSION, whose.group, &body))
         }
     }
 }
@@ -162,7 +168,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 pub enum Log {
     Memory(Memory),
     /// Stays on the thread that opened it.
-    Kafka(Box<Kafka>, Option<Tail>),
+    Kafka(Box<Kafka>, Option<Box<Tail>>),
 }
 
 /// From where the logs are read.
@@ -189,7 +195,8 @@ pub struct Kafka {
     pub unreadable: u64,
 }
 
-/// What comes out of the logs.
+/// What comes out of the logs. Nearly all of it are entries.
+#[allow(clippy::large_enum_variant, reason = "one at a time, and most are of the large kind")]
 pub enum Came {
     Entry(Position, Entry),
     /// There is nothing of ours before this position that has not come.
@@ -219,7 +226,7 @@ impl Log {
     /// Begins at these positions.
     pub fn open(&mut self, from: &[(record::Log, Option<Position>)]) -> Result<(), KafkaFailure> {
         if let Log::Kafka(log, tail) = self {
-            *tail = Some(Tail::open(&log.kafka, log.problems.clone(), from)?);
+            *tail = Some(Box::new(Tail::open(&log.kafka, log.problems.clone(), from)?));
         }
         Ok(())
     }
@@ -290,11 +297,14 @@ impl Kafka {
     }
 }
 
+/// Snapshots by partition and whether their name is even or odd.
+type Kept = BTreeMap<(SourcePartition, u64), (u64, Vec<u8>)>;
+
 /// Where snapshots of floors are kept.
 #[derive(Clone)]
 pub enum Floors {
     /// For as long as the process lives: of each partition those of even and of odd name.
-    Memory(Arc<Mutex<BTreeMap<(SourcePartition, u64), (u64, Vec<u8>)>>>, Tell),
+    Memory(Arc<Mutex<Kept>>, Tell),
     Kafka(Store),
 }
 
@@ -334,4 +344,63 @@ pub struct Port {
 pub fn ways(readers: usize) -> (Tell, Vec<Receiver<Heard>>) {
     let (tell, heard) = (0..readers).map(|_| channel()).unzip();
     (Tell(tell), heard)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Timestamp;
+    use crate::instance::decider::{Fate, Head, Intent, Part};
+    use crate::matrix::engine::What;
+
+    const WHOSE: Whose = Whose { group: 1, generation: 2 };
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Each with the body that it has in its record: who changes these bytes raises the version of their log.
+    #[test]
+    fn entries_are_written_as_documented_and_read_again() {
+        let head = Head {
+            claim: Claim(9),
+            number: 300,
+            parts: 2,
+            tick: Timestamp(1_767_225_600_000),
+            deltas: Position(7),
+            operations: Position(0),
+        };
+        let intent = Intent { id: "msg_a_1_b".into(), weight: 3, bytes: [1, 2][..].into() };
+        let decided = [
+            (decider::Entry::Claimed { claim: Claim(9), after: Claim::NOBODY }, "000900"),
+            (decider::Entry::Resigned { claim: Claim(9) }, "0109"),
+            (decider::Entry::Decided(Part { head, part: 1, bytes: vec![5, 6] }), "0209ac020280a0d5edee66070001020506"),
+            (
+                decider::Entry::Outcome { id: "msg_a_1_b".into(), fate: Fate::GaveUp, instead: vec![intent] },
+                "03096d73675f615f315f62020109",
+            ),
+        ];
+        let documented = include_str!("../../docs/journal.md");
+        for (entry, body) in decided {
+            let (of, bytes) = write(&Entry::Decision(entry.clone()), WHOSE);
+            let found = hex(&bytes[12..bytes.len() - 8]);
+            assert_eq!((of, found.starts_with(body)), (record::Log::Decisions, true), "{found}");
+            assert!(documented.contains(&format!("`{body}")), "{found}");
+            assert_eq!(read(of, &bytes, WHOSE), Ok(Entry::Decision(entry)));
+            let other = Whose { group: 2, ..WHOSE };
+            assert_eq!(read(of, &bytes, other), Err(RecordError::OtherSettings));
+        }
+        let what = What::Acknowledge { incident: "abc".into(), until: None };
+        let operation = Operation { who: "ana".into(), why: "".into(), what };
+        let asked = Noted::Asked { id: u64::MAX, at: 1_767_225_600_000, operation, link_of: None };
+        let text = r#"{"asked":{"id":18446744073709551615,"at":1767225600000,"operation":{"who":"ana","why":"","operation":"acknowledge","incident":"abc","until":null},"link_of":null}}"#;
+        for (noted, body) in [(asked, text), (Noted::Line("{}".to_owned()), r#"{"line":"{}"}"#)] {
+            let (of, bytes) = write(&Entry::Operation(noted.clone()), WHOSE);
+            assert_eq!(std::str::from_utf8(&bytes[12..bytes.len() - 8]), Ok(body));
+            assert!(documented.contains(body), "{body}");
+            assert_eq!(read(of, &bytes, WHOSE), Ok(Entry::Operation(noted)));
+        }
+        let whole = record::encode_entry(record::Log::Decisions, DECISION_VERSION, WHOSE.group, &[9]);
+        assert_eq!(read(record::Log::Decisions, &whole, WHOSE), Err(RecordError::Invalid("decision")));
+    }
 }

@@ -162,7 +162,9 @@ impl Store {
             match snapshots.write(&name, id, &bytes) {
                 Ok(()) => {
                     problems.clear(Kind::Snapshots, "write");
-                    place.map(|place| self.0.tell.tell(Heard::Stored { place, snapshot: id }));
+                    if let Some(place) = place {
+                        self.0.tell.tell(Heard::Stored { place, snapshot: id });
+                    }
                 }
                 Err(error) => problems.raise(Kind::Snapshots, "write", error.to_string()),
             }

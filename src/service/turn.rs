@@ -258,6 +258,10 @@ impl Turn {
     fn begin(&mut self, setup: &Setup) {
         self.other = None;
         self.make_engine(setup);
+        if self.decider.last().is_some() {
+            let unsent = self.decider.ledger().outbox().len();
+            tracing::info!(unsent, "goes on from what was decided before");
+        }
         let remembers = &setup.speech.remembers;
         remembers.fetch_or(self.decider.last().is_some(), Ordering::Relaxed);
         setup.speech.decides.store(true, Ordering::Relaxed);

@@ -40,6 +40,7 @@ impl Request {
 }
 
 /// Runs until the test's process ends.
+#[derive(Clone)]
 pub struct Receiver {
     pub port: u16,
     taken: Arc<Mutex<Vec<Request>>>,
@@ -52,6 +53,15 @@ impl Receiver {
 
     /// Answers the first so many requests with 500; it keeps those too.
     pub fn failing(failures: usize) -> Self {
+        Self::with(failures, Duration::ZERO)
+    }
+
+    /// Answers only after `delay`, so that who asks may be gone by then.
+    pub fn slow(delay: Duration) -> Self {
+        Self::with(0, delay)
+    }
+
+    fn with(failures: usize, delay: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("its address").port();
         let taken: Arc<Mutex<Vec<Request>>> = Arc::default();
@@ -66,6 +76,7 @@ impl Receiver {
                             kept.push(request);
                             kept.len()
                         };
+                        std::thread::sleep(delay);
                         let status = if nth <= failures { "500 Internal Server Error" } else { "204 No Content" };
                         let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
                         let _ = (&stream).write_all(answer.as_bytes());

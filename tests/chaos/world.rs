@@ -1,0 +1,137 @@
+//! A real Kafka, a receiver of webhooks, and instances of the program that come and go.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use atalaya::domain::Timestamp;
+
+use crate::support::kafka::{RealKafka, eventually, free_port};
+use crate::support::program::Program;
+use crate::support::receiver::Receiver;
+use crate::traffic::{AGENTS, EVENTS};
+
+const MATRIX: &str = r#"
+version: 1
+name: chaos
+language: en
+scope: { queue: "alarm-*" }
+flapping: { changes: 1000, within: 1m }
+contacts:
+  desk: { webhook: desk }
+  boss: { webhook: boss }
+rows:
+  - indicator: waiting
+    goal: "< 1"
+    ranges:
+      - { when: "< 3", level: ok }
+      - when: ">= 3"
+        level: warning
+        tell: [desk]
+        action: "Attend"
+        escalate: [{ after: 5s, tell: [boss] }]
+    recover: { for: 0s }
+"#;
+
+/// Long enough that many of those who tell are killed before they know that it was heard.
+const ANSWERS_AFTER: Duration = Duration::from_millis(300);
+
+pub struct Instance {
+    name: String,
+    port: u16,
+    starts: u32,
+    pub program: Option<Program>,
+}
+
+pub struct World {
+    pub kafka: RealKafka,
+    pub receiver: Receiver,
+    pub folder: PathBuf,
+    pub instances: Vec<Instance>,
+}
+
+impl World {
+    /// `None` where there is no Kafka.
+    pub fn new(name: &str, instances: usize) -> Option<World> {
+        let kafka = RealKafka::start()?;
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chaos").join(name);
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::write(folder.join("matrix.yaml"), MATRIX).expect("a file");
+        kafka.create_topic(EVENTS, 4);
+        kafka.create_topic(AGENTS, 2);
+        let instance =
+            |number| Instance { name: format!("floor-{number}"), port: free_port(), starts: 0, program: None };
+        let instances = (0..instances).map(instance).collect();
+        Some(World { kafka, receiver: Receiver::slow(ANSWERS_AFTER), folder, instances })
+    }
+
+    pub fn start(&mut self, number: usize) {
+        let (brokers, hook) = (self.kafka.bootstrap(), self.receiver.port);
+        let instance = &mut self.instances[number];
+        instance.starts += 1;
+        let Instance { name, starts, .. } = instance;
+        let threads = 1 + number % 2;
+        let config = format!(
+            r#"
+kafka: {{ brokers: ["{brokers}"], group: chaos, instance: {name}, threads: {threads}, properties: {{ session.timeout.ms: "6000" }} }}
+sources: [{{ topic: {EVENTS}, format: canonical }}, {{ topic: {AGENTS}, format: canonical }}]
+matrices: [matrix.yaml]
+webhooks:
+  desk: {{ format: generic, url: "http://127.0.0.1:{hook}/desk" }}
+  boss: {{ format: generic, url: "http://127.0.0.1:{hook}/boss" }}
+"#
+        );
+        // Each start has a log of its own beside its configuration.
+        let config_file = self.folder.join(format!("{name}.{starts}.yaml"));
+        fs::write(&config_file, config).expect("a file");
+        let level = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
+        instance.program = Some(Program::start_at(&config_file, &[("RUST_LOG", &level)], instance.port));
+    }
+
+    pub fn program(&mut self, number: usize) -> Option<&mut Program> {
+        self.instances[number].program.as_mut()
+    }
+
+    pub fn programs(&self) -> impl Iterator<Item = (&str, &Program)> {
+        self.instances.iter().filter_map(|instance| Some((instance.name.as_str(), instance.program.as_ref()?)))
+    }
+
+    pub fn kill(&mut self, number: usize) {
+        if let Some(mut program) = self.instances[number].program.take() {
+            program.signal("KILL");
+            program.ended(Duration::from_secs(10));
+        }
+    }
+
+    /// All that are not there are started, and all become ready.
+    pub fn all_ready(&mut self) {
+        for number in 0..self.instances.len() {
+            let runs = self.program(number).is_some_and(Program::runs);
+            if !runs {
+                self.start(number);
+            }
+        }
+        self.programs().for_each(|(name, program)| eventually(name, || program.is_ready()));
+    }
+
+    /// The longest time in which nothing came into a log, and when that was.
+    pub fn longest_gap(&self, topic: &str) -> String {
+        let times: Vec<i64> = self.kafka.consume_all(topic).iter().filter_map(|record| record.timestamp).collect();
+        let gaps = times.windows(2).map(|pair| (pair[1] - pair[0], Timestamp(pair[1])));
+        let (gap, end) = gaps.max().unwrap_or((0, Timestamp(0)));
+        format!("{:.1} s at most, until {end}", gap as f64 / 1000.0)
+    }
+
+    /// Lines of the logs that say something is wrong with the program.
+    pub fn defects(&self) -> Vec<String> {
+        let logs = fs::read_dir(&self.folder).expect("the folder").flatten().map(|entry| entry.path());
+        let mut defects = Vec::new();
+        for log in logs.filter(|path| path.extension().is_some_and(|extension| extension == "log")) {
+            let text = fs::read_to_string(&log).unwrap_or_default();
+            let bad = text.lines().filter(|line| ["panicked", "defect"].iter().any(|word| line.contains(word)));
+            defects.extend(bad.map(|line| format!("{}: {line}", log.display())));
+        }
+        defects
+    }
+}
