@@ -50,10 +50,16 @@ impl Scene {
     }
 
     fn start(&self, boss: u16) -> Program {
+        let mut program = Program::start(&self.config(boss), &[]);
+        program.wait_until_ready();
+        program
+    }
+
+    fn config(&self, boss: u16) -> std::path::PathBuf {
         let (topic, brokers, desk) = (self.topic, self.kafka.bootstrap(), self.desk.port);
         let config = format!(
             r#"
-kafka: {{ brokers: ["{brokers}"], group: "{topic}", instance: "{topic}" }}
+kafka: {{ brokers: ["{brokers}"], group: "{topic}", instance: "{topic}", deltas: "{topic}.deltas" }}
 sources: [{{ topic: {topic}, format: canonical, silent_after: 1h }}]
 matrices: [espera.yaml]
 webhooks:
@@ -61,10 +67,7 @@ webhooks:
   boss: {{ format: generic, url: "http://127.0.0.1:{boss}/" }}
 "#
         );
-        let config = self.files.write("atalaya.yaml", &config);
-        let mut program = Program::start(&config, &[]);
-        program.wait_until_ready();
-        program
+        self.files.write("atalaya.yaml", &config)
     }
 
     fn happens(&self, kind: &str, id: &str, queue: &str) {
@@ -160,4 +163,33 @@ fn what_was_decided_outlives_a_kill() {
         program.signal("KILL");
         program.ended(Duration::from_secs(10));
     });
+}
+
+/// The incidents are in another log than the figures, and name positions of the one that is gone.
+#[test]
+fn figures_are_made_anew_where_their_log_is_gone() {
+    let Some(scene) = Scene::new("gone") else { return };
+    let nowhere = support::kafka::free_port();
+    let mut program = scene.start(nowhere);
+    scene.happens("interaction.queued", "in a", "a");
+    eventually("it is told", || told(&scene.desk).len() == 1);
+    let incident = alert(&program, "a").unwrap()["incident"].clone();
+    // The new log is to be shorter than that for longer than anybody waits.
+    eventually("its log is long", || {
+        (0..20).for_each(|_| scene.happens("feed.heartbeat", "", ""));
+        scene.kafka.consume_all("gone.deltas").len() > 100
+    });
+    assert_eq!(program.terminate().0.code(), Some(0));
+    drop(program);
+    scene.kafka.delete_topic("gone.deltas");
+
+    let mut program = Program::start(&scene.config(nowhere), &[]);
+    assert_eq!(program.ended(Duration::from_secs(30)).code(), Some(1));
+    assert!(program.log().contains("Start the service again"), "{}", program.log());
+    drop(program);
+    let program = scene.start(nowhere);
+    assert_eq!(alert(&program, "a").unwrap()["incident"], incident, "what was decided goes on");
+    scene.happens("interaction.closed", "in a", "a");
+    eventually("its end is told", || told(&scene.desk).len() == 2);
+    assert_eq!(told(&scene.desk)[1].1, "recovered");
 }

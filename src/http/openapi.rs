@@ -54,7 +54,7 @@ pub fn document(plan: &Plan) -> Value {
                 "summary": "Somebody has taken the incident up: no repeats and escalations at this level or better until it is over or the time is",
                 "parameters": [in_path("incident")],
                 "requestBody": body("Acknowledge"),
-                "responses": refusals(&["400", "403", "404", "413", "415"], "200", answer("It is acknowledged.", json!({
+                "responses": refusals(&["400", "403", "404", "413", "415", "503"], "200", answer("It is acknowledged.", json!({
                     "type": "object", "required": ["incident", "acknowledged"],
                     "properties": {
                         "incident": { "type": "string" }, "acknowledged": reference("Acknowledged"),
@@ -75,7 +75,7 @@ pub fn document(plan: &Plan) -> Value {
                     "operationId": "silence",
                     "summary": "Holds the notices of the incidents that the matcher meets",
                     "requestBody": body("NewSilence"),
-                    "responses": refusals(&["400", "403", "409", "413", "415"], "201", answer("The silence.", reference("Silence"))),
+                    "responses": refusals(&["400", "403", "409", "413", "415", "503"], "201", answer("The silence.", reference("Silence"))),
                 },
             },
             "/api/v1/silences/{id}": { "delete": {
@@ -83,7 +83,7 @@ pub fn document(plan: &Plan) -> Value {
                 "summary": "Ends a silence before its time",
                 "parameters": [in_path("id")],
                 "requestBody": body("EndSilence"),
-                "responses": refusals(&["400", "403", "404", "413", "415"], "200", answer("It is over.", json!({
+                "responses": refusals(&["400", "403", "404", "413", "415", "503"], "200", answer("It is over.", json!({
                     "type": "object", "required": ["id", "ended"],
                     "properties": { "id": { "type": "string" }, "ended": time() },
                 }))),
@@ -166,6 +166,7 @@ fn refusals(codes: &[&str], taken: &str, answered: Value) -> Value {
         "409" => "There are too many silences.",
         "413" => "The body is too long.",
         "415" => "The body is not said to be JSON.",
+        "503" => "It is not confirmed yet that this is written down. It takes effect if it is.",
         _ => "The body asks for what cannot be; the text says what to mend.",
     };
     let refused = codes.iter().map(|code| ((*code).to_owned(), answer(about(code), reference("Error"))));

@@ -103,7 +103,7 @@ pub(super) fn snapshots(kafka: &Kafka) -> Own {
             ],
         },
         holds: "states in pieces",
-        meanwhile: "acknowledgements, silences and what was told would not survive a restart",
+        meanwhile: "starts and takeovers take longer, and fail once the logs no longer go back far enough",
         kind: Kind::Snapshots,
         ordered: true,
         needs: vec![

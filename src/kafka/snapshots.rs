@@ -376,8 +376,8 @@ impl Snapshots {
 
     fn failure(&self, what: &str, why: &str) -> KafkaFailure {
         KafkaFailure::Client(format!(
-            "The topic `{}` of `kafka.snapshots` at {} could not be {what} ({}): acknowledgements, silences and what was told \
-             would not survive a restart. Create it (1 partition, `cleanup.policy` compact), or allow this user to Create, \
+            "The topic `{}` of `kafka.snapshots` at {} could not be {what} ({}): starts and takeovers take longer, and fail \
+             once the logs no longer go back far enough. Create it (1 partition, `cleanup.policy` compact), or allow this user to Create, \
              Read and Write it.",
             self.kafka.snapshots,
             self.place.brokers,

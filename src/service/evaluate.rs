@@ -89,6 +89,7 @@ pub fn start(
                 ends: BTreeSet::new(),
                 rounds,
                 decided: false,
+                short_of: Position::default(),
                 dropped: Default::default(),
             }
             .run();
@@ -143,6 +144,8 @@ struct Loop {
     /// The boards show it.
     ready: bool,
     rounds: Rounds,
+    /// The deltas log ended before this position, up to which the last decision had seen it: that was another log.
+    short_of: Position,
     /// Somebody has been seen to decide.
     decided: bool,
     /// What has been told of the entries of the logs that do not count.
@@ -215,7 +218,8 @@ impl Loop {
 
     /// Its board has not come beyond what the last decision saw. That may be another's, made while this one claimed.
     fn is_behind(&self) -> bool {
-        self.turn.last().is_some_and(|(tick, deltas)| self.shown() <= tick || self.replica.position() < deltas)
+        let unseen = |deltas| self.replica.position() < deltas && self.short_of != deltas;
+        self.turn.last().is_some_and(|(tick, deltas)| self.shown() <= tick || unseen(deltas))
     }
 
     /// Something came out of the logs. The error ends the service.
@@ -237,6 +241,10 @@ impl Loop {
             Came::End(log, position) => {
                 if log == record::Log::Deltas {
                     self.replica.passed(position);
+                    // It was made anew since, and its positions with it.
+                    if let Some((_, seen)) = self.turn.last().filter(|(_, seen)| position < *seen) {
+                        self.short_of = seen;
+                    }
                 }
                 self.ends.insert(log);
                 let first = self.read.insert(log);

@@ -173,6 +173,14 @@ impl RealKafka {
         assert!(grown.is_ok_and(|results| results.iter().all(Result::is_ok)), "topic {name} did not grow");
     }
 
+    pub fn delete_topic(&self, name: &str) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("an admin client");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+        let deleted = runtime.block_on(admin.delete_topics(&[name], &options));
+        assert!(deleted.is_ok_and(|results| results.iter().all(Result::is_ok)), "topic {name} was not deleted");
+    }
+
     pub fn client(&self) -> ClientConfig {
         client(&self.bootstrap())
     }
