@@ -252,7 +252,7 @@ impl Snapshots {
             }
             let piece = is_piece(key);
             let is_old = piece && value.is_some() && at.is_some_and(|at| now - at >= STRAY_AFTER);
-            if is_old { drop(old.insert(key.to_owned())) } else { drop(old.remove(key)) }
+            let _ = if is_old { old.insert(key.to_owned()) } else { old.remove(key) };
             match value {
                 Some(value) if !piece || pieces.iter().any(|of| key.starts_with(of)) => {
                     drop(records.insert(key.to_owned(), value.to_vec()));

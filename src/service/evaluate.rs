@@ -111,6 +111,9 @@ const REPLICA_A_MILLISECOND: i64 = 1_000;
 /// How long it may take to note that the logs are begun anew.
 const ANEW_WITHIN: Duration = Duration::from_secs(5);
 
+/// A partition that nobody tells of holds the others up for so long: until then somebody else takes it over, mostly.
+const WAITED_FOR: Millis = Millis(20_000);
+
 /// How long it waits for what comes next; the clock goes on meanwhile.
 const WAIT: Duration = Duration::from_millis(50);
 
@@ -359,6 +362,8 @@ impl Loop {
         let upto = |(_, history): (SourcePartition, &History)| match history.last {
             Some(Last { live: true, wall, .. }) if now - wall <= IDLE_EVERY + Millis::SECOND => Some(now),
             Some(Last { live: false, stream_time, .. }) if !self.ready => stream_time,
+            // Whoever had it is gone, and nobody has come: the others go on, and its feed lags.
+            Some(Last { wall, .. }) if self.ready && now - wall > WAITED_FOR => Some(now),
             last => last.map(|last| last.wall),
         };
         self.attended().map(upto).min().flatten()
