@@ -63,6 +63,9 @@ pub enum Found {
     Broken(String),
 }
 
+/// The last value of each key, and the keys of old pieces.
+type Records = (BTreeMap<String, Vec<u8>>, BTreeSet<String>);
+
 /// The states of one consumer group.
 pub struct Snapshots {
     kafka: Kafka,
@@ -135,7 +138,7 @@ impl Snapshots {
     }
 
     /// The last value of each key of our group's, pieces only of these names; and the keys of old pieces of any name.
-    fn records(&self, names: &[&str]) -> Result<(BTreeMap<String, Vec<u8>>, BTreeSet<String>), KafkaFailure> {
+    fn records(&self, names: &[&str]) -> Result<Records, KafkaFailure> {
         let (topic, own) = (&self.kafka.snapshots, format!("{}/", self.kafka.group));
         let pieces: Vec<String> = names.iter().map(|name| format!("{own}{name}/")).collect();
         let wanted = |key: &&str| !is_piece(key) || pieces.iter().any(|of| key.starts_with(of));
