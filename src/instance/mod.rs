@@ -26,7 +26,7 @@ mod owner;
 mod replica;
 
 pub use course::{SKEW, STALE_AFTER, Step};
-pub use owner::{IDLE_EVERY, Owner};
+pub use owner::{IDLE_EVERY, Owner, slot};
 pub use replica::{History, Last, Replica};
 
 /// What a batch of the deltas log carries: a floor's contributions, and how its clock went while it made them.

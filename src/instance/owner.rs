@@ -38,6 +38,14 @@ pub const SNAPSHOT_EVERY: u64 = 20_000;
 /// the most.
 const BYTES_A_RECORD: u64 = 30;
 
+/// So many places there are for snapshots of a floor: two that others may go on from, and one to write to.
+pub const SLOTS: u64 = 3;
+
+/// The place of the snapshot of that name.
+pub fn slot(snapshot: u64) -> u64 {
+    snapshot % SLOTS
+}
+
 /// A floor of which there is nothing to tell says so every so often: that is how others know that it is there.
 pub const IDLE_EVERY: Millis = Millis(1_000);
 
@@ -83,7 +91,7 @@ struct Following {
     next: i64,
     batches: u64,
     shift: i64,
-    kept: Option<u64>,
+    kept: [Option<u64>; 2],
     since_snapshot: u64,
     snapshot_bytes: u64,
 }
@@ -107,8 +115,8 @@ struct Telling {
     /// Records and batches since the last snapshot, and its length.
     since_snapshot: u64,
     snapshot_bytes: u64,
-    /// The name of the snapshot that was kept last.
-    kept: Option<u64>,
+    /// The names of the snapshots that were kept last, the newer first.
+    kept: [Option<u64>; 2],
     /// Its bytes until it is wanted to be stored, which is once all batches in it count.
     snapshot: Option<(Mark, Option<Vec<u8>>)>,
 }
@@ -223,7 +231,7 @@ impl Owner {
             next: at,
             batches: history.batches,
             shift: history.shift(),
-            kept: history.mark(&[]).map(|mark| mark.snapshot),
+            kept: history.newest(),
         };
         wants.push_back(Want::Read { place: self.place, from: following.from() });
         self.stage = Stage::Following(Box::new(following));
@@ -353,7 +361,7 @@ impl Owner {
     pub fn stored(&mut self, snapshot: u64, wants: &mut VecDeque<Want>) {
         let Stage::Telling(telling) = &mut self.stage else { return };
         if let Some((mark, _)) = telling.snapshot.take_if(|(mark, _)| mark.snapshot == snapshot) {
-            telling.kept = Some(snapshot);
+            telling.kept = [Some(snapshot), telling.kept[0]];
             wants.push_back(Want::Append(Delta::Kept { place: self.place, claim: self.claim, mark }));
         }
     }
@@ -531,10 +539,12 @@ impl Telling {
         batch
     }
 
-    /// Of the state just after a flush. It takes the place of the last but one: names alternate between even and odd.
+    /// Of the state just after a flush. Of the three places it takes that of neither of the two that were kept last.
     fn take_snapshot(&mut self, drawn: u64) {
         self.since_snapshot = 0;
-        let snapshot = self.kept.map_or(drawn, |kept| drawn & !1 | !kept & 1);
+        let taken = self.kept.map(|kept| kept.map(slot));
+        let free = (0..SLOTS).find(|slot| !taken.contains(&Some(*slot))).unwrap_or_default();
+        let snapshot = (drawn >> 1) / SLOTS * SLOTS + free;
         let batches = self.batches + self.unconfirmed.len() as u64;
         let mark = Mark { snapshot, batches, at: self.next, wall: self.course.wall(), live: self.course.live() };
         let bytes = self.course.snapshot();

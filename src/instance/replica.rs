@@ -121,6 +121,12 @@ impl History {
         self.steps.back().map_or(self.shift, |last| last.step.shift)
     }
 
+    /// The names of the snapshots, the newer first.
+    pub fn newest(&self) -> [Option<u64>; MARKS] {
+        let mut marks = self.marks.iter().rev().map(|mark| mark.snapshot);
+        [marks.next(), marks.next()]
+    }
+
     /// Whether a floor can be made without a snapshot.
     pub fn is_whole(&self) -> bool {
         self.marks.len() < MARKS

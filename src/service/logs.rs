@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::names::Whose;
 use super::store::Store;
 use crate::config;
-use crate::instance::{News, Share, decider};
+use crate::instance::{News, Share, decider, slot};
 use crate::journal::record::{self, RecordError};
 use crate::journal::{Claim, Delta, Position, SourcePartition};
 use crate::kafka::log::{Appender, Item, Tail};
@@ -297,13 +297,13 @@ impl Kafka {
     }
 }
 
-/// Snapshots by partition and whether their name is even or odd.
+/// Snapshots by partition and slot.
 type Kept = BTreeMap<(SourcePartition, u64), (u64, Vec<u8>)>;
 
 /// Where snapshots of floors are kept.
 #[derive(Clone)]
 pub enum Floors {
-    /// For as long as the process lives: of each partition those of even and of odd name.
+    /// For as long as the process lives: of each partition the newest.
     Memory(Arc<Mutex<Kept>>, Tell),
     Kafka(Store),
 }
@@ -313,7 +313,7 @@ impl Floors {
         match self {
             Floors::Memory(kept, tell) => {
                 let kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-                let found = kept.get(&(place, snapshot & 1)).filter(|(name, _)| *name == snapshot);
+                let found = kept.get(&(place, slot(snapshot))).filter(|(name, _)| *name == snapshot);
                 let bytes = found.map(|(_, bytes)| bytes.clone());
                 tell.tell(Heard::Loaded { place, snapshot, bytes });
             }
@@ -324,7 +324,7 @@ impl Floors {
     pub fn store(&self, place: SourcePartition, snapshot: u64, bytes: Vec<u8>) {
         match self {
             Floors::Memory(kept, tell) => {
-                kept.lock().unwrap_or_else(PoisonError::into_inner).insert((place, snapshot & 1), (snapshot, bytes));
+                kept.lock().unwrap_or_else(PoisonError::into_inner).insert((place, slot(snapshot)), (snapshot, bytes));
                 tell.tell(Heard::Stored { place, snapshot });
             }
             Floors::Kafka(store) => store.keep_floor(place, snapshot, bytes),

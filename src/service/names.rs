@@ -9,11 +9,12 @@
 //! | `decided` | what the decisions log came to, and the trail |
 //! | `epoch` | how often the logs have been begun anew |
 //! | `GENERATION/replica` | [`crate::instance::Replica`] |
-//! | `GENERATION/floor/TOPIC/PARTITION/0` and `/1` | the two newest snapshots of a floor, by their names even and odd |
+//! | `GENERATION/floor/TOPIC/PARTITION/0`, `/1`, `/2` | the two newest snapshots of a floor, and room for the next ([`crate::instance::slot`]) |
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::config::{Config, Kafka};
+use crate::instance::slot;
 use crate::plan::Plan;
 
 /// The name of what was decided.
@@ -53,5 +54,5 @@ pub fn replica(generation: u64) -> String {
 }
 
 pub fn floor(generation: u64, topic: &str, partition: i32, snapshot: u64) -> String {
-    format!("{generation:016x}/floor/{topic}/{partition}/{}", snapshot & 1)
+    format!("{generation:016x}/floor/{topic}/{partition}/{}", slot(snapshot))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use atalaya::board::Board;
 use atalaya::domain::{Body, Event, Millis, Timestamp};
 use atalaya::floor::Floor;
-use atalaya::instance::{Share, Want};
+use atalaya::instance::{Share, Want, slot};
 use atalaya::journal::rule::Rule;
 use atalaya::journal::{Claim, Delta, Position, SourcePartition};
 use atalaya::plan::Plan;
@@ -95,7 +95,7 @@ pub struct World {
     to_come: Vec<(Timestamp, usize, Option<Event<'static>>)>,
     sources: Vec<Vec<Record>>,
     deltas: Vec<Delta<Share>>,
-    /// Of each partition the two newest: names alternate between even and odd.
+    /// Of each partition one in each slot.
     floors_kept: BTreeMap<(SourcePartition, u64), (u64, Vec<u8>)>,
     /// The floors of each partition by how many batches they had told, under the claim that counted.
     floors: BTreeMap<(SourcePartition, u64, Claim), Vec<u8>>,
@@ -412,7 +412,7 @@ impl World {
             }
             Want::Load { place, snapshot } => {
                 happened.note("snapshot loaded");
-                let kept = self.floors_kept.get(&(place, snapshot & 1)).filter(|(name, _)| *name == snapshot);
+                let kept = self.floors_kept.get(&(place, slot(snapshot))).filter(|(name, _)| *name == snapshot);
                 instance.loaded(place, snapshot, kept.map(|(_, bytes)| bytes.as_slice()));
             }
             Want::Store { .. } if chance(random, 0.1) => happened.note("store lost"),
@@ -424,7 +424,7 @@ impl World {
                     let at = random.random_range(0..bytes.len());
                     bytes[at] ^= 1 << random.random_range(0..8);
                 }
-                self.floors_kept.insert((place, snapshot & 1), (snapshot, bytes));
+                self.floors_kept.insert((place, slot(snapshot)), (snapshot, bytes));
                 instance.stored(place, snapshot);
             }
         }
