@@ -78,6 +78,12 @@ fn nothing_is_lost_and_nothing_comes_twice() {
         println!("{}: {:.0?}, {} records, {:?}", scenario.name, began.elapsed(), traffic.written, traffic.incidents());
         let (gap, repeats) = (world.longest_gap("atalaya.decisions"), judge::repeats(&world.receiver));
         println!("nothing was decided for {gap}; {repeats} notices came again under the same name");
+        // Where nothing is dropped nothing was tried.
+        for (name, program) in world.programs() {
+            let metrics = program.get("/metrics").map_or(String::new(), |(_, body)| body);
+            let dropped = metrics.lines().filter(|line| line.starts_with("atalaya_log_dropped_total"));
+            println!("{name} dropped {:?}", dropped.collect::<Vec<_>>());
+        }
         let (pieces, left, bytes) = world.pieces();
         println!("{pieces} pieces are kept, {left} of them of no state: {bytes} bytes");
     }
