@@ -56,6 +56,7 @@ enum Command {
 
 impl Cli {
     pub fn run(self) -> ExitCode {
+        let has_clients = matches!(self.command, Command::Demo(_) | Command::Run(_));
         let done = match self.command {
             Command::Demo(args) => runtime().and_then(|runtime| runtime.block_on(demo::run(args))),
             Command::Run(args) => runtime().and_then(|runtime| runtime.block_on(run::run(args))),
@@ -74,13 +75,17 @@ impl Cli {
             Command::Silence(command) => runtime().and_then(|runtime| runtime.block_on(silence::run(command))),
             Command::Simulate(args) => runtime().and_then(|runtime| runtime.block_on(simulate::run(args))),
         };
-        match done {
-            Ok(()) => ExitCode::SUCCESS,
+        let code = match done {
+            Ok(()) => 0,
             Err(failure) => {
                 say::aside(format_args!("atalaya: {failure}"));
                 failure.code()
             }
+        };
+        if has_clients {
+            crate::kafka::leave(code);
         }
+        ExitCode::from(code)
     }
 }
 
@@ -103,10 +108,10 @@ pub enum Failure {
 }
 
 impl Failure {
-    pub fn code(&self) -> ExitCode {
+    pub fn code(&self) -> u8 {
         match self {
-            Failure::User(_) => ExitCode::from(2),
-            Failure::Run(_) => ExitCode::from(1),
+            Failure::User(_) => 2,
+            Failure::Run(_) => 1,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One queue for all partitions, read a batch at a time: the only unsafe code of the product.
+//! One queue for all partitions, read a batch at a time: the only unsafe code of the product but for the end of a process.
 //!
 //! Each assigned partition's queue is forwarded to one queue of ours; the consumer itself is polled for its events only
 //! (rebalances, errors, logs), as its client library costs several times as much per record. Three habits of librdkafka

@@ -7,7 +7,8 @@
 //! | `assignment` | its part in the group: partitions given, started, taken away |
 //! | `context` | what librdkafka tells while it is polled |
 //! | `questions` | a second thread that asks the broker what would block the reader: offsets, ends, missing topics |
-//! | `batch` | the only unsafe code of the product: one queue for all partitions, read in batches |
+//! | `batch` | unsafe code: one queue for all partitions, read in batches |
+//! | `end` | the end of the process while clients may still be at work |
 //! | [`status`] | what telemetry and `/readyz` show of it |
 //! | [`problems`] | what is wrong at present: said once, then every 30 s until it is over |
 //! | [`errors`] | librdkafka's errors as a paragraph: what, where, what to do |
@@ -32,6 +33,8 @@ mod batch;
 pub mod consumer;
 mod context;
 pub mod dead_letters;
+#[allow(unsafe_code, reason = "the system's own way to end a process is C")]
+mod end;
 pub mod errors;
 pub mod log;
 pub mod mock;
@@ -46,6 +49,7 @@ mod worker;
 
 pub use consumer::{Consumer, Handler, Options, Record, Start, TopicPartition};
 pub use dead_letters::{DeadLetters, Letter};
+pub use end::leave;
 pub use errors::KafkaFailure;
 pub use problems::{Kind, Problems};
 pub use status::Status;

@@ -63,7 +63,9 @@ pub struct Standing {
 pub fn describe(config: &ClientConfig, topic: &str, patience: Duration) -> Result<Option<Standing>, String> {
     use RDKafkaErrorCode as Code;
     let (admin, runtime, options) = admin(config, patience)?;
-    let absent = |code| matches!(code, Code::UnknownTopic | Code::UnknownTopicOrPartition);
+    // Who may read or write a topic may see it too: one that may not be seen is as good as none.
+    let absent =
+        |code| matches!(code, Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::TopicAuthorizationFailed);
     let partitions = match admin.inner().fetch_metadata(Some(topic), patience) {
         Ok(metadata) => {
             let found = metadata.topics().iter().find(|found| found.name() == topic);
@@ -81,6 +83,8 @@ pub fn describe(config: &ClientConfig, topic: &str, patience: Duration) -> Resul
     }
     let described = runtime.block_on(admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options));
     let settings = match described.map_err(|error| error.to_string())?.into_iter().next() {
+        // It is there; its settings are another right.
+        Some(Err(Code::TopicAuthorizationFailed)) => BTreeMap::new(),
         Some(Ok(resource)) => {
             resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect()
         }

@@ -159,7 +159,7 @@ fn what_is_wrong_is_said_with_its_mend() {
         ("authority", &at_plain, &wrong_ca, PASSWORD, ["TLS handshake", "`ssl.ca.location`"]),
         ("clear", &at_plain, &clear, PASSWORD, ["a listener with TLS", "`security.protocol`"]),
         ("group", &at_plain, &no_group, PASSWORD, ["consumer group `secured-group`", "Grant Read on the group"]),
-        ("read", &at_plain, &no_read, PASSWORD, ["events-read", "Grant Read on the topics"]),
+        ("read", &at_plain, &no_read, PASSWORD, ["events-read", "Grant Read and Describe on the topics"]),
     ];
     std::thread::scope(|scope| {
         for (name, brokers, properties, password, words) in &cases {

@@ -160,7 +160,12 @@ impl RealKafka {
 
     pub fn create_topic(&self, name: &str, partitions: i32) {
         let spec = TopicSpec { name: name.to_owned(), partitions, settings: vec![("retention.ms", "-1")] };
-        let made = topics::create(&self.client(), &spec, Duration::from_secs(20));
+        let create = || topics::create(&self.client(), &spec, Duration::from_secs(20));
+        let mut made = create();
+        // A broker among a dozen that have just started may not answer in time.
+        if matches!(made, Made::NotYet(_)) {
+            made = create();
+        }
         assert!(matches!(made, Made::Created | Made::Existed), "topic {name}: {made:?}");
     }
 
