@@ -45,7 +45,7 @@ mod turn;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use crate::clock;
@@ -101,7 +101,8 @@ impl Default for Manner {
 const FLUSH_EVERY: Duration = Duration::from_millis(20);
 const FLUSH_DURABLY_EVERY: Duration = Duration::from_millis(40);
 
-/// How long the reader may take to commit and leave, and the notifier to send what waits.
+/// How long the reader may take to commit and leave, the dead letters to be written, and the entries of the logs; and how long the
+/// notifier to send what waits.
 const READER_STOPS_WITHIN: Duration = Duration::from_secs(10);
 const NOTIFIER_DRAINS_WITHIN: Duration = Duration::from_secs(10);
 /// How long an operation may take until it is written down.
@@ -113,7 +114,7 @@ const COUNTED_WITHIN: Duration = Duration::from_secs(1);
 
 /// The longest that stopping takes, each step at its deadline: whoever ends the service by force waits for longer.
 pub const STOPS_WITHIN: Duration = Duration::from_secs(
-    2 * READER_STOPS_WITHIN.as_secs()
+    3 * READER_STOPS_WITHIN.as_secs()
         + NOTIFIER_DRAINS_WITHIN.as_secs()
         + KEPT_WITHIN.as_secs()
         + COUNTED_WITHIN.as_secs()
@@ -214,7 +215,6 @@ pub async fn run(
                 problems: problems.clone(),
                 store: store.clone(),
                 stop: stop_reading.clone(),
-                unreadable: 0,
             }));
             let journal = logs::Journal::Kafka(appender.clone(), store.clone());
             (journal, log, logs::Floors::Kafka(store.clone()), Some((store, running, appender)))
@@ -370,21 +370,21 @@ struct Speech {
     stand_ins: stand_ins::StandIns,
     tickets: Arc<Tickets>,
     /// The first second that was evaluated since the start; 0 before.
-    decides_since: std::sync::atomic::AtomicI64,
+    decides_since: AtomicI64,
     /// It is this instance's turn to decide.
     decides: AtomicBool,
     /// The group has read the sources before: an earlier run may have told what this one finds.
-    ran_before: std::sync::atomic::AtomicBool,
+    ran_before: AtomicBool,
     /// Nothing was told before this start whatever the group says, or what was is known: nothing can be told again.
-    remembers: std::sync::atomic::AtomicBool,
+    remembers: AtomicBool,
 }
 
 impl Speech {
     /// Where what was decided before is not known, what was outside `ok` already when deciding began may have been told before,
     /// and says so.
     fn context(&self, notification: &Notification) -> notice::Context<'_> {
-        let began = Timestamp(self.decides_since.load(std::sync::atomic::Ordering::Relaxed));
-        let is = |flag: &std::sync::atomic::AtomicBool| flag.load(std::sync::atomic::Ordering::Relaxed);
+        let began = Timestamp(self.decides_since.load(Ordering::Relaxed));
+        let is = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
         let before = is(&self.ran_before) && !is(&self.remembers);
         let found_open = |notice: &Notification| {
             let transition = &notice.transition;

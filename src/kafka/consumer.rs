@@ -19,12 +19,25 @@ use super::worker;
 use crate::clock;
 use crate::config::Kafka;
 use crate::domain::{Millis, Timestamp};
+use crate::journal::SourcePartition;
 
 /// A partition of the topic of `sources[source]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicPartition {
     pub source: usize,
     pub partition: i32,
+}
+
+impl From<TopicPartition> for SourcePartition {
+    fn from(TopicPartition { source, partition }: TopicPartition) -> Self {
+        SourcePartition { source, partition }
+    }
+}
+
+impl From<SourcePartition> for TopicPartition {
+    fn from(SourcePartition { source, partition }: SourcePartition) -> Self {
+        TopicPartition { source, partition }
+    }
 }
 
 /// A record as it lies in librdkafka's memory: valid during the call.

@@ -19,12 +19,12 @@ use crate::domain::{Millis, Timestamp};
 use crate::http::{SharedReadiness, Trail};
 use crate::indicators::Topics;
 use crate::instance::{History, IDLE_EVERY, Last, Replica, Share, What};
-use crate::journal::rule::Dropped;
+use crate::journal::rule::{Drop, Dropped};
 use crate::journal::{Delta, Position, SourcePartition, record};
+use crate::kafka::DeadLetters;
 use crate::kafka::consumer::Watch;
 use crate::kafka::dead_letters::LetterCounters;
 use crate::kafka::status::{Ended, Status};
-use crate::kafka::{DeadLetters, TopicPartition};
 use crate::matrix::engine::{FeedState, Feeds};
 use crate::notice::hooks::Format;
 use crate::notify::Notifier;
@@ -86,7 +86,7 @@ pub fn start(
                 last,
                 caught_up: None,
                 ready: false,
-                ends: BTreeSet::new(),
+                at_end: false,
                 rounds,
                 decided: false,
                 short_of: Position::default(),
@@ -117,10 +117,6 @@ const WAITED_FOR: Millis = Millis(20_000);
 /// How long it waits for what comes next; the clock goes on meanwhile.
 const WAIT: Duration = Duration::from_millis(50);
 
-fn place_of(tp: TopicPartition) -> SourcePartition {
-    SourcePartition { source: tp.source, partition: tp.partition }
-}
-
 struct Loop {
     setup: Setup,
     log: Log,
@@ -131,9 +127,9 @@ struct Loop {
     replica: Replica,
     /// The deltas log is being read.
     begun: bool,
-    /// Which logs have been read to their end once, and which are at it.
+    /// Which logs have been read to their end once, and whether the decisions are at it.
     read: BTreeSet<record::Log>,
-    ends: BTreeSet<record::Log>,
+    at_end: bool,
     /// When the replica was kept last, or would have been.
     kept: Timestamp,
     /// How many partitions each source has; not known of those beyond the last.
@@ -178,12 +174,12 @@ impl Loop {
                 }
             }
             self.become_ready();
-            let at_end = self.ends.contains(&record::Log::Decisions) && self.log.sees();
-            let (able, draining) = (self.is_able(), self.setup.draining.load(Ordering::Acquire));
-            self.turn.turn(able && !draining, at_end, &self.setup);
-            // A second is evaluated as soon as the board has come to it.
+            let at_end = self.at_end && self.log.sees();
             let shown = self.shown();
-            if shown > self.ticked && able && !draining && self.turn.may_decide() && !self.is_behind() {
+            let able = self.is_able(shown) && !self.setup.draining.load(Ordering::Acquire);
+            self.turn.turn(able, at_end, &self.setup);
+            // A second is evaluated as soon as the board has come to it.
+            if shown > self.ticked && able && self.turn.may_decide() && !self.is_behind(shown) {
                 self.ticked = shown;
                 self.tick();
             }
@@ -214,15 +210,19 @@ impl Loop {
     }
 
     /// Whether it knows all that the last decision knew.
-    fn is_able(&self) -> bool {
-        let all = record::Log::ALL.iter().all(|log| self.read.contains(log));
-        self.ready && all && (self.turn.is_ours() || !self.is_behind())
+    fn is_able(&self, shown: Timestamp) -> bool {
+        self.ready && self.has_read_all() && (self.turn.is_ours() || !self.is_behind(shown))
+    }
+
+    /// Each log has been read to its end once.
+    fn has_read_all(&self) -> bool {
+        self.read.len() == record::Log::ALL.len()
     }
 
     /// Its board has not come beyond what the last decision saw. That may be another's, made while this one claimed.
-    fn is_behind(&self) -> bool {
+    fn is_behind(&self, shown: Timestamp) -> bool {
         let unseen = |deltas| self.replica.position() < deltas && self.short_of != deltas;
-        self.turn.last().is_some_and(|(tick, deltas)| self.shown() <= tick || unseen(deltas))
+        self.turn.last().is_some_and(|(tick, deltas)| shown <= tick || unseen(deltas))
     }
 
     /// Something came out of the logs. The error ends the service.
@@ -232,15 +232,19 @@ impl Loop {
                 Entry::Delta(delta) => self.take(position, &delta),
                 Entry::Decision(decision) => {
                     let live = self.read.contains(&record::Log::Decisions);
-                    if self.setup.store.is_some() {
-                        self.ends.remove(&record::Log::Decisions);
-                    }
+                    // In memory it always is.
+                    self.at_end &= self.setup.store.is_none();
                     self.turn.decision(position, &decision, live, &self.setup);
                 }
                 Entry::Operation(noted) => self.turn.operation(position, noted, &self.setup),
             },
-            Came::Passed(record::Log::Deltas, position) => self.replica.passed(position),
-            Came::Passed(..) => {}
+            Came::Passed { log, position, unreadable } => {
+                if log == record::Log::Deltas {
+                    self.replica.passed(position);
+                }
+                let (log, reason) = (log.name(), Drop::Unreadable.name());
+                self.setup.telemetry.emit(LogDropped { log, reason, count: unreadable.into() });
+            }
             Came::End(log, position) => {
                 if log == record::Log::Deltas {
                     self.replica.passed(position);
@@ -249,7 +253,7 @@ impl Loop {
                         self.short_of = seen;
                     }
                 }
-                self.ends.insert(log);
+                self.at_end |= log == record::Log::Decisions;
                 let first = self.read.insert(log);
                 match log {
                     record::Log::Deltas if first => self.publish(),
@@ -300,7 +304,7 @@ impl Loop {
         let from = match &self.setup.store {
             None => {
                 // In memory there is nothing before.
-                (self.read, self.ends) = (record::Log::ALL.into(), record::Log::ALL.into());
+                (self.read, self.at_end) = (record::Log::ALL.into(), true);
                 self.publish();
                 None
             }
@@ -378,9 +382,7 @@ impl Loop {
 
     /// Keeps what the logs came to.
     fn keep(&mut self) {
-        let Some(store) = self.setup.store.as_ref().filter(|_| self.read.len() == record::Log::ALL.len()) else {
-            return;
-        };
+        let Some(store) = self.setup.store.as_ref().filter(|_| self.has_read_all()) else { return };
         let mut evaluator = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner);
         let replica = self.replica.snapshot(evaluator.board());
         drop(evaluator);
@@ -398,7 +400,7 @@ impl Loop {
         if self.caught_up.is_none() {
             let status = self.setup.watch.status();
             if self.unread(&status).is_empty() {
-                let read = status.partitions.iter().map(|partition| (place_of(partition.tp), partition.position));
+                let read = status.partitions.iter().map(|partition| (partition.tp.into(), partition.position));
                 self.caught_up = Some((clock::now(), read.collect()));
             }
         }
@@ -511,10 +513,7 @@ impl Loop {
     fn keep_firing(&mut self, now: Timestamp) {
         let speech = &self.setup.speech;
         let is_alertmanager = |name: &Arc<str>| speech.formats.get(name) == Some(&Format::Alertmanager);
-        if !self.turn.is_ours() {
-            return;
-        }
-        if !speech.formats.keys().any(is_alertmanager) || !self.rounds.begin(now) {
+        if !self.turn.is_ours() || !speech.formats.keys().any(is_alertmanager) || !self.rounds.begin(now) {
             return;
         }
         let open = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner).open_cases();
@@ -528,7 +527,7 @@ impl Loop {
         self.decided |= self.turn.is_ours() || self.turn.other_decides();
         let Setup { readiness, telemetry, notifier, .. } = &self.setup;
         let reasons = self.unread(status);
-        let waiting = if reasons.is_empty() && self.read.len() < record::Log::ALL.len() {
+        let waiting = if reasons.is_empty() && !self.has_read_all() {
             Some("what was decided before the start is being read".to_owned())
         } else if reasons.is_empty() && !self.ready {
             Some("the sources have been read, the numbers follow".to_owned())

@@ -191,16 +191,18 @@ pub struct Kafka {
     pub store: Store,
     /// Set when nothing more is to be read.
     pub stop: Arc<AtomicBool>,
-    /// Records that could not be read, nor of another generation.
-    pub unreadable: u64,
 }
 
 /// What comes out of the logs. Nearly all of it are entries.
 #[allow(clippy::large_enum_variant, reason = "one at a time, and most are of the large kind")]
 pub enum Came {
     Entry(Position, Entry),
-    /// There is nothing of ours before this position that has not come.
-    Passed(record::Log, Position),
+    /// There is nothing of ours before this position that has not come; `unreadable`: but for a record that nobody can read.
+    Passed {
+        log: record::Log,
+        position: Position,
+        unreadable: bool,
+    },
     /// It was read to its end.
     End(record::Log, Position),
     /// What was wanted is not there any more.
@@ -284,11 +286,11 @@ impl Kafka {
             Item::Record { log, position, bytes, .. } => match read(log, &bytes, self.store.whose()) {
                 Ok(entry) => Came::Entry(position, entry),
                 Err(error) => {
-                    if error != RecordError::OtherSettings {
-                        self.unreadable += 1;
+                    let unreadable = error != RecordError::OtherSettings;
+                    if unreadable {
                         tracing::warn!(log = log.name(), position = position.0, %error, "a record is passed over");
                     }
-                    Came::Passed(log, Position(position.0 + 1))
+                    Came::Passed { log, position: Position(position.0 + 1), unreadable }
                 }
             },
             Item::End { log, position } => Came::End(log, position),

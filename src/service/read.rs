@@ -14,7 +14,6 @@ use crate::config::Config;
 use crate::domain::{Event, Millis, Timestamp};
 use crate::floor::{Counters, Taken};
 use crate::instance::{Owner, Want};
-use crate::journal::SourcePartition;
 use crate::kafka::{DeadLetters, Handler, Letter, Record, TopicPartition};
 use crate::plan::Plan;
 use crate::telemetry::Telemetry;
@@ -63,14 +62,6 @@ pub struct Reader {
 
 const OUTCOMES: [Outcome; 5] =
     [Outcome::Applied, Outcome::Duplicate, Outcome::Held, Outcome::NoEffect, Outcome::Ignored];
-
-fn place_of(tp: TopicPartition) -> SourcePartition {
-    SourcePartition { source: tp.source, partition: tp.partition }
-}
-
-fn partition_of(place: SourcePartition) -> TopicPartition {
-    TopicPartition { source: place.source, partition: place.partition }
-}
 
 /// A number that nobody else draws.
 pub fn draw() -> u64 {
@@ -134,17 +125,17 @@ impl Reader {
             let Reader { places, wants, .. } = self;
             match heard {
                 Heard::News(news) => {
-                    if let Some(place) = places.get_mut(&partition_of(news.place)) {
+                    if let Some(place) = places.get_mut(&news.place.into()) {
                         place.owner.hear(news, clock::now(), wants);
                     }
                 }
                 Heard::Loaded { place, snapshot, bytes } => {
-                    if let Some(place) = places.get_mut(&partition_of(place)) {
+                    if let Some(place) = places.get_mut(&place.into()) {
                         place.owner.loaded(snapshot, bytes.as_deref(), wants);
                     }
                 }
                 Heard::Stored { place, snapshot } => {
-                    if let Some(place) = places.get_mut(&partition_of(place)) {
+                    if let Some(place) = places.get_mut(&place.into()) {
                         place.owner.stored(snapshot, wants);
                     }
                 }
@@ -159,7 +150,7 @@ impl Reader {
                 Want::Append(delta) => self.port.journal.append(Entry::Delta(delta)),
                 Want::Load { place, snapshot } => self.port.floors.load(place, snapshot),
                 Want::Store { place, snapshot, bytes } => self.port.floors.store(place, snapshot, bytes),
-                Want::Read { place, from } => self.reads.push((partition_of(place), from)),
+                Want::Read { place, from } => self.reads.push((place.into(), from)),
             }
         }
     }
@@ -167,7 +158,7 @@ impl Reader {
     fn flush(&mut self) {
         let (now, begun) = (clock::now(), clock::instant());
         for (tp, place) in &mut self.places {
-            place.owner.flush(self.port.claims.of(place_of(*tp)), now, &mut draw, &mut self.wants);
+            place.owner.flush(self.port.claims.of((*tp).into()), now, &mut draw, &mut self.wants);
         }
         self.perform();
         if self.places.values().any(|place| place.owner.is_stuck()) {
@@ -261,7 +252,7 @@ impl Handler for Reader {
     }
 
     fn assigned(&mut self, tp: TopicPartition, start: i64) -> Option<i64> {
-        let owner = || Owner::new(place_of(tp), self.plan.clone(), start);
+        let owner = || Owner::new(tp.into(), self.plan.clone(), start);
         self.places.entry(tp).or_insert_with(|| Place { owner: owner(), seen: None });
         None
     }

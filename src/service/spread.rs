@@ -14,7 +14,6 @@ use super::logs::reader_of;
 use super::read::Reader;
 use crate::clock;
 use crate::domain::Timestamp;
-use crate::journal::SourcePartition;
 use crate::kafka::{DeadLetters, Handler, Record, TopicPartition};
 
 /// So many records, or so many bytes of them, go over at once.
@@ -133,8 +132,7 @@ impl Spread {
     }
 
     fn owner(&mut self, tp: TopicPartition) -> Option<&mut Worker> {
-        let place = SourcePartition { source: tp.source, partition: tp.partition };
-        let number = reader_of(place, self.workers.len());
+        let number = reader_of(tp.into(), self.workers.len());
         self.workers.get_mut(number)
     }
 

@@ -60,9 +60,15 @@ struct Kept {
     trail: String,
 }
 
+impl Kept {
+    fn of(bytes: &[u8]) -> Result<Kept, String> {
+        postcard::from_bytes(bytes).map_err(|error| error.to_string())
+    }
+}
+
 /// What the decisions log had come to when that was kept.
 pub fn kept_ledger(bytes: &[u8]) -> Result<Ledger, String> {
-    let kept: Kept = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
+    let kept = Kept::of(bytes)?;
     Ledger::restore(&kept.decided).map_err(|error| error.to_string())
 }
 
@@ -129,7 +135,7 @@ impl Turn {
 
     /// Goes on from what was kept.
     pub fn take_up(&mut self, bytes: &[u8], setup: &Setup) -> Result<(), String> {
-        let kept: Kept = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
+        let kept = Kept::of(bytes)?;
         let decider = Decider::restore(&kept.decided).map_err(|error| error.to_string())?;
         setup.trail.take_up(&kept.trail).map_err(|error| error.to_string())?;
         (self.decider, self.noted) = (decider, kept.noted);
@@ -303,12 +309,9 @@ impl Turn {
         }
         setup.telemetry.show_indicators(read && !self.other_decides());
         // The first item is when it was: it is another every second.
-        let since = |items: &Items| {
-            items.range(vec![1]..).map(|(name, value)| (name.clone(), value.clone())).collect::<Items>()
-        };
         let items = self.decider.items();
         if !items.range(vec![1]..).eq(self.shown.range(vec![1]..)) {
-            self.shown = since(items);
+            self.shown.clone_from(items);
             self.make_engine(setup);
         }
     }

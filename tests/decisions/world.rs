@@ -19,6 +19,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::judge::{Judge, Sent};
+use crate::seeds::Happened;
 
 const NODES: usize = 3;
 const QUEUES: usize = 5;
@@ -64,11 +65,8 @@ static SET: LazyLock<MatrixSet> = LazyLock::new(|| {
     set.unwrap_or_else(|defects| panic!("{defects:?}"))
 });
 
-/// How often what happened.
-#[derive(Debug, Default)]
-pub struct Happened(BTreeMap<&'static str, u64>);
-
-const EVERYTHING: [&str; 21] = [
+/// What is to happen in some world.
+pub const EVERYTHING: [&str; 21] = [
     "append delayed",
     "append doubled",
     "append lost",
@@ -91,26 +89,6 @@ const EVERYTHING: [&str; 21] = [
     "takeover",
     "zombie wrote",
 ];
-
-impl Happened {
-    fn note(&mut self, what: &'static str) {
-        self.count(what, 1);
-    }
-
-    fn count(&mut self, what: &'static str, count: u64) {
-        if count > 0 {
-            *self.0.entry(what).or_default() += count;
-        }
-    }
-
-    pub fn add(&mut self, other: &Happened) {
-        other.0.iter().for_each(|(what, count)| *self.0.entry(what).or_default() += count);
-    }
-
-    pub fn missing(&self) -> Vec<&'static str> {
-        EVERYTHING.into_iter().filter(|what| !self.0.contains_key(what)).collect()
-    }
-}
 
 /// What boards show after so many entries of the deltas log, one a second.
 #[derive(Default)]

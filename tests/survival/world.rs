@@ -17,6 +17,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::node::Instance;
 use crate::random;
+use crate::seeds::Happened;
 
 const NODES: usize = 3;
 const PARTITIONS: usize = 3;
@@ -47,11 +48,8 @@ struct Node {
     skew: i64,
 }
 
-/// How often what happened.
-#[derive(Debug, Default)]
-pub struct Happened(BTreeMap<&'static str, u64>);
-
-const EVERYTHING: [&str; 17] = [
+/// What is to happen in some world.
+pub const EVERYTHING: [&str; 17] = [
     "append doubled",
     "append lost",
     "append out of order",
@@ -70,20 +68,6 @@ const EVERYTHING: [&str; 17] = [
     "snapshot loaded",
     "store lost",
 ];
-
-impl Happened {
-    fn note(&mut self, what: &'static str) {
-        *self.0.entry(what).or_default() += 1;
-    }
-
-    pub fn add(&mut self, other: &Happened) {
-        other.0.iter().for_each(|(what, count)| *self.0.entry(what).or_default() += count);
-    }
-
-    pub fn is_everything(&self) -> bool {
-        EVERYTHING.iter().all(|what| self.0.contains_key(what))
-    }
-}
 
 pub struct World {
     random: ChaCha8Rng,
