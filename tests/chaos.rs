@@ -251,7 +251,7 @@ fn frozen_broker(world: &mut World, _: &mut ChaCha8Rng, lasts: Duration) {
 fn killed_broker(world: &mut World, _: &mut ChaCha8Rng, lasts: Duration) {
     until(lasts, || {
         sleep(seconds(3));
-        world.kafka.signal("KILL");
+        world.kafka.kill();
         world.kafka.run_again(&[]);
     });
 }

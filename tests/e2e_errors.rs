@@ -174,7 +174,7 @@ fn a_broker_that_is_not_there_is_waited_for() {
     eventually("nothing of it is left", || !program.degraded().iter().any(|text| text.contains("answers")));
 
     // A broker that goes away later: the figures stay, and it says so.
-    kafka.signal("KILL");
+    kafka.kill();
     eventually("the loss is said", || program.degraded().iter().any(|text| text.starts_with(&unreachable)));
     assert!(program.runs());
     assert!(program.is_ready(), "what was read is still shown");

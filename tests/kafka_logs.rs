@@ -294,7 +294,7 @@ fn a_broker_that_stops_is_waited_for() {
     let mut tail = tail(&config, &problems, &[(Log::Deltas, None)]);
     append(&appender, ["before".to_owned()]);
     assert_eq!(records(&mut tail, 1)[0].1, b"before");
-    kafka.signal("KILL");
+    kafka.kill();
     eventually("it is said that nothing answers", || {
         while tail.next(Duration::from_millis(20)).is_some() {}
         problems.open().iter().any(|problem| problem.kind == Kind::Unreachable)

@@ -454,7 +454,7 @@ fn a_broker_that_stands_still_for_a_while_loses_nothing() {
         status.problems.is_empty() && status.fresh_until() > frozen
     });
     // A crash: killed, and started again over its data.
-    broker.signal("KILL");
+    broker.kill();
     eventually("it is said", || consumer.status().problems.iter().any(|problem| problem.kind == Kind::Unreachable));
     broker.run_again(&[]);
     broker.produce("still", (200..210).map(|n| line(n % 2, &n.to_string())));

@@ -67,12 +67,15 @@ pub fn free_port() -> u16 {
         let step = NEXT.fetch_add(2, Ordering::Relaxed);
         let spread = std::process::id().wrapping_mul(2_654_435_761) >> 16;
         let port = 20_000 + (spread as u16 % 6_000 * 2 + step) % 12_000;
-        let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
-        if free(port) && free(port + 1) {
+        if both_free(port) {
             return port;
         }
     }
     panic!("no free port");
+}
+
+fn both_free(port: u16) -> bool {
+    [port, port + 1].into_iter().all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok())
 }
 
 /// `deploy/kafka-local` with these arguments.
@@ -124,9 +127,28 @@ impl RealKafka {
         RealKafka::try_on(port, &arguments).expect("a broker starts")
     }
 
-    /// Starts the broker, for the first time or once more over the same data.
+    /// Starts the broker once more over the same data.
     pub fn run_again(&self, more: &[&str]) {
-        self.try_to_run(more).expect("the broker starts");
+        let mut tries = 0;
+        while let Err(why) = self.try_to_run(more) {
+            tries += 1;
+            assert!(tries < 3, "the broker does not start again: {why}");
+            eprintln!("{why}");
+        }
+    }
+
+    /// Kills the broker and waits until it is no more: a dying one still has its ports and locks.
+    pub fn kill(&self) {
+        let Some(pid) = self.pid() else { return };
+        self.signal("KILL");
+        // A process that nobody has buried yet has no command line any more.
+        let gone = || std::fs::read(format!("/proc/{pid}/cmdline")).map_or(true, |line| line.is_empty());
+        eventually("the broker is dead", || gone() && both_free(self.port));
+    }
+
+    fn pid(&self) -> Option<String> {
+        let pid = std::fs::read_to_string(self.data.path().join("kafka/kafka.pid")).ok()?;
+        Some(pid.trim().to_owned())
     }
 
     fn try_to_run(&self, more: &[&str]) -> Result<(), String> {
@@ -148,8 +170,8 @@ impl RealKafka {
 
     /// `STOP`, `CONT`, `KILL`, ... to the broker's whole process group.
     pub fn signal(&self, signal: &str) {
-        let Ok(pid) = std::fs::read_to_string(self.data.path().join("kafka/kafka.pid")) else { return };
-        let group = format!("-{}", pid.trim());
+        let Some(pid) = self.pid() else { return };
+        let group = format!("-{pid}");
         let _ = Command::new("kill").args(["-s", signal, "--", &group]).stderr(Stdio::null()).status();
     }
 
