@@ -11,11 +11,14 @@ mod support;
 
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use broker::{LATE_GROUP, LATE_READ, NO_GROUP, NO_READ, NO_WRITE, PASSWORD, Secured, USER, secured};
 use serde_json::json;
 use support::kafka::{Line, eventually, free_port};
 use support::mail::RealSmtp;
 use support::program::{Files, Program};
+use support::receiver::Receiver;
 
 /// A row that fires as soon as somebody waits.
 const MATRIX: &str = r#"
@@ -43,6 +46,10 @@ fn configuration(files: &Files, client: &Client<'_>, smtp: u16) -> PathBuf {
     let Client { name, brokers, properties, password } = client;
     files.write("matrices/espera.yaml", MATRIX);
     let password = files.write("kafka.secret", password);
+    let secret = match properties.contains("oidc") {
+        true => "sasl.oauthbearer.client.secret",
+        false => "sasl.password",
+    };
     files.write(
         "atalaya.yaml",
         &format!(
@@ -53,7 +60,7 @@ kafka:
   instance: "{name}"
   dead_letters: atalaya.letters-{name}
   snapshots: atalaya.snapshots-{name}
-  properties: {{ {properties}, sasl.password_file: "{}", broker.address.family: v4 }}
+  properties: {{ {properties}, {secret}_file: "{}", broker.address.family: v4 }}
 sources: [{{ topic: events-{name}, format: canonical }}]
 matrices: [matrices]
 smtp: {{ url: "smtp://127.0.0.1:{smtp}", tls: none, from: "Atalaya <atalaya@acme.example>" }}
@@ -243,4 +250,29 @@ fn rights_that_are_granted_later_are_used() {
             });
         }
     });
+}
+
+/// With a token that a service gives to who has the credentials of a client.
+#[test]
+fn it_works_by_openid_connect() {
+    let Some(secured) = secured() else { return };
+    let now = atalaya::clock::now().0 / 1000;
+    let part = |claims: serde_json::Value| URL_SAFE_NO_PAD.encode(claims.to_string());
+    let claims = part(json!({ "sub": USER, "iat": now - 1, "exp": now + 3_600 }));
+    let token = format!("{}.{claims}.", part(json!({ "alg": "none" })));
+    let service =
+        Receiver::answering(json!({ "access_token": token, "token_type": "Bearer", "expires_in": 3_600 }).to_string());
+    let brokers = format!("localhost:{}", secured.oauth);
+    let properties = format!(
+        "security.protocol: SASL_SSL, sasl.mechanism: OAUTHBEARER, ssl.ca.location: \"{}\", sasl.oauthbearer.method: oidc, \
+         sasl.oauthbearer.client.id: floor, sasl.oauthbearer.token.endpoint.url: \"http://127.0.0.1:{}/token\"",
+        secured.ca_file(),
+        service.port
+    );
+    works(&secured, &Client { name: "oidc", brokers, properties, password: PASSWORD });
+    let asked = service.taken();
+    assert!(!asked.is_empty() && asked.iter().all(|request| request.path == "/token"), "{asked:?}");
+    let credentials = format!("Basic {}", STANDARD.encode(format!("floor:{PASSWORD}")));
+    assert_eq!(asked[0].header("authorization"), credentials);
+    assert!(asked[0].body.contains("grant_type=client_credentials"), "{asked:?}");
 }

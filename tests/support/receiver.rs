@@ -1,4 +1,4 @@
-//! A small HTTP server that takes webhooks, keeps them and answers 204.
+//! A small HTTP server that takes what is posted to it, keeps it and answers, mostly 204.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read as _, Write as _};
@@ -61,14 +61,33 @@ impl Receiver {
         Self::with(0, delay)
     }
 
+    /// Answers with this JSON.
+    pub fn answering(body: String) -> Self {
+        Self::serve(Duration::ZERO, move |_| {
+            let length = body.len();
+            format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            )
+        })
+    }
+
     fn with(failures: usize, delay: Duration) -> Self {
+        Self::serve(delay, move |nth| {
+            let status = if nth <= failures { "500 Internal Server Error" } else { "204 No Content" };
+            format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        })
+    }
+
+    /// `answer` to the first request, the second, ...
+    fn serve(delay: Duration, answer: impl Fn(usize) -> String + Send + Sync + 'static) -> Self {
+        let answer = Arc::new(answer);
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("its address").port();
         let taken: Arc<Mutex<Vec<Request>>> = Arc::default();
         let keep = taken.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let keep = keep.clone();
+                let (keep, answer) = (keep.clone(), answer.clone());
                 std::thread::spawn(move || {
                     if let Some(request) = take(&stream) {
                         let nth = {
@@ -77,9 +96,7 @@ impl Receiver {
                             kept.len()
                         };
                         std::thread::sleep(delay);
-                        let status = if nth <= failures { "500 Internal Server Error" } else { "204 No Content" };
-                        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-                        let _ = (&stream).write_all(answer.as_bytes());
+                        let _ = (&stream).write_all(answer(nth).as_bytes());
                     }
                 });
             }
