@@ -43,7 +43,7 @@ impl Kind {
     pub const ENGINE: Kind = Kind { code: 3, version: 7, name: "the cases of the matrices" };
     pub const EVALUATOR: Kind = Kind { code: 4, version: 1, name: "an evaluator" };
     pub const LEDGER: Kind = Kind { code: 8, version: 1, name: "what an instance saw of the decisions log" };
-    pub const REPLICA: Kind = Kind { code: 6, version: 1, name: "what an instance saw of the deltas log" };
+    pub const REPLICA: Kind = Kind { code: 6, version: 2, name: "what an instance saw of the deltas log" };
     pub const REPLAY: Kind = Kind { code: 5, version: 1, name: "a run in virtual time" };
 }
 

@@ -246,3 +246,43 @@ fn the_next_settings_begin_beside_those_that_run() {
     assert_eq!(refused(), 1, "what was refused before is in the dead letters");
     assert_eq!(next.terminate().0.code(), Some(0));
 }
+
+/// A topic that is deleted and made anew has offsets that were read before, of other records.
+#[test]
+fn a_source_that_is_made_anew_is_read_from_its_start() {
+    let Some(scene) = Scene::new("anew") else { return };
+    let nowhere = support::kafka::free_port();
+    let arrivals = |program: &Program| {
+        let answer = program.api("/api/v1/indicators?queue=a&channel=voice&indicator=arrivals&window=24h");
+        answer["indicators"][0]["value"].as_f64().unwrap_or(0.0)
+    };
+    let arrive = |from: usize, to: usize| {
+        (from..to).for_each(|number| scene.happens("interaction.arrived", &format!("n{number}"), "a"));
+    };
+    let make_anew = || {
+        scene.kafka.delete_topic("anew");
+        scene.kafka.create_topic("anew", 1);
+    };
+    let mut program = scene.start(nowhere);
+    arrive(0, 5);
+    eventually("they are counted", || arrivals(&program) == 5.0);
+    // Longer at once than the one before it was, so that no offset is out of range.
+    make_anew();
+    arrive(5, 25);
+    eventually("all of the new one are counted", || arrivals(&program) == 25.0);
+    let said = || program.degraded().iter().any(|text| text.contains("`anew` partition 0") && text.contains("anew"));
+    assert!(said(), "{:?}", program.degraded());
+    assert_eq!(program.terminate().0.code(), Some(0));
+    drop(program);
+
+    // While nobody looks.
+    make_anew();
+    arrive(25, 75);
+    let mut program = scene.start(nowhere);
+    eventually("all of the newest are counted", || arrivals(&program) == 75.0);
+    let said = || program.degraded().iter().any(|text| text.contains("since it was read last"));
+    assert!(said(), "{:?}", program.degraded());
+    arrive(75, 80);
+    eventually("and what comes", || arrivals(&program) == 80.0);
+    assert_eq!(program.terminate().0.code(), Some(0));
+}

@@ -13,7 +13,7 @@ use atalaya::domain::{Body, Event, InteractionEvent, Millis, Timestamp};
 use atalaya::floor::{self, Floor};
 use atalaya::instance::{Share, Step};
 use atalaya::journal::record::{DELTA_VERSION, Log, RecordError, decode, decode_entry, encode, encode_entry};
-use atalaya::journal::{Batch, Claim, Delta, Mark, Progress, SourcePartition};
+use atalaya::journal::{Batch, Claim, Delta, Mark, Progress, SourcePartition, TopicId};
 use atalaya::plan::Plan;
 use atalaya::wire::{Decoded, Decoder, Format};
 use proptest::prelude::*;
@@ -25,7 +25,14 @@ const SETTINGS: u64 = 0x0102_0304_0506_0708;
 
 fn batch(contributions: floor::Batch) -> Batch<Share> {
     let end = Timestamp(START + 60_000);
-    let step = Step { to: 12, readings: vec![(10, Timestamp(START)), (11, end)], end, live: true, shift: 3 };
+    let step = Step {
+        to: 12,
+        readings: vec![(10, Timestamp(START)), (11, end)],
+        end,
+        live: true,
+        shift: 3,
+        topic: TopicId(9),
+    };
     Batch {
         place: SourcePartition { source: 1, partition: 3 },
         claim: Claim(0xa1b2_c3d4_e5f6_0718),
@@ -83,7 +90,7 @@ prop_compose! {
         to in any::<i64>(), readings in prop::collection::vec((0..1i64 << 50, instant()), 0..4), end in instant(),
         live in any::<bool>()
     ) -> Step {
-        Step { to: to >> 1, readings, end, live, shift: to >> 2 }
+        Step { to: to >> 1, readings, end, live, shift: to >> 2, topic: TopicId(to as u32) }
     }
 }
 
@@ -238,7 +245,7 @@ fn the_layout_is_as_documented() {
     for delta in &examples()[..3] {
         let bytes = encode(delta, SETTINGS);
         let body = &bytes[12..bytes.len() - 8];
-        assert_eq!(bytes[..12], *b"AL\x01\x01\x08\x07\x06\x05\x04\x03\x02\x01");
+        assert_eq!(bytes[..12], *b"AL\x01\x02\x08\x07\x06\x05\x04\x03\x02\x01");
         assert_eq!(bytes[bytes.len() - 8..], xxh3_64(&bytes[..bytes.len() - 8]).to_le_bytes());
         assert!(documented.contains(&format!("`{}`", hex(body))), "docs/journal.md lacks `{}`", hex(body));
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::{Event, Millis, Timestamp};
 use crate::floor::{self, Floor, Taken};
-use crate::journal::Mark;
+use crate::journal::{Mark, TopicId};
 use crate::plan::Plan;
 use crate::snapshot::SnapshotError;
 
@@ -30,6 +30,15 @@ pub struct Step {
     /// How far the offsets here, those of the log, lie beyond those of the partition: more than nothing once a topic was made
     /// anew and its offsets began again, as the log's only ever rise.
     pub shift: i64,
+    /// Whose offsets those of the partition are.
+    pub topic: TopicId,
+}
+
+impl Step {
+    /// They differ in where they end and what they read of the clock alone.
+    pub fn goes_as(&self, other: &Step) -> bool {
+        (self.live, self.shift, self.topic) == (other.live, other.shift, other.topic)
+    }
 }
 
 #[derive(Debug)]

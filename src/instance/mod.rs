@@ -43,8 +43,9 @@ pub enum Want {
     Append(Delta<Share>),
     /// The bytes kept under this name, by [`Owner::loaded`].
     Load { place: SourcePartition, snapshot: u64 },
-    /// The partition's records from this offset on; [`Owner::reading`] once nothing else can come any more.
-    Read { place: SourcePartition, from: i64 },
+    /// The partition's records from this offset on; [`Owner::reading`] once nothing else can come any more. `anew`: the topic is
+    /// another one by now, of which nobody has read anything.
+    Read { place: SourcePartition, from: i64, anew: bool },
     /// These bytes to be kept for good under this name; [`Owner::stored`] once they are.
     Store { place: SourcePartition, snapshot: u64, bytes: Vec<u8> },
 }

@@ -19,7 +19,7 @@ use super::replica::History;
 use super::{News, Share, Want, What};
 use crate::domain::{Event, Millis, Timestamp};
 use crate::floor::{Floor, Taken};
-use crate::journal::{Batch, Claim, Delta, Mark, Progress, SourcePartition};
+use crate::journal::{Batch, Claim, Delta, Mark, Progress, SourcePartition, TopicId};
 use crate::plan::Plan;
 
 /// What has not come out of the log for so long is appended again.
@@ -55,6 +55,8 @@ pub struct Owner {
     plan: Arc<Plan>,
     /// Where to begin if nobody ever claimed it.
     start: i64,
+    /// Whose partition it is, as far as the broker says.
+    topic: TopicId,
     snapshot_every: u64,
     idle_every: Millis,
     claim: Claim,
@@ -91,6 +93,7 @@ struct Following {
     next: i64,
     batches: u64,
     shift: i64,
+    topic: TopicId,
     kept: [Option<u64>; 2],
     since_snapshot: u64,
     snapshot_bytes: u64,
@@ -103,6 +106,7 @@ struct Telling {
     next: i64,
     written: i64,
     shift: i64,
+    topic: TopicId,
     readings: Vec<(i64, Timestamp)>,
     /// A record came since the last flush.
     heard: bool,
@@ -128,6 +132,7 @@ impl Owner {
             place,
             plan,
             start,
+            topic: TopicId::UNKNOWN,
             snapshot_every: SNAPSHOT_EVERY,
             idle_every: IDLE_EVERY,
             claim: Claim::NOBODY,
@@ -147,6 +152,14 @@ impl Owner {
     /// The same, telling so often that there is nothing to tell.
     pub fn with_idle_every(self, idle_every: Millis) -> Self {
         Owner { idle_every, ..self }
+    }
+
+    /// The broker has said which topic it is. Of another than before, [`Owner::gone`] follows.
+    pub fn is_of(&mut self, topic: TopicId) {
+        self.topic = topic.or(self.topic);
+        if let Stage::Telling(telling) = &mut self.stage {
+            telling.topic = telling.topic.or(topic);
+        }
     }
 
     /// Claims the partition after `after`.
@@ -221,7 +234,7 @@ impl Owner {
     ) {
         let (at, known) = mark.map_or((history.start, 0), |mark| (mark.at, mark.batches));
         let to = history.last.map_or(at, |last| last.to);
-        let following = Following {
+        let mut following = Following {
             // By what the log says, not by what this owner did: owners may change often.
             since_snapshot: (to - at).max(0).unsigned_abs() + history.batches.saturating_sub(known),
             snapshot_bytes,
@@ -231,9 +244,16 @@ impl Owner {
             next: at,
             batches: history.batches,
             shift: history.shift(),
+            topic: history.topic(),
             kept: history.newest(),
         };
-        wants.push_back(Want::Read { place: self.place, from: following.from() });
+        // What the records were that the log tells of, nobody knows any more.
+        let anew = history.topic().differs(self.topic);
+        if anew {
+            following.close(i64::MAX);
+            following.shift = following.next;
+        }
+        wants.push_back(Want::Read { place: self.place, from: following.from(), anew });
         self.stage = Stage::Following(Box::new(following));
     }
 
@@ -251,7 +271,6 @@ impl Owner {
     /// have begun again.
     pub fn gone(&mut self, low: i64, anew: bool) {
         match &mut self.stage {
-            // What the records were that the log tells of, nobody knows any more.
             Stage::Following(following) if anew => {
                 following.close(i64::MAX);
                 following.shift = following.next - low;
@@ -264,7 +283,7 @@ impl Owner {
                 following.next = following.next.max(low + following.shift);
                 self.reached(low);
             }
-            Stage::Telling(telling) if anew => telling.shift = telling.next - low,
+            Stage::Telling(telling) if anew => (telling.shift, telling.topic) = (telling.next - low, self.topic),
             Stage::Telling(telling) => {
                 self.missed += (low + telling.shift - telling.next).max(0);
                 telling.next = telling.next.max(low + telling.shift);
@@ -326,13 +345,15 @@ impl Owner {
         let stage = std::mem::replace(&mut self.stage, Stage::Stuck);
         self.stage = match stage {
             Stage::Following(following) => {
-                let Following { course, next, batches, shift, kept, since_snapshot, snapshot_bytes, .. } = *following;
+                let Following { course, next, batches, shift, topic, kept, since_snapshot, snapshot_bytes, .. } =
+                    *following;
                 Stage::Telling(Box::new(Telling {
                     confirmed: course.wall(),
                     course,
                     next,
                     written: next,
                     shift,
+                    topic: self.topic.or(topic),
                     readings: Vec::new(),
                     heard: false,
                     reached: false,
@@ -425,7 +446,7 @@ impl Owner {
                 self.asked = now;
             }
             Stage::Following(following) if late && !following.reads => {
-                wants.push_back(Want::Read { place: self.place, from: following.from() });
+                wants.push_back(Want::Read { place: self.place, from: following.from(), anew: false });
                 self.asked = now;
             }
             Stage::Telling(telling) => {
@@ -520,7 +541,8 @@ impl Telling {
         let live = reached || self.course.live() && now - self.confirmed <= STALE_AFTER;
         let contributions = self.course.end(now, live);
         let readings = std::mem::take(&mut self.readings);
-        let step = Step { to: self.next, readings, end: self.course.wall(), live, shift: self.shift };
+        let Telling { next: to, shift, topic, .. } = *self;
+        let step = Step { to, readings, end: self.course.wall(), live, shift, topic };
         let floor = self.course.floor();
         let counters = floor.counters();
         let progress = Progress {

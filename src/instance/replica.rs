@@ -10,7 +10,7 @@ use super::{News, Share, Step, What};
 use crate::board::Board;
 use crate::domain::Timestamp;
 use crate::journal::rule::{Dropped, Owner, Rule};
-use crate::journal::{Batch, Delta, Mark, Position, SourcePartition};
+use crate::journal::{Batch, Delta, Mark, Position, SourcePartition, TopicId};
 use crate::plan::Plan;
 use crate::snapshot::{Bytes, Kind, Reader, SnapshotError, Writer};
 
@@ -25,8 +25,9 @@ pub struct History {
     pub marks: VecDeque<Mark>,
     /// Since the first mark; since the start where there are fewer than two.
     steps: VecDeque<Done>,
-    /// That of the last step before them.
+    /// Those of the last step before them.
     shift: i64,
+    topic: TopicId,
     /// The batches come from this source of the board.
     number: u32,
     /// By the last batch; `None` before the first.
@@ -86,7 +87,7 @@ impl History {
         let quiet = idle && contributions.is_empty();
         match self.steps.back_mut() {
             // To look later alone is the same as to look twice.
-            Some(last) if quiet && last.quiet && (last.step.live, last.step.shift) == (step.live, step.shift) => {
+            Some(last) if quiet && last.quiet && last.step.goes_as(step) => {
                 (last.batch, last.step.end) = (number, step.end);
             }
             _ => self.steps.push_back(Done { batch: number, quiet, step: step.clone() }),
@@ -100,7 +101,7 @@ impl History {
         }
         if let (MARKS, Some(oldest)) = (self.marks.len(), self.marks.front()) {
             while let Some(gone) = self.steps.pop_front_if(|done| done.batch <= oldest.batches) {
-                self.shift = gone.step.shift;
+                (self.shift, self.topic) = (gone.step.shift, gone.step.topic);
             }
         }
     }
@@ -119,6 +120,11 @@ impl History {
     /// How far the positions of the log lie beyond the offsets of the partition by now.
     pub fn shift(&self) -> i64 {
         self.steps.back().map_or(self.shift, |last| last.step.shift)
+    }
+
+    /// Whose offsets those of the partition were last.
+    pub fn topic(&self) -> TopicId {
+        self.steps.back().map_or(self.topic, |last| last.step.topic)
     }
 
     /// The names of the snapshots, the newer first.
@@ -235,13 +241,14 @@ struct Written {
     batches: u64,
     number: u32,
     shift: i64,
+    topic: TopicId,
     marks: Vec<(u64, u64, i64, i64, bool)>,
     steps: Vec<(u64, bool, WrittenStep)>,
     last: Option<WrittenLast>,
 }
 
-/// Where it ends, the readings, the time at its end, whether it was live, and the shift.
-type WrittenStep = (i64, Vec<(i64, i64)>, i64, bool, i64);
+/// Where it ends, the readings, the time at its end, whether it was live, the shift and the topic.
+type WrittenStep = (i64, Vec<(i64, i64)>, i64, bool, i64, TopicId);
 
 /// Where it ended and when, whether it was live; caught up, stream time, heard; what its records were about.
 type WrittenLast = (i64, i64, bool, [Option<i64>; 3], [bool; 2]);
@@ -251,7 +258,7 @@ impl Written {
         let mark = |mark: &Mark| (mark.snapshot, mark.batches, mark.at, mark.wall.0, mark.live);
         let step = |Done { batch, quiet, step }: &Done| {
             let readings = step.readings.iter().map(|(at, wall)| (*at, wall.0)).collect();
-            (*batch, *quiet, (step.to, readings, step.end.0, step.live, step.shift))
+            (*batch, *quiet, (step.to, readings, step.end.0, step.live, step.shift, step.topic))
         };
         let last = |last: &Last| {
             let times = [last.caught_up, last.stream_time, last.heard].map(|time| time.map(|time| time.0));
@@ -262,6 +269,7 @@ impl Written {
             batches: history.batches,
             number: history.number,
             shift: history.shift,
+            topic: history.topic,
             marks: history.marks.iter().map(mark).collect(),
             steps: history.steps.iter().map(step).collect(),
             last: history.last.as_ref().map(last),
@@ -270,9 +278,9 @@ impl Written {
 
     fn read(self) -> History {
         let mark = |(snapshot, batches, at, wall, live)| Mark { snapshot, batches, at, wall: Timestamp(wall), live };
-        let step = |(batch, quiet, (to, readings, end, live, shift)): (u64, bool, WrittenStep)| {
+        let step = |(batch, quiet, (to, readings, end, live, shift, topic)): (u64, bool, WrittenStep)| {
             let readings = readings.into_iter().map(|(at, wall)| (at, Timestamp(wall))).collect();
-            Done { batch, quiet, step: Step { to, readings, end: Timestamp(end), live, shift } }
+            Done { batch, quiet, step: Step { to, readings, end: Timestamp(end), live, shift, topic } }
         };
         let last = |(to, wall, live, times, [interactions, agents]): WrittenLast| {
             let [caught_up, stream_time, heard] = times.map(|time| time.map(Timestamp));
@@ -283,6 +291,7 @@ impl Written {
             batches: self.batches,
             number: self.number,
             shift: self.shift,
+            topic: self.topic,
             marks: self.marks.into_iter().map(mark).collect(),
             steps: self.steps.into_iter().map(step).collect(),
             last: self.last.map(last),

@@ -31,6 +31,23 @@ impl Claim {
     pub const NOBODY: Claim = Claim(0);
 }
 
+/// By what a topic is told from another one that had the same name before; 0 where the broker does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TopicId(pub u32);
+
+impl TopicId {
+    pub const UNKNOWN: TopicId = TopicId(0);
+
+    /// It is known that they are two.
+    pub fn differs(self, other: TopicId) -> bool {
+        self != other && self != TopicId::UNKNOWN && other != TopicId::UNKNOWN
+    }
+
+    pub fn or(self, other: TopicId) -> TopicId {
+        if self == TopicId::UNKNOWN { other } else { self }
+    }
+}
+
 /// A place in a log: grows by at least one from entry to entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Position(pub u64);

@@ -23,14 +23,14 @@ use std::sync::Arc;
 use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Batch, Claim, Delta, Mark, Progress, SourcePartition};
+use super::{Batch, Claim, Delta, Mark, Progress, SourcePartition, TopicId};
 use crate::bytes::{Source, Taken, put, put_signed};
 use crate::domain::Timestamp;
 use crate::floor;
 use crate::instance::{Share, Step};
 
 /// Of the records of the deltas log.
-pub const DELTA_VERSION: u8 = 1;
+pub const DELTA_VERSION: u8 = 2;
 
 const MAGIC: &[u8; 2] = b"AL";
 const HEAD: usize = 12;
@@ -206,6 +206,7 @@ fn put_step(step: &Step, first: i64, last: i64, to: &mut Vec<u8>) {
     to.push(u8::from(step.live));
     put_signed(to, step.to.wrapping_sub(last));
     put_signed(to, step.shift);
+    put(to, u64::from(step.topic.0));
     put(to, step.readings.len() as u64);
     let mut before = (first, step.end.0);
     for (offset, wall) in &step.readings {
@@ -219,7 +220,7 @@ fn take_step(first: i64, last: i64, from: &mut Source<'_>) -> Taken<Step> {
     let end = instant(from.signed("time")?, Timestamp(0), "time")?;
     let live = from.flag("live")?;
     let to = last.checked_add(from.signed("offset")?).ok_or("offset")?;
-    let shift = from.signed("shift")?;
+    let (shift, topic) = (from.signed("shift")?, TopicId(from.small("topic")?));
     let count = from.count("readings")?;
     let (mut readings, mut before) = (Vec::with_capacity(count), (first, end));
     for _ in 0..count {
@@ -227,7 +228,7 @@ fn take_step(first: i64, last: i64, from: &mut Source<'_>) -> Taken<Step> {
         before = (offset, instant(from.signed("reading")?, before.1, "reading")?);
         readings.push(before);
     }
-    Ok(Step { to, readings, end, live, shift })
+    Ok(Step { to, readings, end, live, shift, topic })
 }
 
 fn put_progress(progress: &Progress, base: Timestamp, to: &mut Vec<u8>) {

@@ -9,7 +9,7 @@ use rdkafka::consumer::{Consumer as _, RebalanceProtocol};
 use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::consumer::TopicPartition;
+use super::consumer::{TopicPartition, Wanted};
 use super::problems::Kind;
 use super::questions::{Ask, Bounds};
 use super::worker::{Slot, Slots, Worker, each, slot};
@@ -111,7 +111,7 @@ impl Worker {
         }
         let bounds = std::mem::take(&mut self.resolved);
         let mut starts = Vec::with_capacity(bounds.len());
-        for Bounds { tp, start, end, committed, .. } in bounds {
+        for Bounds { tp, start, end, committed, topic, .. } in bounds {
             let Ok(index) = usize::try_from(tp.partition) else { continue };
             // Where the handler goes on may lie outside the log by now: librdkafka says so, and `restart` follows.
             let position = start.max(0);
@@ -129,6 +129,8 @@ impl Worker {
                 caught_up: None,
                 records: 0,
                 lost: false,
+                topic,
+                anew: false,
             };
             if let Some(place) = row.get_mut(index) {
                 *place = Some(slot);
@@ -145,7 +147,10 @@ impl Worker {
     }
 
     /// The handler wants the records of a partition from an offset on.
-    pub(super) fn read_from(&mut self, tp: TopicPartition, from: i64) {
+    pub(super) fn read_from(&mut self, Wanted { tp, from, anew }: Wanted) {
+        if anew {
+            self.say_gone(tp, "it was deleted and created anew since it was read last", from);
+        }
         if let Some(bounds) = self.held.remove(&tp) {
             self.resolved.push(Bounds { start: from, ..bounds });
             return self.begin();
@@ -170,7 +175,7 @@ impl Worker {
                 break;
             }
         }
-        let slot = Slot { position: from.max(0), caught_up: None, lost: false, ..taken };
+        let slot = Slot { position: from.max(0), caught_up: None, lost: false, anew: false, ..taken };
         if let Some(row) = self.slots.get_mut(tp.source)
             && let Some(place) = usize::try_from(tp.partition).ok().and_then(|index| row.get_mut(index))
         {
@@ -200,18 +205,23 @@ impl Worker {
     pub(super) fn restart(&mut self, bounds: &Bounds) {
         let Some(slot) = slot(&mut self.slots, bounds.tp).filter(|slot| slot.lost) else { return };
         let (position, low, end) = (slot.position, bounds.low, bounds.end);
+        slot.topic = bounds.topic.or(slot.topic);
+        let (another, topic) = (std::mem::take(&mut slot.anew), slot.topic);
         (slot.lost, slot.position, slot.committed, slot.replayed_to) = (false, low, 0, 0);
         (slot.end, slot.end_at_start) = (end, slot.end_at_start.min(end));
         if let Err(error) = self.assign_anew(bounds.tp) {
             tracing::debug!(%error, "a partition could not be started anew; tried again");
             let Some(slot) = super::worker::slot(&mut self.slots, bounds.tp) else { return };
-            (slot.lost, slot.position) = (true, position);
+            (slot.lost, slot.position, slot.anew) = (true, position, another);
             self.ask(Ask::Starts(vec![bounds.tp]));
             return;
         }
-        self.handler.gone(bounds.tp, low, position >= low);
-        let Some(topic) = self.topics.get(bounds.tp.source) else { return };
-        let what = if position < low {
+        let anew = another || position >= low;
+        self.handler.is_of(bounds.tp, topic);
+        self.handler.gone(bounds.tp, low, anew);
+        let what = if another {
+            "it was deleted and created anew".to_owned()
+        } else if !anew {
             format!(
                 "the records from offset {position} to {low} were deleted before they were read; they are missing in every figure"
             )
@@ -220,12 +230,17 @@ impl Worker {
                 "it ended before our position {position} (now at offset {end}): it was deleted and created anew, or truncated"
             )
         };
+        self.say_gone(bounds.tp, &what, low);
+    }
+
+    fn say_gone(&self, tp: TopicPartition, what: &str, from: i64) {
+        let Some(topic) = self.topics.get(tp.source) else { return };
         let text = format!(
-            "Topic `{topic}` partition {}: {what}. Reading goes on from its start, offset {low}. If retention was too short \
+            "Topic `{topic}` partition {}: {what}. Reading goes on from its start, offset {from}. If retention was too short \
              for the outage, raise `retention.ms` of the topic above 25 h.",
-            bounds.tp.partition
+            tp.partition
         );
-        self.shared.problems.raise(Kind::OffsetsGone, &format!("{topic}-{}", bounds.tp.partition), text);
+        self.shared.problems.raise(Kind::OffsetsGone, &format!("{topic}-{}", tp.partition), text);
     }
 
     /// Starts to fetch at a partition's new position. A seek does not do: after `auto.offset.reset` = error the partition

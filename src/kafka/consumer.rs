@@ -19,7 +19,7 @@ use super::worker;
 use crate::clock;
 use crate::config::Kafka;
 use crate::domain::{Millis, Timestamp};
-use crate::journal::SourcePartition;
+use crate::journal::{SourcePartition, TopicId};
 
 /// A partition of the topic of `sources[source]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,6 +56,14 @@ pub struct Record<'a> {
     pub replayed: bool,
 }
 
+/// The records of a partition are wanted from an offset on. `anew`: its topic was deleted and created anew since it was read last.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    pub tp: TopicPartition,
+    pub from: i64,
+    pub anew: bool,
+}
+
 /// What is done with the records. Called on the reader's thread, which waits for it: a handler that blocks holds up the
 /// reading (that is the back-pressure), for at most `max.poll.interval.ms`.
 pub trait Handler: Send {
@@ -63,8 +71,10 @@ pub trait Handler: Send {
     /// The partition is ours from now on, and has never been read from before `start` where nobody has. Where its records are
     /// wanted from: known now, or said by [`Handler::reads`].
     fn assigned(&mut self, partition: TopicPartition, start: i64) -> Option<i64>;
-    /// Partitions whose records are wanted from these offsets on, whatever was read of them before.
-    fn reads(&mut self) -> Vec<(TopicPartition, i64)> {
+    /// The broker says that the partition is of this topic, also of one that was made anew.
+    fn is_of(&mut self, _partition: TopicPartition, _id: TopicId) {}
+    /// Partitions whose records are wanted from an offset on, whatever was read of them before.
+    fn reads(&mut self) -> Vec<Wanted> {
         Vec::new()
     }
     /// The next record of the partition is that of this offset, or the first one after it.

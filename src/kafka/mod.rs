@@ -44,10 +44,12 @@ pub mod problems;
 mod questions;
 pub mod snapshots;
 pub mod status;
+#[allow(unsafe_code, reason = "the ids of topics are asked for by librdkafka's own functions, which are C")]
+mod topic_ids;
 pub mod topics;
 mod worker;
 
-pub use consumer::{Consumer, GroupName, Handler, Options, Record, Start, TopicPartition};
+pub use consumer::{Consumer, GroupName, Handler, Options, Record, Start, TopicPartition, Wanted};
 pub use dead_letters::{DeadLetters, Letter};
 pub use end::leave;
 pub use errors::KafkaFailure;

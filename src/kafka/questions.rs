@@ -12,11 +12,13 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::consumer::{Start, TopicPartition};
-use super::context::Context;
+use super::context::{Context, Event};
 use super::errors::{self, Place};
 use super::problems::{Kind, Problems};
+use super::topic_ids;
 use crate::clock;
 use crate::domain::Timestamp;
+use crate::journal::TopicId;
 
 /// How long one question may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -46,6 +48,7 @@ pub struct Bounds {
     pub end: i64,
     /// What the group had committed, under either name.
     pub committed: Option<i64>,
+    pub topic: TopicId,
 }
 
 pub enum Answer {
@@ -55,8 +58,10 @@ pub enum Answer {
         asked: Timestamp,
         ends: Vec<(TopicPartition, i64)>,
     },
-    /// For each source, how many partitions its topic has; 0 where it does not exist.
-    Topics(Vec<i32>),
+    /// For each source, how many partitions its topic has, 0 where it does not exist; and which it is.
+    Topics(Vec<i32>, Vec<TopicId>),
+    /// What its clients tell while they are polled. Until the group is joined nobody else asks the broker anything.
+    Said(Vec<Event>),
 }
 
 pub struct Questions {
@@ -101,10 +106,13 @@ impl Questions {
                 ask = self.asks.try_recv().ok();
             }
             // Logs and errors of this client come only when it is polled.
+            let mut said = Vec::new();
             for client in self.clients() {
                 while client.poll(Duration::ZERO).is_some() {}
-                // What they say, the group's client says too.
-                drop(client.context().take());
+                said.extend(client.context().take());
+            }
+            if !said.is_empty() && self.answers.send(Answer::Said(said)).is_err() {
+                return;
             }
             let answer = self.ask_next(&mut starts, &watched, &mut ends_due, &mut topics_due, &mut retry_due);
             if answer.is_some_and(|answer| self.answers.send(answer).is_err()) {
@@ -140,7 +148,7 @@ impl Questions {
             if counts.iter().all(|count| *count > 0) {
                 *topics_due = clock::instant() + TOPICS_EVERY.1;
             }
-            return Some(Answer::Topics(counts));
+            return Some(Answer::Topics(counts, self.ids()));
         }
         if now >= *ends_due {
             *ends_due = now + ENDS_EVERY;
@@ -219,7 +227,18 @@ impl Questions {
         Ok(self.unlist(&self.client.offsets_for_times(self.list(list, at)?, PATIENCE)?))
     }
 
+    /// For each source which topic it is. Only a hint: where the broker does not say, nothing is held up.
+    fn ids(&self) -> Vec<TopicId> {
+        let ids = topic_ids::of(&self.client, &self.topics, PATIENCE).unwrap_or_else(|error| {
+            tracing::debug!(%error, "the ids of the topics are not known");
+            BTreeMap::new()
+        });
+        self.topics.iter().map(|topic| ids.get(topic).copied().unwrap_or_default()).collect()
+    }
+
     fn bounds(&self, list: &[TopicPartition]) -> KafkaResult<Vec<Bounds>> {
+        // First: one that is made anew meanwhile is found to be another later.
+        let ids = self.ids();
         let lows = self.offsets(list, Offset::Beginning)?;
         // The end first: a record that comes between this question and the next lies behind it and is not passed over.
         let ends = self.offsets(list, Offset::End)?;
@@ -238,7 +257,8 @@ impl Questions {
             // No record is that young: the end is where it starts.
             let start = number(*starts.get(tp)?).unwrap_or(end);
             let committed = committed.get(tp).copied();
-            Some(Bounds { tp: *tp, start: start.clamp(low, end), low, end, committed })
+            let topic = ids.get(tp.source).copied().unwrap_or_default();
+            Some(Bounds { tp: *tp, start: start.clamp(low, end), low, end, committed, topic })
         });
         Ok(bounds.collect())
     }

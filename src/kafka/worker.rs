@@ -24,6 +24,7 @@ use super::status::{Counters, Ended, PartitionStatus};
 use crate::clock;
 use crate::config::Kafka;
 use crate::domain::Timestamp;
+use crate::journal::TopicId;
 
 /// Records taken at once: few enough that `idle` comes on time with a handler of ten microseconds a record.
 const BATCH: usize = 1024;
@@ -143,6 +144,9 @@ pub(super) struct Slot {
     pub(super) records: u64,
     /// Its position is no longer in the log, and where it begins is being asked for.
     pub(super) lost: bool,
+    /// Whose it is; and that the topic is another one by now: what comes of it until it is read from its start is passed over.
+    pub(super) topic: TopicId,
+    pub(super) anew: bool,
 }
 
 /// By source, then by partition; `None` where the partition is not ours.
@@ -206,8 +210,8 @@ impl Worker {
         while let Ok(answer) = self.answers.try_recv() {
             self.take_answer(answer);
         }
-        for (tp, from) in self.handler.reads() {
-            self.read_from(tp, from);
+        for wanted in self.handler.reads() {
+            self.read_from(wanted);
         }
         let taken = self.read();
         let now = clock::instant();
@@ -340,7 +344,9 @@ impl Worker {
                     self.restart(&bounds);
                 }
                 for bounds in new {
-                    match self.handler.assigned(bounds.tp, bounds.start) {
+                    let assigned = self.handler.assigned(bounds.tp, bounds.start);
+                    self.handler.is_of(bounds.tp, bounds.topic);
+                    match assigned {
                         Some(start) => self.resolved.push(Bounds { start, ..bounds }),
                         None => drop(self.held.insert(bounds.tp, bounds)),
                     }
@@ -357,7 +363,35 @@ impl Worker {
                     }
                 }
             }
-            Answer::Topics(counts) => self.look_at_topics(&counts),
+            Answer::Said(events) => events.into_iter().for_each(|event| self.take_event(event)),
+            Answer::Topics(counts, ids) => {
+                self.look_at_topics(&counts);
+                self.look_at_ids(&ids);
+            }
+        }
+    }
+
+    /// A topic that was made anew has records that nobody has read, though its offsets may have come beyond ours again.
+    fn look_at_ids(&mut self, ids: &[TopicId]) {
+        let mut lost = Vec::new();
+        let rows = self.slots.iter_mut().zip(ids).enumerate();
+        for (source, (row, id)) in rows {
+            for (slot, partition) in row.iter_mut().zip(0i32..) {
+                let Some(slot) = slot else { continue };
+                let tp = TopicPartition { source, partition };
+                if slot.topic == TopicId::UNKNOWN && *id != TopicId::UNKNOWN {
+                    slot.topic = *id;
+                    self.handler.is_of(tp, *id);
+                }
+                if slot.topic.differs(*id) && !std::mem::replace(&mut slot.anew, true) {
+                    slot.lost = true;
+                    self.counters.resets += 1;
+                    lost.push(tp);
+                }
+            }
+        }
+        if !lost.is_empty() {
+            self.ask(Ask::Starts(lost));
         }
     }
 
@@ -535,6 +569,9 @@ fn visit(
         counters.stray += u64::from(matches!(item, Item::Record { .. }));
         return;
     };
+    if slot.anew {
+        return;
+    }
     match item {
         Item::Record { offset, timestamp, key, payload } => {
             slot.position = slot.position.max(offset + 1);

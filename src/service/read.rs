@@ -14,7 +14,8 @@ use crate::config::Config;
 use crate::domain::{Event, Millis, Timestamp};
 use crate::floor::{Counters, Taken};
 use crate::instance::{Owner, Want};
-use crate::kafka::{DeadLetters, Handler, Letter, Record, TopicPartition};
+use crate::journal::TopicId;
+use crate::kafka::{DeadLetters, Handler, Letter, Record, TopicPartition, Wanted};
 use crate::plan::Plan;
 use crate::telemetry::Telemetry;
 use crate::telemetry::events::{
@@ -49,7 +50,7 @@ pub struct Reader {
     port: Port,
     wants: VecDeque<Want>,
     /// Partitions that are to be read from an offset on.
-    reads: Vec<(TopicPartition, i64)>,
+    reads: Vec<Wanted>,
     /// The least time from one flush to the next: what is produced is visible so soon.
     flush_every: Duration,
     flush_due: Instant,
@@ -150,7 +151,7 @@ impl Reader {
                 Want::Append(delta) => self.port.journal.append(Entry::Delta(delta)),
                 Want::Load { place, snapshot } => self.port.floors.load(place, snapshot),
                 Want::Store { place, snapshot, bytes } => self.port.floors.store(place, snapshot, bytes),
-                Want::Read { place, from } => self.reads.push((place.into(), from)),
+                Want::Read { place, from, anew } => self.reads.push(Wanted { tp: place.into(), from, anew }),
             }
         }
     }
@@ -257,7 +258,13 @@ impl Handler for Reader {
         None
     }
 
-    fn reads(&mut self) -> Vec<(TopicPartition, i64)> {
+    fn is_of(&mut self, partition: TopicPartition, id: TopicId) {
+        if let Some(place) = self.places.get_mut(&partition) {
+            place.owner.is_of(id);
+        }
+    }
+
+    fn reads(&mut self) -> Vec<Wanted> {
         std::mem::take(&mut self.reads)
     }
 

@@ -14,7 +14,8 @@ use super::logs::reader_of;
 use super::read::Reader;
 use crate::clock;
 use crate::domain::Timestamp;
-use crate::kafka::{DeadLetters, Handler, Record, TopicPartition};
+use crate::journal::TopicId;
+use crate::kafka::{DeadLetters, Handler, Record, TopicPartition, Wanted};
 
 /// So many records, or so many bytes of them, go over at once.
 const RECORDS_MAX: usize = 256;
@@ -29,6 +30,7 @@ const SYNC_WITHIN: Duration = Duration::from_millis(500);
 enum Command {
     Records(Parcel),
     Assigned(TopicPartition, i64),
+    Topic(TopicPartition, TopicId),
     Reading(TopicPartition, i64),
     Gone(TopicPartition, i64, bool),
     Revoked(TopicPartition),
@@ -113,7 +115,7 @@ pub struct Spread {
     workers: Vec<Worker>,
     letters: Arc<DeadLetters>,
     /// Partitions that the threads want to be read from an offset on.
-    reads: Receiver<(TopicPartition, i64)>,
+    reads: Receiver<Wanted>,
 }
 
 impl Spread {
@@ -154,11 +156,12 @@ impl Spread {
 }
 
 /// What a thread does until the other end is gone.
-fn work(mut reader: Reader, commands: &Receiver<Command>, wanted: &mpsc::Sender<(TopicPartition, i64)>) {
+fn work(mut reader: Reader, commands: &Receiver<Command>, wanted: &mpsc::Sender<Wanted>) {
     loop {
         match commands.recv_timeout(IDLE_EVERY) {
             Ok(Command::Records(parcel)) => parcel.each().for_each(|record| reader.record(record)),
             Ok(Command::Assigned(partition, start)) => drop(reader.assigned(partition, start)),
+            Ok(Command::Topic(partition, id)) => reader.is_of(partition, id),
             Ok(Command::Reading(partition, from)) => reader.reading(partition, from),
             Ok(Command::Gone(partition, low, anew)) => reader.gone(partition, low, anew),
             Ok(Command::Revoked(partition)) => reader.revoked(&[partition]),
@@ -193,7 +196,11 @@ impl Handler for Spread {
         None
     }
 
-    fn reads(&mut self) -> Vec<(TopicPartition, i64)> {
+    fn is_of(&mut self, tp: TopicPartition, id: TopicId) {
+        self.tell_owner(tp, Command::Topic(tp, id));
+    }
+
+    fn reads(&mut self) -> Vec<Wanted> {
         self.reads.try_iter().collect()
     }
 

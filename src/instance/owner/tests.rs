@@ -139,3 +139,37 @@ fn what_is_gone_from_the_source_is_stepped_over_and_offsets_that_begin_again_are
     let told = scene.flush(Millis::SECOND).unwrap();
     assert_eq!((told.from, told.to, told.payload.step.shift), (8, 9, 6));
 }
+
+/// A topic that was made anew while nobody read it may have come beyond where the one before it was read to.
+#[test]
+fn another_topic_is_read_from_its_start_however_long_it_is() {
+    let mut scene = Scene::new();
+    scene.owner.is_of(TopicId(1));
+    (0..5).for_each(|offset| scene.record(offset));
+    assert_eq!(scene.flush(Millis::SECOND).map(|batch| (batch.to, batch.payload.step.topic)), Some((5, TopicId(1))));
+    let mut next = |topic| {
+        scene.owner = Owner::new(PLACE, Arc::new(Plan::default()), 0);
+        scene.owner.is_of(topic);
+        scene.done.clear();
+        scene.flush(Millis::SECOND);
+        let read = scene.done.iter().find_map(|want| match want {
+            Want::Read { from, anew, .. } => Some((*from, *anew)),
+            _ => None,
+        });
+        (read, scene.owner.tells())
+    };
+    // Where the broker does not say, or it is the same: what is in the log is gone over.
+    assert_eq!(next(TopicId::UNKNOWN), (Some((0, false)), false));
+    assert_eq!(next(TopicId(1)), (Some((0, false)), false));
+    assert_eq!(next(TopicId(2)), (Some((0, true)), true));
+    scene.record(0);
+    let told = scene.flush(Millis::SECOND).unwrap();
+    assert_eq!((told.from, told.to), (5, 6));
+    assert_eq!((told.payload.step.shift, told.payload.step.topic), (5, TopicId(2)));
+    // While it is told, too.
+    scene.owner.is_of(TopicId(3));
+    scene.owner.gone(0, true);
+    scene.record(0);
+    let told = scene.flush(Millis::SECOND).unwrap();
+    assert_eq!((told.to, told.payload.step.shift, told.payload.step.topic), (7, 6, TopicId(3)));
+}
