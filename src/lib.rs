@@ -41,6 +41,8 @@ pub mod config;
 pub mod domain;
 pub mod floor;
 pub mod indicators;
+pub mod instance;
+pub mod journal;
 pub mod matrix;
 pub mod notice;
 pub mod pipeline;
@@ -56,10 +58,6 @@ pub mod clock;
 pub mod commands;
 #[cfg(feature = "shell")]
 pub mod http;
-#[cfg(feature = "shell")]
-pub mod instance;
-#[cfg(feature = "shell")]
-pub mod journal;
 #[cfg(feature = "shell")]
 #[allow(unsafe_code, reason = "librdkafka's queue functions are C; the module's docs state what each block relies on")]
 pub mod kafka;
