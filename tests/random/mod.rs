@@ -90,7 +90,12 @@ pub fn events() -> impl Strategy<Value = Vec<Event<'static>>> {
 }
 
 pub fn plan() -> Plan {
-    let mut plan = Plan { agent_timeout: Millis(2 * 3_600_000), ..Plan::default() };
+    plan_of(Plan::default())
+}
+
+/// The same, with what else a plan says.
+pub fn plan_of(plan: Plan) -> Plan {
+    let mut plan = Plan { agent_timeout: Millis(2 * 3_600_000), ..plan };
     let short = atalaya::plan::ChannelSettings {
         idle_close: Some(Millis(3_600_000)),
         give_up: Some(Millis(3 * 3_600_000)),
