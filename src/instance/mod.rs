@@ -30,7 +30,7 @@ mod seat;
 
 pub use course::{SKEW, STALE_AFTER, Step};
 pub use feeds::{Expected, Standing};
-pub use owner::{IDLE_EVERY, Owner, slot};
+pub use owner::{IDLE_EVERY, Owner, SLOTS, slot};
 pub use replica::{History, Last, Replica};
 pub use seat::{Seat, intent};
 

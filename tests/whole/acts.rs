@@ -3,7 +3,7 @@
 use atalaya::domain::{Millis, Timestamp};
 use atalaya::indicators::Topics;
 use atalaya::instance::decider::{self, Entry, Fate, Intent, LOOK_MAX, Part};
-use atalaya::instance::{Want, slot};
+use atalaya::instance::{SLOTS, Want, slot};
 use atalaya::journal::rule::Dropped;
 use atalaya::journal::{Claim, Delta, Position, SourcePartition};
 use rand::{Rng, RngExt};
@@ -276,7 +276,7 @@ impl World {
 
     /// The next record of a state comes into its topic, or that state is given up.
     fn put(&mut self, node: usize, badly: bool) {
-        let World { nodes, random, happened, store, damaged, .. } = self;
+        let World { nodes, random, happened, store, .. } = self;
         let Node { instance: Some(instance), writes, manifests, .. } = &mut nodes[node] else { return };
         let Some(write) = writes.front_mut() else { return };
         if badly && random.random_bool(0.04) {
@@ -291,13 +291,11 @@ impl World {
         if let Some(before) = manifests.insert(write.name.clone(), write.manifest.clone()) {
             store.give_up(&write.name, &before);
         }
-        // Of floors not twice in a row: two are kept so that one may be bad.
-        let bad = badly && random.random_bool(0.15);
-        let again = write.floor.is_some_and(|(place, _)| damaged.remove(&place));
-        if bad && !again {
+        // Of the floors of a partition one at a time: two are kept so that one may be bad.
+        let others = |(place, _)| (0..SLOTS).any(|slot| store.is_damaged(&floor_name(place, slot)));
+        if badly && random.random_bool(0.15) && !write.floor.is_some_and(others) {
             happened.note("snapshot damaged");
             store.damage(&write.name, random.next_u64());
-            damaged.extend(write.floor.map(|(place, _)| place));
         }
         if let Some((place, snapshot)) = write.floor {
             instance.stored(place, snapshot);

@@ -130,8 +130,6 @@ pub struct World {
     pub decisions: Log<Entry>,
     pub operations: Log<(Timestamp, Operation)>,
     pub store: Store,
-    /// The last bytes kept for a partition were damaged.
-    pub damaged: BTreeSet<SourcePartition>,
     /// Whom the group has given each partition to.
     owners: Vec<Option<usize>>,
     pub nodes: Vec<Node>,
@@ -175,7 +173,6 @@ impl World {
             decisions: Log::default(),
             operations: Log::default(),
             store: Store::default(),
-            damaged: BTreeSet::new(),
             owners: vec![None; PARTITIONS],
             nodes: (0..NODES).map(|_| Node::default()).collect(),
             sent: Vec::new(),
