@@ -71,4 +71,6 @@ pub enum What {
     NotClaimed,
     /// A batch counts.
     Counted,
+    /// A snapshot of that name counts.
+    Kept(u64),
 }

@@ -173,9 +173,9 @@ impl Replica {
                 board.apply(history.number, &batch.payload.contributions);
                 Some(News { place, claim: batch.claim, what: What::Counted })
             }
-            Delta::Kept { mark, .. } => {
+            Delta::Kept { claim, mark, .. } => {
                 history.keep(*mark);
-                None
+                Some(News { place, claim: *claim, what: What::Kept(mark.snapshot) })
             }
         }
     }
