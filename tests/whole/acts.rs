@@ -3,7 +3,7 @@
 use atalaya::domain::{Millis, Timestamp};
 use atalaya::indicators::Topics;
 use atalaya::instance::decider::{self, Entry, Fate, Intent, LOOK_MAX, Part};
-use atalaya::instance::{SLOTS, Want, slot};
+use atalaya::instance::{Want, slot};
 use atalaya::journal::rule::Dropped;
 use atalaya::journal::{Claim, Delta, Position, SourcePartition};
 use rand::{Rng, RngExt};
@@ -291,15 +291,30 @@ impl World {
         if let Some(before) = manifests.insert(write.name.clone(), write.manifest.clone()) {
             store.give_up(&write.name, &before);
         }
-        // Of the floors of a partition one at a time: two are kept so that one may be bad.
-        let others = |(place, _)| (0..SLOTS).any(|slot| store.is_damaged(&floor_name(place, slot)));
-        if badly && random.random_bool(0.15) && !write.floor.is_some_and(others) {
-            happened.note("snapshot damaged");
-            store.damage(&write.name, random.next_u64());
-        }
         if let Some((place, snapshot)) = write.floor {
             instance.stored(place, snapshot);
         }
+        if badly && random.random_bool(0.15) && write.floor.is_none_or(|(place, _)| self.may_be_damaged(node, place)) {
+            self.happened.note("snapshot damaged");
+            let bit = self.random.next_u64();
+            self.store.damage(&write.name, bit);
+        }
+    }
+
+    /// Of a floor two snapshots are kept so that one may be bad: one that was written last, while those before it are there and
+    /// no zombie is about to write over one.
+    fn may_be_damaged(&self, node: usize, place: SourcePartition) -> bool {
+        let named = self.counted.marks.get(&place).into_iter().flatten().filter(|snapshot| **snapshot != 0);
+        let is_there = |snapshot: &u64| {
+            let found = self.store.read(&floor_name(place, *snapshot));
+            found.is_ok_and(|found| found.is_some_and(|(id, _)| id == format!("{snapshot:016x}")))
+        };
+        let mut others = self.nodes.iter().enumerate().filter(|(other, _)| *other != node);
+        let is_zombie = |other: &Node| {
+            let writes = other.writes.iter().any(|write| write.floor.is_some_and(|(of, _)| of == place));
+            writes || other.instance.as_ref().is_some_and(|instance| instance.tells(place))
+        };
+        named.copied().all(|snapshot| is_there(&snapshot)) && !others.any(|(_, other)| is_zombie(other))
     }
 
     fn send(&mut self, node: usize, badly: bool) {

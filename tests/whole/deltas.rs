@@ -23,6 +23,8 @@ pub struct Deltas {
     /// Of each partition who tells of it, how many batches count, and the offset behind the last.
     turns: BTreeMap<SourcePartition, (Claim, u64, i64)>,
     pub counted: Vec<Counted>,
+    /// The names of the last two snapshots of each partition's floor; 0 is none.
+    pub marks: BTreeMap<SourcePartition, [u64; 2]>,
     /// Up to when each partition is told of, whose end was reached.
     told: BTreeMap<SourcePartition, Timestamp>,
 }
@@ -56,7 +58,12 @@ impl Deltas {
                     self.counted.push(Counted { at, place, number, claim, contributions });
                 }
             }
-            Delta::Kept { .. } => {}
+            Delta::Kept { place, claim, mark } => {
+                let marks = self.marks.entry(*place).or_default();
+                if self.turns.get(place).is_some_and(|turn| turn.0 == *claim) && marks[1] != mark.snapshot {
+                    *marks = [marks[1], mark.snapshot];
+                }
+            }
         }
     }
 

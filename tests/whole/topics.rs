@@ -77,10 +77,6 @@ impl Store {
         manifest.keys(name).for_each(|key| drop(self.records.remove(&key)));
     }
 
-    pub fn is_damaged(&self, name: &str) -> bool {
-        self.manifest(name).is_some_and(|manifest| self.damaged.contains(&(name.to_owned(), manifest.id)))
-    }
-
     /// A bit of the state that is kept under a name turns over.
     pub fn damage(&mut self, name: &str, bit: u64) {
         let Some(manifest) = self.manifest(name) else { return };
