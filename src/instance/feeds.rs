@@ -59,8 +59,7 @@ impl Replica {
             let of_source = self.attended(counts).filter(move |(place, _)| place.source == source);
             of_source.map(|(_, history)| history.last)
         };
-        let carries =
-            lasts().flatten().map(|Last { interactions, agents, .. }| Topics { interactions, agents });
+        let carries = lasts().flatten().map(|Last { interactions, agents, .. }| Topics { interactions, agents });
         Standing {
             carries: carries.fold(Topics::default(), Topics::and),
             shown: lasts().map(|last| last.and_then(|last| last.caught_up).unwrap_or(started)).min(),

@@ -465,7 +465,11 @@ impl Owner {
                     let told = *own.told.get_or_insert(now);
                     if now - told >= AGAIN_AFTER {
                         own.told = Some(now);
-                        wants.push_back(Want::Append(Delta::Kept { place: self.place, claim: self.claim, mark: own.mark }));
+                        wants.push_back(Want::Append(Delta::Kept {
+                            place: self.place,
+                            claim: self.claim,
+                            mark: own.mark,
+                        }));
                     }
                 }
                 if again || idle {

@@ -22,7 +22,12 @@ fn count(dropped: &Dropped) -> u64 {
 }
 
 /// When what a node appends comes to a log: mostly soon and in order.
-fn arrival(random: &mut ChaCha8Rng, node: &mut Timestamp, now: Timestamp, badly: bool) -> (Timestamp, Option<&'static str>) {
+fn arrival(
+    random: &mut ChaCha8Rng,
+    node: &mut Timestamp,
+    now: Timestamp,
+    badly: bool,
+) -> (Timestamp, Option<&'static str>) {
     let at = now + Millis(random.random_range(5..60));
     if badly && random.random_bool(0.03) {
         return (at + Millis(random.random_range(500..9_000)), Some("append delayed"));

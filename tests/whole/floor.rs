@@ -126,7 +126,8 @@ impl Crowd {
     /// The queue that was empty fills, or the other way round.
     pub fn wave(&mut self, now: Timestamp) -> Vec<Event<'static>> {
         self.is_full = !self.is_full;
-        let events = (0..WAVE).filter_map(|_| if self.is_full { Some(self.comes(FULL, now)) } else { self.goes(FULL, now, false) });
+        let events = (0..WAVE)
+            .filter_map(|_| if self.is_full { Some(self.comes(FULL, now)) } else { self.goes(FULL, now, false) });
         events.collect()
     }
 
@@ -135,7 +136,8 @@ impl Crowd {
         let queue = if random.random_bool(0.5) { "b0" } else { "b1" };
         let (come, answered) = (random.random_bool(0.5), random.random_bool(0.7));
         let count = random.random_range(2..12);
-        let events = (0..count).filter_map(|_| if come { Some(self.comes(queue, now)) } else { self.goes(queue, now, answered) });
+        let events = (0..count)
+            .filter_map(|_| if come { Some(self.comes(queue, now)) } else { self.goes(queue, now, answered) });
         events.collect()
     }
 }

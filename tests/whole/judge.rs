@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use atalaya::floor::Floor;
 use atalaya::domain::Timestamp;
+use atalaya::floor::Floor;
 use atalaya::instance::decider::Intent;
 use atalaya::instance::intent;
 use atalaya::matrix::Level;
@@ -99,7 +99,7 @@ impl World {
             evaluator.advance(now);
             let found = random::figures(&plan, evaluator.board());
             if let Some((a, b)) = expected.iter().zip(&found).find(|(a, b)| a != b) {
-                return Err(format!("node {node}:\n expected {a}\n found    {b}"));
+                return Err(format!("node {node}:\n expected {a:?}\n found    {b:?}"));
             }
             if expected.len() != found.len() {
                 return Err(format!("node {node}: {} figures, expected {}", found.len(), expected.len()));

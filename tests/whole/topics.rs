@@ -94,7 +94,11 @@ impl Store {
     /// to keep, to the byte, and whatever is there can be read.
     pub fn read(&self, name: &str) -> Result<Option<(String, Vec<u8>)>, String> {
         let Some(manifest) = self.manifest(name) else { return Ok(None) };
-        let mut records = self.records.range(format!("{name}/")..format!("{name}0")).map(|(key, value)| (key.clone(), value.clone())).collect();
+        let mut records = self
+            .records
+            .range(format!("{name}/")..format!("{name}0"))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
         let state = (name.to_owned(), manifest.id.clone());
         match manifest.whole(name, &mut records) {
             Ok(bytes) if self.written.get(&state) == Some(&bytes) => Ok(Some((manifest.id, bytes))),

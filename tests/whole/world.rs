@@ -406,11 +406,9 @@ impl World {
         let bytes = |found: &Option<(String, Vec<u8>)>| found.as_ref().map(|(_, bytes)| bytes.clone());
         let (replica, decided) = (bytes(&replica), bytes(&decided));
         let every = self.random.random_range(3..40);
-        let instance =
-            Instance::new(self.setting.clone(), replica.as_deref(), decided.as_deref(), every, self.now);
+        let instance = Instance::new(self.setting.clone(), replica.as_deref(), decided.as_deref(), every, self.now);
         let (paused_until, appended) = (self.now, self.now);
-        self.nodes[node] =
-            Node { instance: Some(instance), manifests, paused_until, appended, ..Node::default() };
+        self.nodes[node] = Node { instance: Some(instance), manifests, paused_until, appended, ..Node::default() };
         Ok(())
     }
 
@@ -535,7 +533,9 @@ impl World {
         let partition = place(self.random.random_range(0..PARTITIONS));
         let Some((claim, batches, applied)) = self.counted.owner(partition) else { return };
         let old = self.deltas.entries.iter().rev().find_map(|delta| match delta {
-            Delta::Batch(batch) if batch.place == partition && batch.claim == claim && batch.from < applied => Some(batch),
+            Delta::Batch(batch) if batch.place == partition && batch.claim == claim && batch.from < applied => {
+                Some(batch)
+            }
             _ => None,
         });
         if let Some(old) = old.cloned() {
