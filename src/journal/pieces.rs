@@ -8,6 +8,7 @@
 //! So whatever stops half-way leaves the manifest before it, and the pieces that it names; and what two write at once under one
 //! name is never mixed.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,14 @@ impl Manifest {
             bytes: bytes.len(),
             xxh3: format!("{:016x}", xxh3_64(bytes)),
         }
+    }
+
+    /// What is to be written of the state under a name, in this order: its pieces, and once all of them are confirmed, what is
+    /// last.
+    pub fn records<'b>(&self, name: &str, bytes: &'b [u8], piece: usize) -> Vec<(String, Cow<'b, [u8]>)> {
+        let pieces = self.keys(name).zip(bytes.chunks(piece).map(Cow::Borrowed));
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        pieces.chain([(name.to_owned(), json.into())]).collect()
     }
 
     /// The keys of its pieces, in their order.

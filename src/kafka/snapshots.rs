@@ -310,12 +310,15 @@ impl Snapshots {
         self.make()?;
         let key = self.key(name);
         let manifest = Manifest::new(id, bytes, PIECE);
-        for (piece_key, piece) in manifest.keys(&key).zip(bytes.chunks(PIECE)) {
-            self.send(&piece_key, Some(piece))?;
+        let mut records = manifest.records(&key, bytes, PIECE);
+        let last = records.pop();
+        for (key, value) in &records {
+            self.send(key, Some(value))?;
         }
         self.confirm()?;
-        let json = serde_json::to_vec(&manifest).map_err(|error| self.failure("written", &error.to_string()))?;
-        self.send(&key, Some(&json))?;
+        for (key, value) in &last {
+            self.send(key, Some(value))?;
+        }
         self.confirm()?;
         if let Some(before) = self.last.insert(name.to_owned(), manifest) {
             for piece in before.keys(&key) {

@@ -45,8 +45,8 @@ pub struct Write {
 impl Write {
     pub fn new(name: String, id: u64, bytes: &[u8], piece: usize, floor: Option<(SourcePartition, u64)>) -> Write {
         let manifest = Manifest::new(id, bytes, piece);
-        let pieces = manifest.keys(&name).zip(bytes.chunks(piece).map(<[u8]>::to_vec));
-        let puts = pieces.chain([(name.clone(), serde_json::to_vec(&manifest).unwrap())]).collect();
+        let records = manifest.records(&name, bytes, piece);
+        let puts = records.into_iter().map(|(key, value)| (key, value.into_owned())).collect();
         Write { name, manifest, puts, begun: false, floor }
     }
 }
