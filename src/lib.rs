@@ -26,6 +26,8 @@
 //!
 //! * The core (everything above the shell) reads no clock, no environment, no file, no randomness of its own and
 //!   names no I/O crate: it builds with `--no-default-features`, and `tests/architecture.rs` reads its sources.
+//! * Of the shell, `journal` and `instance` do no I/O either: they build without its crates, and so does the simulation of the
+//!   whole pipeline in `tests/whole`.
 //! * Time is an argument.
 //! * What is decided counts once it has come out of a log, and is sent after that; the order of the logs decides, not a lock.
 //! * Every queue, map and window has a limit and a counter for what it drops.
