@@ -6,7 +6,7 @@ CARGO ?= cargo
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench audit fuzz need
+.PHONY: help demo test bench audit fuzz defects need
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -33,6 +33,9 @@ fuzz: need ## random bytes into the decoder, for a minute or FUZZ_SECONDS (needs
 	@mkdir -p fuzz/corpus/wire
 	RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $(FUZZ_FLAGS) --sanitizer none wire fuzz/corpus/wire fuzz/seeds -- \
 	  -max_total_time=$(FUZZ_SECONDS) -verbosity=0
+
+defects: ## breaks the program on purpose, in one way after the other: the tests must see each (20 minutes)
+	tests/defects/run
 
 need:
 	@deploy/need

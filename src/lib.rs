@@ -26,6 +26,8 @@
 //!
 //! * The core (everything above the shell) reads no clock, no environment, no file, no randomness of its own and
 //!   names no I/O crate: it builds with `--no-default-features`, and `tests/architecture.rs` reads its sources.
+//! * Of the shell, `journal` and `instance` do no I/O either: they build without its crates, and so does the simulation of the
+//!   whole pipeline in `tests/whole`.
 //! * Time is an argument.
 //! * What is decided counts once it has come out of a log, and is sent after that; the order of the logs decides, not a lock.
 //! * Every queue, map and window has a limit and a counter for what it drops.
@@ -41,6 +43,8 @@ pub mod config;
 pub mod domain;
 pub mod floor;
 pub mod indicators;
+pub mod instance;
+pub mod journal;
 pub mod matrix;
 pub mod notice;
 pub mod pipeline;
@@ -56,10 +60,6 @@ pub mod clock;
 pub mod commands;
 #[cfg(feature = "shell")]
 pub mod http;
-#[cfg(feature = "shell")]
-pub mod instance;
-#[cfg(feature = "shell")]
-pub mod journal;
 #[cfg(feature = "shell")]
 #[allow(unsafe_code, reason = "librdkafka's queue functions are C; the module's docs state what each block relies on")]
 pub mod kafka;

@@ -18,7 +18,6 @@
 //! | `evaluate` | what comes out of the logs to the board, and a tick each second in its own turn |
 //! | `turn` | whose turn it is to decide, and what is done in it: decide, send, take operations |
 //! | `outcomes` | what became of notices, and who is told instead |
-//! | `feeds` | which sources lag or are silent |
 //! | `reload` | changed matrices and calendars |
 //! | `stand_ins` | what an Alertmanager is told for somebody who could not be reached |
 //! | `systemd` | what the service manager is told |
@@ -30,7 +29,6 @@
 //! Nothing here knows what a number or a rule means.
 
 mod evaluate;
-mod feeds;
 mod logs;
 pub(crate) mod names;
 mod outcomes;
@@ -54,6 +52,7 @@ use crate::commands::files::Origin;
 use crate::config::{Config, MatrixSet, Source};
 use crate::domain::{Calendar, Millis, Timestamp};
 use crate::http::{self, SharedReadiness, Site, Tickets};
+use crate::instance::Expected;
 use crate::kafka::log::Appender;
 use crate::kafka::{Consumer, DeadLetters, GroupName, Handler, Options, Problems, Start};
 use crate::matrix::engine::Notification;
@@ -357,10 +356,10 @@ pub async fn run(
     }
 }
 
-fn expected(source: &Source, config: &Config, set: &MatrixSet) -> feeds::Expected {
+fn expected(source: &Source, config: &Config, set: &MatrixSet) -> Expected {
     let hours = Calendar { zone: set.plan.zone.clone(), shifts: source.hours.clone(), ..Calendar::always() };
     let (max_lag, silent_after) = (config.max_lag, source.silent_after);
-    feeds::Expected { source: source.topic.as_str().into(), max_lag, silent_after, hours }
+    Expected { source: source.topic.as_str().into(), max_lag, silent_after, hours }
 }
 
 /// What notices need besides themselves.

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use random::{events, instants, plan};
 
 /// Every figure at each of `instants`, the events taken in the order given, over one floor for each `split`.
-fn figures(events: &[Event<'_>], split: usize, instants: &[Timestamp]) -> Vec<String> {
+fn figures(events: &[Event<'_>], split: usize, instants: &[Timestamp]) -> Vec<random::Figure> {
     let plan = Arc::new(plan());
     let mut floors: Vec<Floor> = (0..split).map(|_| Floor::new(plan.clone())).collect();
     let mut board = Board::new(plan.clone());

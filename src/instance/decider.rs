@@ -122,7 +122,8 @@ pub struct Decider {
     /// What of the outbox has been handed over in this term.
     given: u64,
     outcomes: BTreeMap<Arc<str>, Flight>,
-    operations: BTreeMap<Position, Operation>,
+    /// With the time at which each was asked for.
+    operations: BTreeMap<Position, (Timestamp, Operation)>,
     /// Since where all operations are remembered.
     remembers: Position,
     wants: VecDeque<Want>,
@@ -300,10 +301,10 @@ impl Decider {
         Ok(())
     }
 
-    /// The next entry of the operations log, which stands at `position`.
-    pub fn operation(&mut self, position: Position, operation: Operation) {
+    /// The next entry of the operations log, which stands at `position` and was asked for `at` that time.
+    pub fn operation(&mut self, position: Position, at: Timestamp, operation: Operation) {
         if self.last().is_none_or(|last| position >= last.operations) {
-            self.operations.insert(position, operation);
+            self.operations.insert(position, (at, operation));
         }
         if self.operations.len() > OPERATIONS_MAX
             && let Some((forgotten, _)) = self.operations.pop_first()
@@ -313,9 +314,15 @@ impl Decider {
     }
 
     /// The operations from that position on; `None` where some of them are not remembered, and the log has to be read again.
-    pub fn operations(&self, from: Position) -> Option<impl Iterator<Item = (Position, &Operation)>> {
+    pub fn operations(&self, from: Position) -> Option<impl Iterator<Item = (Position, &(Timestamp, Operation))>> {
         let known = from >= self.remembers;
         known.then(|| self.operations.range(from..).map(|(position, operation)| (*position, operation)))
+    }
+
+    /// Whether a decision of the second `shown`, by a board that has `seen` so much of the deltas log, would go back behind the
+    /// last one. That may be another's, made while this one claimed.
+    pub fn is_behind(&self, shown: Timestamp, seen: Position) -> bool {
+        self.last().is_some_and(|last| shown <= last.tick || seen < last.deltas)
     }
 
     /// What became of a notice, and whom it tells instead.

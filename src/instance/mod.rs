@@ -14,7 +14,8 @@
 //! * Records of a source partition come in the order of their offsets, from the offset that [`Want::Read`] named on.
 //! * What is wanted may be lost, delayed or done twice, as it is in life. What was not seen done is wanted again.
 //!
-//! Which instance evaluates the matrices and sends, and what was decided, is [`decider`]'s matter, by another log.
+//! Which instance evaluates the matrices and sends, and what was decided, is [`decider`]'s matter, by another log; [`Seat`] binds
+//! it to the board and the engine.
 
 use std::sync::Arc;
 
@@ -22,12 +23,16 @@ use crate::journal::{Claim, Delta, SourcePartition};
 
 mod course;
 pub mod decider;
+mod feeds;
 mod owner;
 mod replica;
+mod seat;
 
 pub use course::{SKEW, STALE_AFTER, Step};
-pub use owner::{IDLE_EVERY, Owner, slot};
+pub use feeds::{Expected, Standing};
+pub use owner::{IDLE_EVERY, Owner, SLOTS, slot};
 pub use replica::{History, Last, Replica};
+pub use seat::{Seat, intent};
 
 /// What a batch of the deltas log carries: a floor's contributions, and how its clock went while it made them.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,4 +72,6 @@ pub enum What {
     NotClaimed,
     /// A batch counts.
     Counted,
+    /// A snapshot of that name counts.
+    Kept(u64),
 }

@@ -119,10 +119,20 @@ struct Telling {
     /// Records and batches since the last snapshot, and its length.
     since_snapshot: u64,
     snapshot_bytes: u64,
-    /// The names of the snapshots that were kept last, the newer first.
+    /// The names of the snapshots that the log names last, the newer first.
     kept: [Option<u64>; 2],
-    /// Its bytes until it is wanted to be stored, which is once all batches in it count.
-    snapshot: Option<(Mark, Option<Vec<u8>>)>,
+    snapshot: Option<Snapshot>,
+}
+
+/// A snapshot that the log does not name yet.
+#[derive(Debug)]
+struct Snapshot {
+    mark: Mark,
+    /// Until it is wanted to be stored, which is once all batches in it count.
+    bytes: Option<Vec<u8>>,
+    stored: bool,
+    /// When it was last told to the log, or soon after that.
+    told: Option<Timestamp>,
 }
 
 impl Owner {
@@ -191,7 +201,8 @@ impl Owner {
                 self.stage = Stage::Superseded { since: now };
             }
             What::Counted if ours => self.confirmed(now, wants),
-            What::NotClaimed | What::Counted => {}
+            What::Kept(snapshot) if ours => self.kept(snapshot),
+            What::NotClaimed | What::Counted | What::Kept(_) => {}
         }
     }
 
@@ -381,10 +392,17 @@ impl Owner {
 
     pub fn stored(&mut self, snapshot: u64, wants: &mut VecDeque<Want>) {
         let Stage::Telling(telling) = &mut self.stage else { return };
-        if let Some((mark, _)) = telling.snapshot.take_if(|(mark, _)| mark.snapshot == snapshot) {
-            telling.kept = [Some(snapshot), telling.kept[0]];
-            wants.push_back(Want::Append(Delta::Kept { place: self.place, claim: self.claim, mark }));
+        if let Some(own) = telling.snapshot.as_mut().filter(|own| own.mark.snapshot == snapshot && !own.stored) {
+            own.stored = true;
+            wants.push_back(Want::Append(Delta::Kept { place: self.place, claim: self.claim, mark: own.mark }));
         }
+    }
+
+    /// A snapshot came out of the log and counts: from now on others may go on from it, and its place is taken.
+    fn kept(&mut self, snapshot: u64) {
+        let Stage::Telling(telling) = &mut self.stage else { return };
+        telling.kept = [Some(snapshot), telling.kept[0]];
+        telling.snapshot.take_if(|own| own.mark.snapshot == snapshot);
     }
 
     /// No snapshot that there should be can be read: it cannot work on its partition.
@@ -458,9 +476,21 @@ impl Owner {
                 if telling.unconfirmed.len() < UNCONFIRMED_MAX && telling.is_due(now, self.idle_every) {
                     let batch = telling.flush(self.place, self.claim, now);
                     wants.push_back(Want::Append(Delta::Batch(batch)));
-                    // One that was never stored gives way.
-                    if telling.since_snapshot >= self.snapshot_every.max(telling.snapshot_bytes / BYTES_A_RECORD) {
+                    // One that was never stored gives way; one that is may be named by the log any moment.
+                    let due = self.snapshot_every.max(telling.snapshot_bytes / BYTES_A_RECORD);
+                    if telling.since_snapshot >= due && !telling.snapshot.as_ref().is_some_and(|own| own.stored) {
                         telling.take_snapshot(draw());
+                    }
+                }
+                if let Some(own) = telling.snapshot.as_mut().filter(|own| own.stored) {
+                    let told = *own.told.get_or_insert(now);
+                    if now - told >= AGAIN_AFTER {
+                        own.told = Some(now);
+                        wants.push_back(Want::Append(Delta::Kept {
+                            place: self.place,
+                            claim: self.claim,
+                            mark: own.mark,
+                        }));
                     }
                 }
                 if again || idle {
@@ -561,7 +591,7 @@ impl Telling {
         batch
     }
 
-    /// Of the state just after a flush. Of the three places it takes that of neither of the two that were kept last.
+    /// Of the state just after a flush. Of the three places it takes that of neither of the two that the log names.
     fn take_snapshot(&mut self, drawn: u64) {
         self.since_snapshot = 0;
         let taken = self.kept.map(|kept| kept.map(slot));
@@ -571,15 +601,15 @@ impl Telling {
         let mark = Mark { snapshot, batches, at: self.next, wall: self.course.wall(), live: self.course.live() };
         let bytes = self.course.snapshot();
         self.snapshot_bytes = bytes.len() as u64;
-        self.snapshot = Some((mark, Some(bytes)));
+        self.snapshot = Some(Snapshot { mark, bytes: Some(bytes), stored: false, told: None });
     }
 
     /// Stores the snapshot, once all that is in it counts.
     fn store(&mut self, place: SourcePartition, wants: &mut VecDeque<Want>) {
-        if let Some((mark, bytes)) = self.snapshot.as_mut().filter(|(mark, _)| mark.batches <= self.batches)
-            && let Some(bytes) = bytes.take()
+        if let Some(own) = self.snapshot.as_mut().filter(|own| own.mark.batches <= self.batches)
+            && let Some(bytes) = own.bytes.take()
         {
-            wants.push_back(Want::Store { place, snapshot: mark.snapshot, bytes });
+            wants.push_back(Want::Store { place, snapshot: own.mark.snapshot, bytes });
         }
     }
 }

@@ -6,13 +6,16 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{News, Share, Step, What};
+use super::{IDLE_EVERY, News, Share, Step, What};
 use crate::board::Board;
-use crate::domain::Timestamp;
+use crate::domain::{Millis, Timestamp};
 use crate::journal::rule::{Dropped, Owner, Rule};
 use crate::journal::{Batch, Delta, Mark, Position, SourcePartition, TopicId};
 use crate::plan::Plan;
 use crate::snapshot::{Bytes, Kind, Reader, SnapshotError, Writer};
+
+/// A partition that nobody tells of holds the others up for so long: until then somebody else takes it over, mostly.
+const WAITED_FOR: Millis = Millis(20_000);
 
 /// How the floor of a partition went, from the older of the two snapshots that are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -176,9 +179,9 @@ impl Replica {
                 board.apply(history.number, &batch.payload.contributions);
                 Some(News { place, claim: batch.claim, what: What::Counted })
             }
-            Delta::Kept { mark, .. } => {
+            Delta::Kept { claim, mark, .. } => {
                 history.keep(*mark);
-                None
+                Some(News { place, claim: *claim, what: What::Kept(mark.snapshot) })
             }
         }
     }
@@ -214,6 +217,40 @@ impl Replica {
     /// Of every partition that was ever claimed.
     pub fn histories(&self) -> impl Iterator<Item = (SourcePartition, &History)> {
         self.histories.iter().map(|(place, history)| (*place, history))
+    }
+
+    /// Of the partitions that there are, so many of each source; not known of those beyond the last.
+    pub(super) fn attended(&self, counts: &[i32]) -> impl Iterator<Item = (SourcePartition, &History)> {
+        let exists = |place: &SourcePartition| counts.get(place.source).is_none_or(|count| place.partition < *count);
+        self.histories().filter(move |(place, _)| exists(place))
+    }
+
+    /// The instant that all floors have come to; `None` while one has not begun. While it catches up, before it is `ready`, the
+    /// numbers move with what has been read; after that with the clock.
+    pub fn instant(&self, counts: &[i32], ready: bool) -> Option<Timestamp> {
+        let now = self.attended(counts).filter_map(|(_, history)| history.last).map(|last| last.wall).max()?;
+        // Who has nothing to tell says so every second, and at once when something comes.
+        let upto = |(_, history): (SourcePartition, &History)| match history.last {
+            Some(Last { live: true, wall, .. }) if now - wall <= IDLE_EVERY + Millis::SECOND => Some(now),
+            Some(Last { live: false, stream_time, .. }) if !ready => stream_time,
+            // Whoever had it is gone, and nobody has come: the others go on, and its feed lags.
+            Some(Last { wall, .. }) if ready && now - wall > WAITED_FOR => Some(now),
+            last => last.map(|last| last.wall),
+        };
+        self.attended(counts).map(upto).min().flatten()
+    }
+
+    /// Whether the board has what had been `read` of each partition when the clock read `seen`: that is in batches made after it,
+    /// whoever makes them.
+    pub fn shows(&self, read: &[(SourcePartition, i64)], seen: Timestamp, counts: &[i32]) -> bool {
+        let shown = |(at, position): &(SourcePartition, i64)| {
+            let history = self.history(*at);
+            history.is_some_and(|history| history.last.is_some_and(|last| last.to - history.shift() >= *position))
+        };
+        let current = |(_, history): (SourcePartition, &History)| {
+            history.last.is_some_and(|last| last.wall > seen && (last.live || last.stream_time.is_some()))
+        };
+        read.iter().all(shown) && self.attended(counts).all(current)
     }
 
     /// All of it in bytes, with the board: [`Kind::REPLICA`].

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::Timestamp;
 
+pub mod pieces;
 pub mod record;
 pub mod rule;
 

@@ -1,12 +1,7 @@
 //! States kept in a compacted topic: each in pieces, and a manifest that says which pieces are it.
 //!
-//! | key | value |
-//! |---|---|
-//! | `GROUP/NAME/ID/N` | piece N, from 0 on, of at most 512 KiB; a tombstone once a later state has taken its place: by who wrote that, or by who reads an hour later |
-//! | `GROUP/NAME` | the manifest: JSON with `id`, `pieces`, `bytes` and `xxh3`, the hash of all pieces |
-//!
-//! Every state has pieces under an id of its own, and the manifest is written when all of them are confirmed. So whatever
-//! stops half-way leaves the manifest before it, and the pieces that it names.
+//! [`crate::journal::pieces`] says how, with keys of `GROUP/NAME`. A piece has at most 512 KiB, and a tombstone once a later state has
+//! taken its place: by who wrote that, or by who reads an hour later.
 //!
 //! Deliberately not here: what a state means, and when it is kept.
 
@@ -24,8 +19,7 @@ use rdkafka::producer::{
     BaseRecord, DeliveryResult, NoCustomPartitioner, Producer as _, ProducerContext, ThreadedProducer,
 };
 use rdkafka::{Offset, TopicPartitionList};
-use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::context::Mute;
 use super::errors::{self, KafkaFailure, Place};
@@ -34,6 +28,7 @@ use super::{client_config, client_config_with, own};
 use crate::clock;
 use crate::config::Kafka;
 use crate::domain::{Millis, Timestamp};
+use crate::journal::pieces::{Manifest, is_piece};
 
 /// Longest piece.
 const PIECE: usize = 512 << 10;
@@ -46,14 +41,6 @@ const STRAY_AFTER: Millis = Millis(3_600_000);
 
 /// The last value of each key that was asked for, and the keys of old pieces of any name.
 type Records = (BTreeMap<String, Vec<u8>>, BTreeSet<String>);
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Manifest {
-    id: String,
-    pieces: usize,
-    bytes: usize,
-    xxh3: String,
-}
 
 /// What was kept under a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -356,20 +343,20 @@ impl Snapshots {
     fn try_to_write(&mut self, name: &str, id: u64, bytes: &[u8]) -> Result<(), KafkaFailure> {
         self.make()?;
         let key = self.key(name);
-        let id = format!("{id:016x}");
-        let mut pieces = 0;
-        for piece in bytes.chunks(PIECE) {
-            self.send(&format!("{key}/{id}/{pieces}"), Some(piece))?;
-            pieces += 1;
+        let manifest = Manifest::new(id, bytes, PIECE);
+        let mut records = manifest.records(&key, bytes, PIECE);
+        let last = records.pop();
+        for (key, value) in &records {
+            self.send(key, Some(value))?;
         }
         self.confirm()?;
-        let manifest = Manifest { id, pieces, bytes: bytes.len(), xxh3: format!("{:016x}", xxh3_64(bytes)) };
-        let json = serde_json::to_vec(&manifest).map_err(|error| self.failure("written", &error.to_string()))?;
-        self.send(&key, Some(&json))?;
+        for (key, value) in &last {
+            self.send(key, Some(value))?;
+        }
         self.confirm()?;
         if let Some(before) = self.last.insert(name.to_owned(), manifest) {
-            for piece in 0..before.pieces {
-                self.send(&format!("{key}/{}/{piece}", before.id), None)?;
+            for piece in before.keys(&key) {
+                self.send(&piece, None)?;
             }
         }
         Ok(())
@@ -423,22 +410,8 @@ impl Snapshots {
 /// The state that a manifest names, out of the records.
 fn whole(key: &str, manifest: &[u8], records: &mut BTreeMap<String, Vec<u8>>) -> Result<(Manifest, Vec<u8>), String> {
     let manifest: Manifest = serde_json::from_slice(manifest).map_err(|error| error.to_string())?;
-    let mut bytes = Vec::new();
-    for number in 0..manifest.pieces {
-        let piece = records.remove(&format!("{key}/{}/{number}", manifest.id));
-        bytes.extend(piece.ok_or_else(|| format!("piece {number} of {} is missing", manifest.pieces))?);
-    }
-    if bytes.len() != manifest.bytes || format!("{:016x}", xxh3_64(&bytes)) != manifest.xxh3 {
-        return Err("its hash does not fit".to_owned());
-    }
+    let bytes = manifest.whole(key, records)?;
     Ok((manifest, bytes))
-}
-
-/// `.../ID/N`.
-fn is_piece(key: &str) -> bool {
-    let mut parts = key.rsplit('/');
-    let number = parts.next().is_some_and(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
-    number && parts.next().is_some_and(|part| part.len() == 16 && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// There is no topic, or none that may be read. Who may not read it may not write it either, which is said as long as it

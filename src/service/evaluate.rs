@@ -7,7 +7,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::Speech;
-use super::feeds::{Expected, Standing};
 use super::logs::{Came, Claims, Entry, Heard, Journal, Log, Origin, Tell};
 use super::names::DECIDED;
 use super::store::Store;
@@ -17,8 +16,7 @@ use crate::clock;
 use crate::commands::Failure;
 use crate::domain::{Millis, Timestamp};
 use crate::http::{SharedReadiness, Trail};
-use crate::indicators::Topics;
-use crate::instance::{History, IDLE_EVERY, Last, Replica, Share, What};
+use crate::instance::{Expected, Replica, Share, What};
 use crate::journal::rule::{Drop, Dropped};
 use crate::journal::{Delta, Position, SourcePartition, record};
 use crate::kafka::DeadLetters;
@@ -110,9 +108,6 @@ const REPLICA_A_MILLISECOND: i64 = 1_000;
 
 /// How long it may take to note that the logs are begun anew.
 const ANEW_WITHIN: Duration = Duration::from_secs(5);
-
-/// A partition that nobody tells of holds the others up for so long: until then somebody else takes it over, mostly.
-const WAITED_FOR: Millis = Millis(20_000);
 
 /// How long it waits for what comes next; the clock goes on meanwhile.
 const WAIT: Duration = Duration::from_millis(50);
@@ -221,8 +216,8 @@ impl Loop {
 
     /// Its board has not come beyond what the last decision saw. That may be another's, made while this one claimed.
     fn is_behind(&self, shown: Timestamp) -> bool {
-        let unseen = |deltas| self.replica.position() < deltas && self.short_of != deltas;
-        self.turn.last().is_some_and(|(tick, deltas)| shown <= tick || unseen(deltas))
+        let seen = self.turn.seen().filter(|seen| *seen == self.short_of).unwrap_or(self.replica.position());
+        self.turn.is_behind(shown, seen)
     }
 
     /// Something came out of the logs. The error ends the service.
@@ -249,7 +244,7 @@ impl Loop {
                 if log == record::Log::Deltas {
                     self.replica.passed(position);
                     // It was made anew since, and its positions with it.
-                    if let Some((_, seen)) = self.turn.last().filter(|(_, seen)| position < *seen) {
+                    if let Some(seen) = self.turn.seen().filter(|seen| position < *seen) {
                         self.short_of = seen;
                     }
                 }
@@ -282,7 +277,7 @@ impl Loop {
         let news = {
             let mut evaluator = self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner);
             let news = self.replica.take(position, entry, evaluator.board());
-            if let Some(instant) = self.instant() {
+            if let Some(instant) = self.replica.instant(&self.counts, self.ready) {
                 evaluator.advance(instant);
             }
             news
@@ -358,28 +353,6 @@ impl Loop {
         )
     }
 
-    /// The instant that all floors have come to; `None` while one has not begun. While it catches up the numbers move
-    /// with what has been read; after that with the clock.
-    fn instant(&self) -> Option<Timestamp> {
-        let now = self.attended().filter_map(|(_, history)| history.last).map(|last| last.wall).max()?;
-        // Who has nothing to tell says so every second, and at once when something comes.
-        let upto = |(_, history): (SourcePartition, &History)| match history.last {
-            Some(Last { live: true, wall, .. }) if now - wall <= IDLE_EVERY + Millis::SECOND => Some(now),
-            Some(Last { live: false, stream_time, .. }) if !self.ready => stream_time,
-            // Whoever had it is gone, and nobody has come: the others go on, and its feed lags.
-            Some(Last { wall, .. }) if self.ready && now - wall > WAITED_FOR => Some(now),
-            last => last.map(|last| last.wall),
-        };
-        self.attended().map(upto).min().flatten()
-    }
-
-    /// The partitions that there are and that somebody has claimed.
-    fn attended(&self) -> impl Iterator<Item = (SourcePartition, &History)> {
-        let counts = &self.counts;
-        let exists = |place: &SourcePartition| counts.get(place.source).is_none_or(|count| place.partition < *count);
-        self.replica.histories().filter(move |(place, _)| exists(place))
-    }
-
     /// Keeps what the logs came to.
     fn keep(&mut self) {
         let Some(store) = self.setup.store.as_ref().filter(|_| self.has_read_all()) else { return };
@@ -406,14 +379,7 @@ impl Loop {
         }
         // What had been read by then is in batches made after it, whichever thread makes them.
         if let Some((seen, read)) = &self.caught_up {
-            let shown = |(at, position): &(SourcePartition, i64)| {
-                let history = self.replica.history(*at);
-                history.is_some_and(|history| history.last.is_some_and(|last| last.to - history.shift() >= *position))
-            };
-            let current = |(_, history): (SourcePartition, &History)| {
-                history.last.is_some_and(|last| last.wall > *seen && (last.live || last.stream_time.is_some()))
-            };
-            self.ready = read.iter().all(shown) && self.attended().all(current);
+            self.ready = self.replica.shows(read, *seen, &self.counts);
         }
     }
 
@@ -447,7 +413,7 @@ impl Loop {
     fn feeds(&self) -> Feeds {
         let now = clock::now();
         let feeds = self.setup.sources.iter().enumerate().map(|(index, source)| {
-            let feed = source.feed(&self.standing(index), now);
+            let feed = source.feed(&self.replica.standing(index, &self.counts, self.started), now);
             let topic = &feed.source;
             let (lags, silent) = match feed.state {
                 FeedState::Live => (None, None),
@@ -465,19 +431,6 @@ impl Loop {
             feed
         });
         Feeds(feeds.collect())
-    }
-
-    fn standing(&self, source: usize) -> Standing {
-        let lasts = || {
-            let of_source = self.attended().filter(move |(place, _)| place.source == source);
-            of_source.map(|(_, history)| history.last)
-        };
-        let carries = lasts().flatten().map(|last| Topics { interactions: last.interactions, agents: last.agents });
-        Standing {
-            carries: carries.fold(Topics::default(), Topics::and),
-            shown: lasts().map(|last| last.and_then(|last| last.caught_up).unwrap_or(self.started)).min(),
-            heard: lasts().filter_map(|last| last?.heard).max().unwrap_or(self.started),
-        }
     }
 
     fn tick(&mut self) {

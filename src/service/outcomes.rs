@@ -6,9 +6,9 @@ use std::sync::mpsc::Sender;
 use tokio::sync::oneshot;
 
 use super::Speech;
-use super::turn::{Settled, intent};
+use super::turn::Settled;
 use crate::http::SharedReadiness;
-use crate::instance::decider;
+use crate::instance::{decider, intent};
 use crate::matrix::Contact;
 use crate::notice::pending_missed;
 use crate::notify::{Fate, Notifier, Outcome};

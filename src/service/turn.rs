@@ -13,15 +13,14 @@ use super::evaluate::Setup;
 use super::logs::{Entry, Noted};
 use crate::clock;
 use crate::domain::{Millis, Timestamp};
+use crate::instance::Seat;
 use crate::instance::decider::ledger::Ledger;
-use crate::instance::decider::{self, Decider, Decision, Fate, Intent, SILENT_AFTER, Want};
+use crate::instance::decider::{self, Decider, Fate, Intent, SILENT_AFTER, Want};
+use crate::journal::Position;
 use crate::journal::rule::Dropped;
-use crate::journal::{Claim, Position};
-use crate::matrix::Level;
-use crate::matrix::engine::{Feeds, Items, Notification, Operated, Operation, Pending, Tick};
+use crate::matrix::engine::{Feeds, Items, Operated, Pending, Tick};
 use crate::notice::{self, Context};
 use crate::pipeline::Evaluator;
-use crate::plan::Plan;
 use crate::telemetry::events::EvaluatorRole;
 
 /// What became of notices, on its way to whoever decides.
@@ -73,16 +72,12 @@ pub fn kept_ledger(bytes: &[u8]) -> Result<Ledger, String> {
 }
 
 pub struct Turn {
-    decider: Decider,
-    /// The claim under which the evaluator's engine decides; `None`: it shows what another decided.
-    term: Option<Claim>,
-    /// Just behind the last operation that the engine has taken, and the last that has come.
-    operated: Position,
+    seat: Seat,
+    /// Just behind the last operation that has come.
     noted: Position,
     /// What the engine that only shows was made of.
     shown: Items,
     settled: Receiver<Settled>,
-    besides: Vec<Intent>,
     /// When another was last seen to decide.
     other: Option<Instant>,
     looked: Timestamp,
@@ -90,27 +85,6 @@ pub struct Turn {
 
 /// How often it is looked whether anybody decides.
 const LOOK_EVERY: Millis = Millis(100);
-
-/// As [`crate::notify`] values them: a recovery outlives a warning, for without it people act on what is over.
-fn weight(notice: &Notification) -> u8 {
-    let of = |level: Level| match level {
-        Level::Info => 0,
-        Level::Warning => 1,
-        Level::Ok => 2,
-        Level::Critical => 3,
-    };
-    notice.each().iter().map(|notice| of(notice.level)).max().unwrap_or(0)
-}
-
-/// A notice that is to be sent, under the id that it travels with.
-pub fn intent(pending: &Pending, plan: &Plan) -> Intent {
-    let missed = pending.missed.is_some();
-    Intent {
-        id: notice::notice_id(&pending.notice, missed).into(),
-        weight: if missed { 0 } else { weight(&pending.notice) },
-        bytes: pending.bytes(plan).into(),
-    }
-}
 
 fn lock(setup: &Setup) -> MutexGuard<'_, Evaluator> {
     setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner)
@@ -120,13 +94,10 @@ impl Turn {
     pub fn new() -> (Turn, Sender<Settled>) {
         let (settle, settled) = std::sync::mpsc::channel();
         let turn = Turn {
-            decider: Decider::new(),
-            term: None,
-            operated: Position::default(),
+            seat: Seat::default(),
             noted: Position::default(),
             shown: Items::new(),
             settled,
-            besides: Vec::new(),
             other: None,
             looked: Timestamp::MIN,
         };
@@ -138,39 +109,39 @@ impl Turn {
         let kept = Kept::of(bytes)?;
         let decider = Decider::restore(&kept.decided).map_err(|error| error.to_string())?;
         setup.trail.take_up(&kept.trail).map_err(|error| error.to_string())?;
-        (self.decider, self.noted) = (decider, kept.noted);
+        (self.seat, self.noted) = (Seat::new(decider), kept.noted);
         Ok(())
     }
 
     pub fn put_down(&self, setup: &Setup) -> Vec<u8> {
-        let kept = Kept { decided: self.decider.snapshot(), noted: self.noted, trail: setup.trail.text() };
+        let kept = Kept { decided: self.seat.decider.snapshot(), noted: self.noted, trail: setup.trail.text() };
         postcard::to_allocvec(&kept).unwrap_or_default()
     }
 
     /// From where the decisions and the operations are read; `None`: from the beginning.
     pub fn positions(&self) -> (Option<Position>, Option<Position>) {
         let known = |position: Position| (position != Position::default()).then_some(position);
-        let operations = self.decider.last().map_or(self.noted, |last| last.operations.min(self.noted));
-        (known(self.decider.position()), known(operations))
+        let operations = self.seat.decider.last().map_or(self.noted, |last| last.operations.min(self.noted));
+        (known(self.seat.decider.position()), known(operations))
     }
 
     pub fn is_ours(&self) -> bool {
-        self.term.is_some()
+        self.seat.term().is_some()
     }
 
     /// Nobody has been seen to decide for a while.
     pub fn nobody_decides(&self) -> bool {
-        self.term.is_none() && !self.other_decides()
+        self.seat.term().is_none() && !self.other_decides()
     }
 
     /// What was decided cannot be read here.
     pub fn is_blind(&self) -> bool {
-        self.decider.ledger().is_blind()
+        self.seat.decider.ledger().is_blind()
     }
 
     /// The decisions log has been read to its end for the first time: whoever decided last is taken to live.
     pub fn read(&mut self) {
-        self.other = self.decider.ledger().evaluator().map(|_| clock::instant());
+        self.other = self.seat.decider.ledger().evaluator().map(|_| clock::instant());
     }
 
     pub fn other_decides(&self) -> bool {
@@ -178,16 +149,21 @@ impl Turn {
         self.other.is_some_and(|heard| clock::instant().duration_since(heard) < within)
     }
 
-    /// The last decision that counts: of which second, and how much of the deltas log it had seen.
-    pub fn last(&self) -> Option<(Timestamp, Position)> {
-        self.decider.last().map(|last| (last.tick, last.deltas))
+    /// How much of the deltas log the last decision that counts had seen.
+    pub fn seen(&self) -> Option<Position> {
+        self.seat.decider.last().map(|last| last.deltas)
+    }
+
+    /// [`Decider::is_behind`].
+    pub fn is_behind(&self, shown: Timestamp, seen: Position) -> bool {
+        self.seat.decider.is_behind(shown, seen)
     }
 
     /// The next entry of the decisions log; `live`: that log has been read to its end before.
     pub fn decision(&mut self, position: Position, entry: &decider::Entry, live: bool, setup: &Setup) {
-        let before = self.decider.ledger().decisions();
-        self.decider.entry(position, entry);
-        if live && self.decider.ledger().decisions() > before && self.decider.term().is_none() {
+        let before = self.seat.decider.ledger().decisions();
+        self.seat.decider.entry(position, entry);
+        if live && self.seat.decider.ledger().decisions() > before && self.seat.decider.term().is_none() {
             self.other = Some(clock::instant());
         }
         self.settle(setup);
@@ -200,16 +176,10 @@ impl Turn {
         match noted {
             Noted::Asked { id, at, operation, link_of } => {
                 let at = Timestamp(at);
-                // What is in what was decided is not done again. Before it is there, it is in the engine that shows.
-                let decided = self.decider.last().is_some_and(|last| position < last.operations);
-                let operated = (!decided).then(|| lock(setup).operate(&operation, at));
-                if self.term.is_some() {
-                    self.operated = self.operated.max(Position(position.0 + 1));
-                }
+                let operated = self.seat.operation(position, at, operation.clone(), &mut lock(setup));
                 if new {
                     setup.trail.operated(at, &operation, operated.as_ref(), link_of);
                 }
-                self.decider.operation(position, operation);
                 if let (Some(operated), Some(waiter)) = (operated, setup.waiters.lock().remove(&id)) {
                     // Who asked may have stopped waiting.
                     let _ = waiter.send(operated);
@@ -224,15 +194,15 @@ impl Turn {
     pub fn turn(&mut self, able: bool, at_end: bool, setup: &Setup) {
         while let Ok(settled) = self.settled.try_recv() {
             match settled {
-                Settled::Outcome(id, fate) => self.decider.outcome(id, fate, Vec::new()),
-                Settled::Besides(intents) => self.besides.extend(intents),
+                Settled::Outcome(id, fate) => self.seat.decider.outcome(id, fate, Vec::new()),
+                Settled::Besides(intents) => self.seat.tell_besides(intents),
             }
         }
-        self.decider.able(able);
+        self.seat.decider.able(able);
         let now = clock::now();
         if at_end && (now - self.looked >= LOOK_EVERY || now < self.looked) {
             self.looked = now;
-            self.decider.at_end(now, &mut super::read::draw);
+            self.seat.decider.at_end(now, &mut super::read::draw);
         }
         self.settle(setup);
     }
@@ -240,20 +210,18 @@ impl Turn {
     /// Nothing more is decided here; somebody else may at once.
     pub fn resign(&mut self, setup: &Setup) {
         self.turn(false, false, setup);
-        self.decider.resign();
+        self.seat.decider.resign();
         self.settle(setup);
     }
 
     fn settle(&mut self, setup: &Setup) {
-        let term = self.decider.term();
-        if term != self.term {
-            self.term = term;
-            match term {
+        if self.seat.turns() {
+            match self.seat.term() {
                 Some(_) => self.begin(setup),
                 None => self.end(setup),
             }
         }
-        while let Some(want) = self.decider.want() {
+        while let Some(want) = self.seat.decider.want() {
             match want {
                 Want::Append(entry) => setup.journal.append(Entry::Decision(entry)),
                 Want::Send(intent) => self.send(&intent, setup),
@@ -263,13 +231,13 @@ impl Turn {
 
     fn begin(&mut self, setup: &Setup) {
         self.other = None;
-        self.make_engine(setup);
-        if self.decider.last().is_some() {
-            let unsent = self.decider.ledger().outbox().len();
+        self.seat.make_engine(&mut lock(setup));
+        if self.seat.decider.last().is_some() {
+            let unsent = self.seat.decider.ledger().outbox().len();
             tracing::info!(unsent, "goes on from what was decided before");
         }
         let remembers = &setup.speech.remembers;
-        remembers.fetch_or(self.decider.last().is_some(), Ordering::Relaxed);
+        remembers.fetch_or(self.seat.decider.last().is_some(), Ordering::Relaxed);
         setup.speech.decides.store(true, Ordering::Relaxed);
         setup.telemetry.emit(EvaluatorRole { evaluates: true });
         setup.telemetry.show_indicators(true);
@@ -282,64 +250,30 @@ impl Turn {
         self.shown.clear();
     }
 
-    /// An engine of what was decided, and of the operations since.
-    fn make_engine(&mut self, setup: &Setup) {
-        let mut evaluator = lock(setup);
-        if let Err(error) = evaluator.take_items(self.decider.items()) {
-            tracing::error!(%error, "what was decided cannot be taken up: it is decided anew");
-        }
-        self.operated = self.decider.last().map_or(Position::default(), |last| last.operations);
-        let Some(operations) = self.decider.operations(self.operated) else {
-            tracing::error!(
-                "operations since the last decision are no longer known; those who asked for them have to ask again"
-            );
-            return;
-        };
-        let since: Vec<(Position, Operation)> = operations.map(|(position, one)| (position, one.clone())).collect();
-        for (position, operation) in since {
-            evaluator.operate(&operation, clock::now());
-            self.operated = Position(position.0 + 1);
-        }
-    }
-
     /// Shows what another has decided since the last time; once a second. `read`: the decisions log has been read to its end.
     pub fn show(&mut self, read: bool, setup: &Setup) {
-        if self.term.is_some() {
+        if self.seat.term().is_some() {
             return;
         }
         setup.telemetry.show_indicators(read && !self.other_decides());
         // The first item is when it was: it is another every second.
-        let items = self.decider.items();
+        let items = self.seat.decider.items();
         if !items.range(vec![1]..).eq(self.shown.range(vec![1]..)) {
             self.shown.clone_from(items);
-            self.make_engine(setup);
+            self.seat.make_engine(&mut lock(setup));
         }
     }
 
     /// Whether a tick would be taken.
     pub fn may_decide(&self) -> bool {
-        self.decider.may_decide()
+        self.seat.decider.may_decide()
     }
 
     /// Evaluates the second that the board has come to. Of which second, and what it came to.
     pub fn tick(&mut self, feeds: &Feeds, deltas: Position, setup: &Setup) -> (Timestamp, Tick) {
-        let (tick, watermark, patch, plan) = {
-            let mut evaluator = lock(setup);
-            let tick = evaluator.tick_with(feeds);
-            let patch = evaluator.changes(self.decider.items());
-            (tick, evaluator.now(), patch, evaluator.plan().clone())
-        };
-        let notices = tick.notifications.iter().map(|notice| Pending { notice: notice.clone(), missed: None });
-        let intents = notices.map(|pending| intent(&pending, &plan));
-        let intents = intents.chain(std::mem::take(&mut self.besides)).collect();
-        let second = watermark.floor_to(Millis::SECOND);
-        let decision = Decision { tick: second, deltas, operations: self.operated, patch, intents };
-        if let Err(error) = self.decider.decide(decision) {
-            tracing::error!(%error, "a decision was not recorded, and counts nothing");
-            self.make_engine(setup);
-        }
+        let ticked = self.seat.tick(feeds, deltas, &mut lock(setup));
         self.settle(setup);
-        (watermark, tick)
+        ticked
     }
 
     fn send(&mut self, intent: &Intent, setup: &Setup) {
@@ -355,7 +289,7 @@ impl Turn {
             Ok(pending) => pending,
             Err(error) => {
                 tracing::error!(id = %intent.id, %error, "a notice that was decided cannot be read, and is not sent");
-                return self.decider.outcome(intent.id.clone(), Fate::Refused, Vec::new());
+                return self.seat.decider.outcome(intent.id.clone(), Fate::Refused, Vec::new());
             }
         };
         let silences = if pending.notice.silenced.is_empty() { Vec::new() } else { lock(setup).engine().silences() };
@@ -370,6 +304,6 @@ impl Turn {
 
     /// What of the decisions log did not count.
     pub fn dropped(&self) -> &Dropped {
-        self.decider.dropped()
+        self.seat.decider.dropped()
     }
 }

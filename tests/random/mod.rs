@@ -6,10 +6,10 @@ use std::borrow::Cow;
 
 use atalaya::board::Board;
 use atalaya::domain::{
-    AgentClass, AgentPlaces, AgentSnapshot, Body, Event, InteractionEvent, Millis, Outcome, PairEntry, ReopenedBy,
+    AgentClass, AgentPlaces, AgentSnapshot, Body, Event, InteractionEvent, Key, Millis, Outcome, PairEntry, ReopenedBy,
     Shift, Timestamp,
 };
-use atalaya::indicators;
+use atalaya::indicators::{self, Reading, Selector};
 use atalaya::plan::Plan;
 use jiff::civil::Weekday;
 use proptest::prelude::*;
@@ -90,7 +90,12 @@ pub fn events() -> impl Strategy<Value = Vec<Event<'static>>> {
 }
 
 pub fn plan() -> Plan {
-    let mut plan = Plan { agent_timeout: Millis(2 * 3_600_000), ..Plan::default() };
+    plan_of(Plan::default())
+}
+
+/// The same, with what else a plan says.
+pub fn plan_of(plan: Plan) -> Plan {
+    let mut plan = Plan { agent_timeout: Millis(2 * 3_600_000), ..plan };
     let short = atalaya::plan::ChannelSettings {
         idle_close: Some(Millis(3_600_000)),
         give_up: Some(Millis(3 * 3_600_000)),
@@ -108,19 +113,28 @@ pub fn plan() -> Plan {
     plan
 }
 
+/// A figure of a key at an instant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figure {
+    now: Timestamp,
+    key: Key,
+    selector: Selector,
+    reading: Reading,
+}
+
 /// Every figure of every key, window and label at the board's instant.
-pub fn figures(plan: &Plan, board: &mut Board) -> Vec<String> {
-    let mut lines = Vec::new();
+pub fn figures(plan: &Plan, board: &mut Board) -> Vec<Figure> {
+    let mut figures = Vec::new();
     let keys: Vec<_> = board.keys().cloned().collect();
     for key in keys {
         for selector in indicators::selectors(plan, board, &key) {
             let view = board.view(&key, selector.window).unwrap();
             let reading = (selector.indicator.read)(&view, &selector.labels);
-            lines.push(format!("{} {key:?} {selector:?} {reading:?}", view.now()));
+            figures.push(Figure { now: view.now(), key: key.clone(), selector, reading });
         }
     }
-    assert!(lines.len() >= board.len() * indicators::all().count(), "every key has every indicator");
-    lines
+    assert!(figures.len() >= board.len() * indicators::all().count(), "every key has every indicator");
+    figures
 }
 
 pub fn instants() -> Vec<Timestamp> {

@@ -1,6 +1,7 @@
 //! Worlds drawn from seeds: which are run, and what happened in them.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// How many seeds are run where nobody says otherwise.
 const SEEDS: u64 = 150;
@@ -36,9 +37,10 @@ pub fn run(everything: &[&'static str], live: impl Fn(u64) -> Result<Happened, S
     };
     let mut happened = Happened::default();
     for seed in seeds.clone() {
-        match live(seed) {
-            Ok(one) => happened.add(&one),
-            Err(difference) => panic!("seed {seed}: {difference}"),
+        match catch_unwind(AssertUnwindSafe(|| live(seed))) {
+            Ok(Ok(one)) => happened.add(&one),
+            Ok(Err(difference)) => panic!("\nseed {seed}: {difference}"),
+            Err(_) => panic!("\nseed {seed}: it panicked, as is said above"),
         }
     }
     println!("{happened:?}");

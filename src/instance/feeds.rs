@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::{Last, Replica};
 use crate::domain::{Calendar, Millis, Timestamp};
 use crate::indicators::Topics;
 use crate::matrix::engine::{Feed, FeedState};
@@ -46,6 +47,23 @@ impl Expected {
         match self.silent_after {
             Some(after) if stretch.open && listened > after => FeedState::Silent { since: found.heard },
             _ => FeedState::Live,
+        }
+    }
+}
+
+impl Replica {
+    /// How a source stands, as far as the log tells; of its partitions only so many count. `started` is when the program began
+    /// to listen.
+    pub fn standing(&self, source: usize, counts: &[i32], started: Timestamp) -> Standing {
+        let lasts = || {
+            let of_source = self.attended(counts).filter(move |(place, _)| place.source == source);
+            of_source.map(|(_, history)| history.last)
+        };
+        let carries = lasts().flatten().map(|Last { interactions, agents, .. }| Topics { interactions, agents });
+        Standing {
+            carries: carries.fold(Topics::default(), Topics::and),
+            shown: lasts().map(|last| last.and_then(|last| last.caught_up).unwrap_or(started)).min(),
+            heard: lasts().filter_map(|last| last?.heard).max().unwrap_or(started),
         }
     }
 }

@@ -6,15 +6,12 @@ use std::sync::Arc;
 use atalaya::domain::Timestamp;
 use atalaya::instance::decider::{Body, Entry, Head, Intent, Part};
 use atalaya::journal::Claim;
-use atalaya::matrix::Matrix;
-use atalaya::matrix::engine::{Engine, Items, Operation, Pending, apply};
-use atalaya::plan::Plan;
-
-use crate::world::Floor;
 
 pub struct Accepted {
     pub head: Head,
     pub body: Body,
+    /// When it counted.
+    pub at: Timestamp,
 }
 
 /// A notice that somebody sent: how long the log was then, and under which claim.
@@ -25,7 +22,7 @@ pub struct Sent {
 }
 
 #[derive(Default)]
-pub struct Judge {
+pub struct Decisions {
     read: usize,
     /// Who decides, since which entry, and who did before.
     turn: Option<(Claim, usize)>,
@@ -41,7 +38,7 @@ pub struct Judge {
     pub halves: u64,
 }
 
-impl Judge {
+impl Decisions {
     /// What has been added to the log by `now`.
     pub fn read(&mut self, log: &[Entry], now: Timestamp) {
         for (at, entry) in log.iter().enumerate().skip(self.read) {
@@ -76,7 +73,7 @@ impl Judge {
                         self.decide(at, intent);
                     }
                     self.heard = now;
-                    self.accepted.push(Accepted { head: part.head, body });
+                    self.accepted.push(Accepted { head: part.head, body, at: now });
                 }
             }
             Entry::Outcome { id, instead, .. } if self.decided.contains_key(id) && !self.outcomes.contains_key(id) => {
@@ -125,56 +122,5 @@ impl Judge {
             Some(id) => Err(format!("{id} was decided, and never sent")),
             None => Ok(again),
         }
-    }
-
-    /// One engine, alone, decides what the log says was decided; the state in the end. What goes through a change of turns is
-    /// what is written down, so it is made anew of that; a second one never is, and tells the same notices.
-    pub fn judge_decided(
-        &self,
-        matrices: &[Arc<Matrix>],
-        plan: &Arc<Plan>,
-        floor: &Floor,
-        operations: &[Operation],
-    ) -> Result<Items, String> {
-        let new = || Engine::new(matrices.to_vec(), plan.clone());
-        let (mut engine, mut straight) = (new(), new());
-        let mut items = Items::new();
-        let (mut turn, mut operated) = (None, 0);
-        for Accepted { head, body } in &self.accepted {
-            if turn != Some(head.claim) {
-                engine = Engine::of_items(matrices.to_vec(), plan.clone(), &items).unwrap();
-                turn = Some(head.claim);
-            }
-            let due = operations.get(operated..head.operations.0 as usize);
-            operated = head.operations.0 as usize;
-            let mut notices = Vec::new();
-            for engine in [&mut engine, &mut straight] {
-                notices.push(floor.decide(engine, head.tick, head.deltas, due.unwrap_or_default().iter()));
-            }
-            let number = head.number;
-            let (again, alone) = (&notices[0], &notices[1]);
-            let names = |intents: &[Intent]| intents.iter().map(|intent| intent.id.clone()).collect::<Vec<_>>();
-            if *again != body.intents {
-                let (expected, found) = (names(again), names(&body.intents));
-                return Err(format!("decision {number}: other notices\n expected {expected:?}\n found    {found:?}"));
-            }
-            if names(alone) != names(again) {
-                return Err(format!("decision {number}: the change of turns changed the notices"));
-            }
-            let shown = |intents: &[Intent]| -> Vec<String> {
-                let pending = intents.iter().map(|one| Pending::of_bytes(&one.bytes, matrices, plan).unwrap().notice);
-                pending.map(|n| format!("{} {:?} {:?} {:?}", n.incident, n.level, n.reason, n.told)).collect()
-            };
-            // Other values may be shown, by other bytes.
-            if alone != again && shown(alone) != shown(again) {
-                return Err(format!("decision {number}: the change of turns changed what is said"));
-            }
-            let patch = engine.changes(&items);
-            if patch != body.patch {
-                return Err(format!("decision {number}: another patch: {patch:?}, {:?}", body.patch));
-            }
-            apply(&mut items, &patch).map_err(|misfit| misfit.to_string())?;
-        }
-        Ok(items)
     }
 }
