@@ -321,6 +321,8 @@ impl Loop {
                 match restored.transpose() {
                     Ok(None) => None,
                     Ok(Some((replica, board))) => {
+                        let (keys, position) = (board.len(), replica.position().0);
+                        tracing::info!(keys, position, "the board is taken up");
                         self.replica = replica;
                         self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner).put_board(board);
                         Some(self.replica.position())
