@@ -203,11 +203,13 @@ impl Atalaya {
         serde_json::from_str(&body).unwrap_or_default()
     }
 
-    /// The sum of all series of `/metrics` that begin so.
-    pub fn sum(&self, series: &str) -> f64 {
+    /// What one scrape says of metrics without labels.
+    pub fn values<const N: usize>(&self, names: [&str; N]) -> [Option<f64>; N] {
         let metrics = self.metrics();
-        let lines = metrics.lines().filter(|line| line.starts_with(series));
-        lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+        names.map(|name| {
+            let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            value.and_then(|value| value.parse().ok())
+        })
     }
 
     /// How many records it has taken.
@@ -221,7 +223,7 @@ impl Atalaya {
     }
 
     pub fn evaluates(&self) -> bool {
-        self.sum("atalaya_evaluator ") == 1.0
+        self.values(["atalaya_evaluator"]) == [Some(1.0)]
     }
 
     /// One scrape.
