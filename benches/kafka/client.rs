@@ -180,9 +180,13 @@ impl Atalaya {
         cpu_of(self.child.id())
     }
 
+    pub fn is_ready(&self) -> bool {
+        get(self.port, "/readyz", "*/*").is_some_and(|(status, _)| status == 200)
+    }
+
     pub fn wait_until_ready(&mut self) {
         let deadline = Instant::now() + PATIENCE;
-        while get(self.port, "/readyz", "*/*").is_none_or(|(status, _)| status != 200) {
+        while !self.is_ready() {
             assert!(self.child.try_wait().expect("a child").is_none(), "it ended by itself");
             assert!(Instant::now() < deadline, "it does not get ready");
             std::thread::sleep(Duration::from_millis(20));

@@ -24,18 +24,25 @@ pub fn measure(kafka: &RealKafka) {
     let manner = Manner { topic: &topic.name, group, instance: group, of_channels: true, ..Manner::default() };
     let snapshots = Snapshots::open(&config(&kafka.bootstrap(), group)).expect("a client");
     let kept = || snapshots.look().expect("what is kept").states;
+    // How long it took until it was ready, and its CPU time when all that was kept had been taken up.
     let start = || {
         let before = id_of_board(&kept());
+        let mut cpu = None;
         let (ready, atalaya) = timed(|| {
-            let mut atalaya = Atalaya::start_as(kafka, &manner);
-            atalaya.wait_until_ready();
+            let atalaya = Atalaya::start_as(kafka, &manner);
+            until("it is ready", || {
+                if cpu.is_none() && atalaya.said("is taken up").len() > PARTITIONS as usize {
+                    cpu = Some(atalaya.cpu());
+                }
+                atalaya.is_ready()
+            });
             atalaya
         });
         // What it keeps of the logs is what the next start takes up.
         until("the board is kept", || id_of_board(&kept()).is_some_and(|id| Some(id) != before));
-        (ready, atalaya)
+        (ready, cpu, atalaya)
     };
-    let (made, atalaya) = start();
+    let (made, _, atalaya) = start();
     figure("restore_made_in_seconds", made);
     let states = kept();
     let bytes = |what: &str| states.iter().filter(|state| state.name.contains(what)).map(|state| state.bytes).max();
@@ -43,9 +50,9 @@ pub fn measure(kafka: &RealKafka) {
     figure("restore_floor_mib", bytes("/floor/").unwrap_or(0) as f64 / f64::from(1 << 20));
     drop(atalaya);
 
-    let (mut boards, mut taken_up, mut ready) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut boards, mut taken_up, mut cpu, mut ready) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let (seconds, atalaya) = start();
+        let (seconds, used, atalaya) = start();
         let floors = atalaya.said("a floor is taken up");
         let board = atalaya.said("the board is taken up");
         assert_eq!((board.len(), floors.len()), (1, PARTITIONS as usize), "all that was kept is taken up");
@@ -60,10 +67,12 @@ pub fn measure(kafka: &RealKafka) {
         }
         taken_up.push(floors.into_iter().chain(board.iter().copied()).fold(0.0, f64::max));
         boards.extend(board);
+        cpu.extend(used);
         ready.push(seconds);
     }
     figure("restore_board_seconds", median(&boards));
     figure_with_goal("restore_taken_up_seconds", median(&taken_up), 5.0);
+    figure("restore_taken_up_cpu_seconds", median(&cpu));
     figure("restore_ready_seconds", median(&ready));
 }
 
