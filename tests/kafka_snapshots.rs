@@ -102,3 +102,14 @@ fn a_state_is_found_whole_or_not_at_all() {
     put("snapshots/decided", b"garbage");
     assert!(broken(read()).contains(TOPIC));
 }
+
+/// Of a hundred thousand keys there are hundreds of megabytes; the client holds 32 of them at a time.
+#[test]
+fn a_state_may_be_larger_than_what_may_wait_for_the_broker() {
+    let Some(kafka) = shared() else { return };
+    let config = kafka.config("large");
+    let state = state(1).repeat(60);
+    Snapshots::open(&config).unwrap().write("board", 1, &state).unwrap();
+    let found = Snapshots::open(&config).unwrap().read(&["board"]).unwrap().remove("board").unwrap();
+    assert_eq!(found, Found::State { id: format!("{:016x}", 1), bytes: state });
+}

@@ -5,8 +5,20 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+use serde_json::Value;
+
 use crate::real::kafka::{RealKafka, free_port};
 use crate::real::program::{Files, get};
+
+/// Waits until something is so.
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
 
 /// How long a side may take before the bench gives up.
 pub const PATIENCE: Duration = Duration::from_secs(300);
@@ -95,22 +107,53 @@ rows:
   - { indicator: oldest_wait, goal: "< 24h", ranges: [ { when: "< 24h", level: ok }, { when: ">= 24h", level: warning, tell: [lead], action: Act } ] }
 "#;
 
+/// The same over every channel: for so many pairs that nobody would have rows over each.
+const MATRIX_OF_CHANNELS: &str = r#"
+version: 1
+name: bench
+language: en
+owner: lead
+contacts: { lead: { email: lead@acme.example } }
+rows:
+  - { indicator: asa, per: channel, window: 15m, goal: "< 10h", ranges: [ { when: "< 10h", level: ok }, { when: ">= 10h", level: warning, tell: [lead], action: Act } ] }
+  - { indicator: waiting, per: channel, goal: "< 10000000", ranges: [ { when: "< 10000000", level: ok }, { when: ">= 10000000", level: warning, tell: [lead], action: Act } ] }
+"#;
+
+/// How an instance is started.
+#[derive(Clone, Copy, Default)]
+pub struct Manner<'a> {
+    pub topic: &'a str,
+    pub group: &'a str,
+    pub instance: &'a str,
+    /// What the program's command line is put behind, such as `taskset`.
+    pub before: &'a [&'a str],
+    /// Rows over every channel instead of every pair.
+    pub of_channels: bool,
+}
+
 /// `atalaya run` as it is built for release, over one topic.
 pub struct Atalaya {
     child: Child,
     port: u16,
-    _files: Files,
+    files: Files,
+    /// By the wall clock.
+    started: Timestamp,
 }
 
 impl Atalaya {
-    /// `before` is what the program's command line is put behind, such as `taskset`.
+    /// The only instance of its group.
     pub fn start(kafka: &RealKafka, topic: &str, group: &str, before: &[&str]) -> Self {
+        Atalaya::start_as(kafka, &Manner { topic, group, instance: group, before, of_channels: false })
+    }
+
+    pub fn start_as(kafka: &RealKafka, manner: &Manner<'_>) -> Self {
+        let Manner { topic, group, instance, before, of_channels } = *manner;
         let files = Files::new();
-        files.write("matrices/bench.yaml", MATRIX);
+        files.write("matrices/bench.yaml", if of_channels { MATRIX_OF_CHANNELS } else { MATRIX });
         let config = files.write(
             "atalaya.yaml",
             &format!(
-                "kafka: {{ brokers: [\"{}\"], group: {group}, instance: {group} }}\n\
+                "kafka: {{ brokers: [\"{}\"], group: {group}, instance: {instance} }}\n\
                  sources: [ {{ topic: {topic}, format: canonical }} ]\n\
                  windows: [5m, 15m, 1h]\n\
                  matrices: [matrices/]\n\
@@ -120,7 +163,7 @@ impl Atalaya {
         );
         let mut line: Vec<&str> = before.to_vec();
         line.extend([env!("CARGO_BIN_EXE_atalaya"), "run", "-c"]);
-        let port = free_port();
+        let (port, started) = (free_port(), Timestamp::now());
         let child = Command::new(line.first().expect("a program"))
             .args(line.iter().skip(1))
             .arg(Path::new(&config))
@@ -130,20 +173,61 @@ impl Atalaya {
             .stderr(std::fs::File::create(files.path("log")).expect("a log"))
             .spawn()
             .expect("it starts");
-        Atalaya { child, port, _files: files }
+        Atalaya { child, port, files, started }
     }
 
     pub fn cpu(&self) -> f64 {
         cpu_of(self.child.id())
     }
 
+    pub fn is_ready(&self) -> bool {
+        get(self.port, "/readyz", "*/*").is_some_and(|(status, _)| status == 200)
+    }
+
     pub fn wait_until_ready(&mut self) {
         let deadline = Instant::now() + PATIENCE;
-        while get(self.port, "/readyz", "*/*").is_none_or(|(status, _)| status != 200) {
+        while !self.is_ready() {
             assert!(self.child.try_wait().expect("a child").is_none(), "it ended by itself");
             assert!(Instant::now() < deadline, "it does not get ready");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Seconds after its start at which the log says this, each time that it does.
+    pub fn said(&self, words: &str) -> Vec<f64> {
+        let log = std::fs::read_to_string(self.files.path("log")).expect("its log");
+        let lines = log.lines().filter(|line| line.contains(words));
+        let at = |line: &str| line.split(' ').next().and_then(|time| time.parse::<Timestamp>().ok()).expect("a time");
+        lines.map(|line| at(line).duration_since(self.started).as_secs_f64()).collect()
+    }
+
+    /// The JSON that an address answers.
+    pub fn api(&self, path: &str) -> Value {
+        let (_, body) = get(self.port, path, "*/*").unwrap_or_default();
+        serde_json::from_str(&body).unwrap_or_default()
+    }
+
+    /// What one scrape says of metrics without labels.
+    pub fn values<const N: usize>(&self, names: [&str; N]) -> [Option<f64>; N] {
+        let metrics = self.metrics();
+        names.map(|name| {
+            let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            value.and_then(|value| value.parse().ok())
+        })
+    }
+
+    /// How many records it has taken.
+    pub fn taken(&self) -> usize {
+        taken(&self.metrics())
+    }
+
+    /// How many partitions it reads.
+    pub fn partitions(&self) -> usize {
+        self.metrics().lines().filter(|line| line.starts_with("atalaya_source_lag_records{")).count()
+    }
+
+    pub fn evaluates(&self) -> bool {
+        self.values(["atalaya_evaluator"]) == [Some(1.0)]
     }
 
     /// One scrape.

@@ -1,7 +1,7 @@
-//! The built program against a real Apache Kafka: its share of a bare loop, its latency, a second core, and what people
-//! would use instead.
+//! The built program against a real Apache Kafka: its share of a bare loop, its latency, a second core, what people would use
+//! instead; how it comes back, how instances share the work, and what it writes.
 //!
-//! `cargo bench --bench kafka -- share latency scaling peers` runs the parts that are named, else all. The broker is
+//! `cargo bench --bench kafka -- share latency scaling peers restore failover standby instances writes` runs the parts that are named, else all. The broker is
 //! started by `deploy/kafka-local`; where Java or Maven is absent the bench says so and ends. Every client is a process of
 //! its own, whose CPU time is the kernel's count of it. Prints one JSON line per figure.
 #![allow(clippy::disallowed_methods, reason = "a bench measures real time")]
@@ -15,11 +15,16 @@ mod support;
 
 mod bare;
 mod client;
+mod failover;
+mod instances;
 mod latency;
 mod peers;
 mod producer;
+mod restore;
 mod scaling;
 mod share;
+mod standby;
+mod writes;
 
 use real::kafka::RealKafka;
 
@@ -65,5 +70,21 @@ fn measure(parts: &[&str]) {
     }
     if wanted("latency") {
         latency::measure(&kafka);
+    }
+    if wanted("restore") {
+        restore::measure(&kafka);
+    }
+    if wanted("failover") {
+        failover::measure(&kafka);
+    }
+    if wanted("standby") {
+        standby::measure(&kafka);
+    }
+    if wanted("instances") {
+        instances::measure(&kafka);
+    }
+    drop(kafka);
+    if wanted("writes") {
+        writes::measure();
     }
 }

@@ -81,7 +81,8 @@ impl Load {
         })
     }
 
-    fn line(&self, stage: usize, interaction: usize, pair: usize, time: i64) -> String {
+    /// The event of one stage of an interaction.
+    pub fn line(&self, stage: usize, interaction: usize, pair: usize, time: i64) -> String {
         let mut line = String::with_capacity(self.bytes.max(200));
         let place = place(pair);
         let what = match stage {

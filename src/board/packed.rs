@@ -19,7 +19,8 @@ impl Packed {
             put_signed(&mut bytes, value);
             next = cell.0.wrapping_add(1);
         }
-        Packed(bytes.into_boxed_slice())
+        // A copy of the right size: to shrink in place would leave a scrap of memory behind each pane.
+        Packed(bytes.as_slice().into())
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (Cell, i64)> {

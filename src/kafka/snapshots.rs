@@ -33,6 +33,9 @@ use crate::journal::pieces::{Manifest, is_piece};
 /// Longest piece.
 const PIECE: usize = 512 << 10;
 
+/// Pieces that wait for the broker; a state may be larger, and then waits for room.
+const ROOM_KIB: &str = "32768";
+
 /// How long a broker may take for one step of reading or writing.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -121,7 +124,7 @@ impl Snapshots {
             ("message.timeout.ms", "10000"),
             ("linger.ms", "0"),
             ("compression.type", "zstd"),
-            ("queue.buffering.max.kbytes", "262144"),
+            ("queue.buffering.max.kbytes", ROOM_KIB),
         ];
         let context = Delivery { failed: failed.clone(), place: place.clone() };
         let producer = client_config_with(kafka, &defaults).create_with_context(context);
@@ -365,7 +368,19 @@ impl Snapshots {
     fn send(&self, key: &str, value: Option<&[u8]>) -> Result<(), KafkaFailure> {
         let mut record = BaseRecord::to(&self.kafka.snapshots).key(key);
         record.payload = value;
-        self.producer.send(record).map_err(|(error, _)| self.failure("written", &error.to_string()))
+        let deadline = clock::instant() + PATIENCE;
+        loop {
+            record = match self.producer.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
+                    if clock::instant() < deadline =>
+                {
+                    back
+                }
+                Err((error, _)) => return Err(self.failure("written", &error.to_string())),
+            };
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Waits until all that was sent is confirmed.

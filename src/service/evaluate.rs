@@ -19,17 +19,17 @@ use crate::http::{SharedReadiness, Trail};
 use crate::instance::{Expected, Replica, Share, What};
 use crate::journal::rule::{Drop, Dropped};
 use crate::journal::{Delta, Position, SourcePartition, record};
-use crate::kafka::DeadLetters;
 use crate::kafka::consumer::Watch;
 use crate::kafka::dead_letters::LetterCounters;
 use crate::kafka::status::{Ended, Status};
+use crate::kafka::{DeadLetters, TopicPartition};
 use crate::matrix::engine::{FeedState, Feeds};
 use crate::notice::hooks::Format;
 use crate::notify::Notifier;
 use crate::notify::alertmanager::Rounds;
 use crate::pipeline::Evaluator;
 use crate::telemetry::Telemetry;
-use crate::telemetry::events::{Evaluated, LogDropped, OutboxDepth, PartitionProgress};
+use crate::telemetry::events::{Evaluated, LogDropped, OutboxDepth, PartitionLeft, PartitionProgress};
 
 pub struct Setup {
     pub evaluator: Arc<Mutex<Evaluator>>,
@@ -88,6 +88,7 @@ pub fn start(
                 rounds,
                 decided: false,
                 short_of: Position::default(),
+                lags: BTreeSet::new(),
                 dropped: Default::default(),
             }
             .run();
@@ -142,6 +143,8 @@ struct Loop {
     short_of: Position,
     /// Somebody has been seen to decide.
     decided: bool,
+    /// Of which partitions the lag was told last.
+    lags: BTreeSet<TopicPartition>,
     /// What has been told of the entries of the logs that do not count.
     dropped: (Dropped, Dropped),
 }
@@ -316,6 +319,8 @@ impl Loop {
                 match restored.transpose() {
                     Ok(None) => None,
                     Ok(Some((replica, board))) => {
+                        let (keys, position) = (board.len(), replica.position().0);
+                        tracing::info!(keys, position, "the board is taken up");
                         self.replica = replica;
                         self.setup.evaluator.lock().unwrap_or_else(PoisonError::into_inner).put_board(board);
                         Some(self.replica.position())
@@ -501,6 +506,13 @@ impl Loop {
             failed: letters.lost.saturating_sub(self.letters.lost),
         });
         self.letters = letters;
+        let read: BTreeSet<_> = status.partitions.iter().map(|partition| partition.tp).collect();
+        // One that was revoked between the look and the telling would keep its last lag for ever.
+        for tp in self.lags.difference(&read) {
+            let source = status.topics.get(tp.source).map_or("?", String::as_str);
+            telemetry.emit(PartitionLeft { source, partition: tp.partition });
+        }
+        self.lags = read;
         for partition in &status.partitions {
             let source = status.topics.get(partition.tp.source).map_or("?", String::as_str);
             let lag = Some(partition.lag());

@@ -123,7 +123,7 @@ impl Reader {
     /// Hears what there is to hear, and does what is wanted.
     fn listen(&mut self) {
         while let Ok(heard) = self.port.heard.try_recv() {
-            let Reader { places, wants, .. } = self;
+            let Reader { places, wants, topics, .. } = self;
             match heard {
                 Heard::News(news) => {
                     if let Some(place) = places.get_mut(&news.place.into()) {
@@ -131,8 +131,15 @@ impl Reader {
                     }
                 }
                 Heard::Loaded { place, snapshot, bytes } => {
-                    if let Some(place) = places.get_mut(&place.into()) {
+                    let tp = TopicPartition::from(place);
+                    if let Some(place) = places.get_mut(&tp) {
+                        let waits = place.owner.floor().is_none();
                         place.owner.loaded(snapshot, bytes.as_deref(), wants);
+                        if let Some(floor) = place.owner.floor().filter(|_| waits) {
+                            let open = floor.counters().open_interactions;
+                            let source = topics.get(tp.source).map_or("?", String::as_str);
+                            tracing::info!(source, partition = tp.partition, open, "a floor is taken up");
+                        }
                     }
                 }
                 Heard::Stored { place, snapshot } => {

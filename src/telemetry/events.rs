@@ -164,6 +164,19 @@ impl Event for PartitionProgress<'_> {
     }
 }
 
+/// A partition is not read here any more, whatever was told of it while it went.
+pub struct PartitionLeft<'a> {
+    pub source: &'a str,
+    pub partition: i32,
+}
+
+impl Event for PartitionLeft<'_> {
+    fn emit(self, metrics: &Metrics) {
+        // Mostly it is gone with the partition.
+        let _ = metrics.source_lag.remove_label_values(&[self.source, &self.partition.to_string()]);
+    }
+}
+
 /// A partition went to another instance: its gauges go.
 pub struct PartitionRevoked<'a> {
     pub source: &'a str,

@@ -168,6 +168,19 @@ impl RealKafka {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// What lies on its disk of all partitions of a topic, as it was written: batches with their heads, compressed where they were.
+    pub fn bytes_of(&self, topic: &str) -> u64 {
+        let is_partition = |name: &str| name.rsplit_once('-').is_some_and(|(of, _)| of == topic);
+        let entries =
+            |folder: &Path| std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry"));
+        entries(&self.data.path().join("kafka/log"))
+            .filter(|folder| is_partition(&folder.file_name().to_string_lossy()))
+            .flat_map(|folder| entries(&folder.path()))
+            .filter(|file| file.path().extension().is_some_and(|extension| extension == "log"))
+            .map(|file| file.metadata().expect("its length").len())
+            .sum()
+    }
+
     /// `STOP`, `CONT`, `KILL`, ... to the broker's whole process group.
     pub fn signal(&self, signal: &str) {
         let Some(pid) = self.pid() else { return };
