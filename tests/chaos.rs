@@ -15,6 +15,10 @@ mod support;
 
 #[path = "chaos/judge.rs"]
 mod judge;
+#[path = "chaos/poison.rs"]
+mod poison;
+#[path = "chaos/probe.rs"]
+mod probe;
 #[path = "chaos/traffic.rs"]
 mod traffic;
 #[path = "chaos/world.rs"]
@@ -24,6 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use probe::Probes;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use support::kafka::PATIENCE;
@@ -37,7 +42,7 @@ struct Scenario {
     happens: fn(&mut World, &mut ChaCha8Rng, Duration),
 }
 
-const SCENARIOS: [Scenario; 7] = [
+const SCENARIOS: [Scenario; 8] = [
     Scenario { name: "kill", steady: false, happens: kill },
     Scenario { name: "blackout", steady: false, happens: blackout },
     Scenario { name: "churn", steady: false, happens: churn },
@@ -45,6 +50,7 @@ const SCENARIOS: [Scenario; 7] = [
     Scenario { name: "roll", steady: true, happens: roll },
     Scenario { name: "frozen-broker", steady: false, happens: frozen_broker },
     Scenario { name: "killed-broker", steady: false, happens: killed_broker },
+    Scenario { name: "burst", steady: false, happens: burst },
 ];
 
 const INSTANCES: usize = 3;
@@ -66,8 +72,9 @@ fn nothing_is_lost_and_nothing_comes_twice() {
     let chosen: Vec<&Scenario> = chosen.collect();
     assert!(!chosen.is_empty(), "no scenario is called {alone:?}");
     let name = alone.as_deref().unwrap_or("all");
-    let Some(mut world) = World::new(&format!("{name}-{seed}"), INSTANCES) else { return };
-    let mut traffic = Traffic::new(seed, setting("ATALAYA_CHAOS_RATE").unwrap_or(50), &world.kafka.client());
+    let rate = setting("ATALAYA_CHAOS_RATE").unwrap_or(50);
+    let Some(mut world) = World::new(&format!("{name}-{seed}"), INSTANCES, rate) else { return };
+    let mut traffic = Traffic::new(seed, world.rate.clone(), &world.kafka.client());
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     world.all_ready();
     for scenario in chosen {
@@ -111,6 +118,7 @@ fn live_through(
         let told = writing.join().expect("the writer ends");
         outcome.map_err(|_| "see above".to_owned()).and(told)
     });
+    traffic.count_probes(std::mem::take(&mut world.probes));
     let mut wrong: Vec<String> = told.err().into_iter().collect();
     let mut differences = Vec::new();
     let agreed = Instant::now();
@@ -133,15 +141,13 @@ fn live_through(
     println!("all agree {:.1?} after the last record", agreed.elapsed());
     wrong.append(&mut differences);
     wrong.extend(judge::notices(&world.receiver, &traffic.incidents()));
-    let letters = world.kafka.consume_all("atalaya.dead-letters");
-    let place = |name: &str, record: &support::kafka::Consumed| record.headers.get(name).cloned();
-    let refused: std::collections::BTreeSet<_> = letters
-        .iter()
-        .map(|record| (place("topic", record), place("partition", record), place("offset", record)))
-        .collect();
-    if refused.len() != traffic.poison {
-        wrong.push(format!("{} records are in the dead letters instead of {}", refused.len(), traffic.poison));
+    // Those of the last moment may be on their way still.
+    let mut letters = judge::dead_letters(&world.kafka);
+    while !letters.is_empty() && Instant::now() < deadline {
+        sleep(seconds(1));
+        letters = judge::dead_letters(&world.kafka);
     }
+    wrong.append(&mut letters);
     wrong.extend(world.defects());
     wrong
 }
@@ -254,4 +260,23 @@ fn killed_broker(world: &mut World, _: &mut ChaCha8Rng, lasts: Duration) {
         world.kafka.kill();
         world.kafka.run_again(&[]);
     });
+}
+
+/// Ten times as much as usual for a while. Ten seconds later it is as if nothing had been.
+fn burst(world: &mut World, _: &mut ChaCha8Rng, lasts: Duration) {
+    let is_long = lasts >= seconds(60);
+    let usual = world.rate.load(Ordering::Relaxed);
+    let mut probes = Probes::new(&world.kafka.client());
+    let program = world.instances[0].program.as_ref().expect("it runs");
+    probes.measure(program, seconds(3)).print("before");
+    world.rate.store(10 * usual, Ordering::Relaxed);
+    probes.measure(program, lasts.min(seconds(60))).print("meanwhile");
+    world.rate.store(usual, Ordering::Relaxed);
+    sleep(if is_long { seconds(10) } else { seconds(5) });
+    let after = probes.measure(program, if is_long { seconds(30) } else { seconds(3) });
+    after.print("afterwards");
+    // A few probes on a machine that builds something else prove less than many.
+    let limit = if is_long { seconds(1) } else { seconds(5) };
+    assert!(after.quantile(99) < limit, "from event to number takes {:?}", after.quantile(99));
+    world.probes = probes.close();
 }

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use atalaya::domain::Timestamp;
@@ -50,11 +52,15 @@ pub struct World {
     pub receiver: Receiver,
     pub folder: PathBuf,
     pub instances: Vec<Instance>,
+    /// How many interactions begin a second.
+    pub rate: Arc<AtomicU64>,
+    /// Interactions that a scenario has written by itself, and ended.
+    pub probes: i64,
 }
 
 impl World {
     /// `None` where there is no Kafka.
-    pub fn new(name: &str, instances: usize) -> Option<World> {
+    pub fn new(name: &str, instances: usize, rate: u64) -> Option<World> {
         let kafka = RealKafka::start()?;
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chaos").join(name);
         let _ = fs::remove_dir_all(&folder);
@@ -65,7 +71,8 @@ impl World {
         let instance =
             |number| Instance { name: format!("floor-{number}"), port: free_port(), starts: 0, program: None };
         let instances = (0..instances).map(instance).collect();
-        Some(World { kafka, receiver: Receiver::slow(ANSWERS_AFTER), folder, instances })
+        let receiver = Receiver::slow(ANSWERS_AFTER);
+        Some(World { kafka, receiver, folder, instances, rate: Arc::new(AtomicU64::new(rate)), probes: 0 })
     }
 
     pub fn start(&mut self, number: usize) {
