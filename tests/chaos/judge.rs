@@ -61,21 +61,35 @@ pub fn differences(program: &Program, figures: &Figures) -> Vec<String> {
     differences
 }
 
-/// What is wrong with the dead letters: they are the records that are to be refused, with their reasons, keys and bytes. One may
-/// be there more than once: who is killed between reading and telling reads it again.
-pub fn dead_letters(kafka: &RealKafka) -> Vec<String> {
-    let sources = [EVENTS, AGENTS].map(|topic| (topic, kafka.consume_all(topic)));
-    let mut left = BTreeMap::new();
-    for (topic, records) in &sources {
-        for record in records.iter().filter(|record| record.headers.contains_key(REFUSED)) {
-            left.insert(format!("{topic} {} {}", record.partition, record.offset), record);
+/// The records that are to be refused, by topic, partition and offset.
+#[derive(Default)]
+pub struct Refused {
+    records: BTreeMap<String, Consumed>,
+    /// By topic and partition the offset up to which the sources have been read.
+    read: BTreeMap<&'static str, BTreeMap<i32, i64>>,
+}
+
+impl Refused {
+    fn read(&mut self, kafka: &RealKafka) {
+        for topic in [EVENTS, AGENTS] {
+            let read = self.read.entry(topic).or_default();
+            for record in kafka.consume_from(topic, read) {
+                read.insert(record.partition, record.offset + 1);
+                if record.headers.contains_key(REFUSED) {
+                    self.records.insert(format!("{topic} {} {}", record.partition, record.offset), record);
+                }
+            }
         }
     }
-    let expected = left.clone();
+}
+
+/// What is wrong with the dead letters: they are the records that are to be refused, with their reasons, keys and bytes. One may
+/// be there more than once: who is killed between reading and telling reads it again.
+pub fn dead_letters(kafka: &RealKafka, refused: &mut Refused) -> Vec<String> {
+    refused.read(kafka);
+    let expected = &refused.records;
+    let mut left: BTreeMap<&String, &Consumed> = expected.iter().collect();
     let mut wrong = Vec::new();
-    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
-    expected.values().for_each(|record| *reasons.entry(&record.headers[REFUSED]).or_default() += 1);
-    println!("to be refused are {} records: {reasons:?}", expected.len());
     for letter in kafka.consume_all("atalaya.dead-letters") {
         let header = |name: &str| letter.headers.get(name).map_or("", String::as_str);
         let (place, reason) = (["topic", "partition", "offset"].map(header).join(" "), header("reason"));
@@ -100,10 +114,14 @@ pub fn dead_letters(kafka: &RealKafka) -> Vec<String> {
             }
         }
     }
-    let lost = |(place, record): (&String, &&Consumed)| {
+    let lost = |(place, record): (&&String, &&Consumed)| {
         format!("{place} was not refused as {}: {}", record.headers[REFUSED], beginning(record))
     };
     wrong.extend(left.iter().map(lost));
+    if wrong.is_empty() {
+        let reasons: BTreeSet<&String> = expected.values().map(|record| &record.headers[REFUSED]).collect();
+        println!("{} records were refused for {} reasons", expected.len(), reasons.len());
+    }
     wrong
 }
 

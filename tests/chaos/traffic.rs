@@ -1,6 +1,7 @@
 //! What producers write while things break, and what it must come to.
 //!
-//! A tenth of the events is sent late and out of order, a twentieth twice, one in a thousand is hours old. Of ten producers one has
+//! A tenth of the events is sent late and out of order, a twentieth twice, one in a thousand is hours old, some are older than
+//! any window and correct what is open all the same. Of ten producers one has
 //! a clock that is an hour behind, one a clock that is ahead, and one confuses the topics, which changes nothing, since each
 //! record says what it is. Some records are no events at all ([`poison`]). Alarms are queues that fill until somebody has been told
 //! and empty until that has been taken back, however long both take: so each of them is one incident, whatever stood
@@ -65,6 +66,11 @@ impl Due {
     }
 }
 
+/// Some arrivals are told after all else of their interactions, and are of the day before: older than everything shown.
+const OLD: i64 = 30 * HOUR;
+/// By then what they are the arrivals of has come, however late: alone they would be refused.
+const OLD_AFTER: i64 = 2_500;
+
 /// A program that writes.
 #[derive(Clone, Copy)]
 struct Writer {
@@ -81,7 +87,7 @@ impl Writer {
     fn of(number: u64) -> Writer {
         match number % 10 {
             0 => Writer { name: "behind", ahead: -HOUR, ..Writer::GOOD },
-            1 => Writer { name: "ahead", ahead: 2_000, ..Writer::GOOD },
+            1 => Writer { name: "ahead", ahead: 1_000, ..Writer::GOOD },
             2 => Writer { name: "confused", confused: true, ..Writer::GOOD },
             _ => Writer::GOOD,
         }
@@ -132,6 +138,9 @@ pub struct Traffic {
     people: Vec<Person>,
     beat: i64,
     pub written: u64,
+    /// How many kinds of poison there are in both topics, and how many of them have been written in this run.
+    kinds: usize,
+    sown: usize,
 }
 
 /// What the desk was told of a queue: the incidents that began, and those that ended.
@@ -173,6 +182,8 @@ impl Traffic {
             people: (0..PEOPLE).map(|_| Person { state: "offline", since: 0 }).collect(),
             beat: 0,
             written: 0,
+            kinds: 2 * poison::small("", 0).len(),
+            sown: 0,
         }
     }
 
@@ -181,11 +192,12 @@ impl Traffic {
         self.alarms.iter().map(|alarm| (alarm.queue.clone(), alarm.times)).collect()
     }
 
-    /// Writes until `stopped`, and then what is still due and the ends of what has begun. `steady`: one alarm that lasts as long,
+    /// Writes until `stopped`, and then the ends of what has begun. `steady`: one alarm that lasts as long,
     /// instead of many. The error: nobody was told of an alarm.
     pub fn run(&mut self, steady: bool, receiver: &Receiver, stopped: &dyn Fn() -> bool) -> Result<(), String> {
         (self.begun, self.spawned) = (clock::now().0, 0);
-        self.poison_of_every_kind();
+        let first = self.begun + POISON_AFTER;
+        self.large_poison(first);
         let mut looked = 0;
         let mut failed = Ok(());
         loop {
@@ -197,6 +209,7 @@ impl Traffic {
                     self.interaction(now);
                 }
                 self.owed %= 1000;
+                self.poison_of_every_kind(now - first, now);
             }
             if now - self.beat >= 1000 || stop {
                 self.beat = now;
@@ -211,7 +224,8 @@ impl Traffic {
                     }
                 }
             }
-            while let Some(Reverse(due)) = self.due.peek().filter(|Reverse(due)| due.at <= now) {
+            // At the end what is still to come is told at once, of which some is ahead of its time.
+            while let Some(Reverse(due)) = self.due.peek().filter(|Reverse(due)| stop || due.at <= now) {
                 if self.producer.send(due.record()).is_err() {
                     break; // The queue is full: the broker is away.
                 }
@@ -302,7 +316,15 @@ impl Traffic {
         let of = Interaction { id: format!("{}-{}", writer.name, self.number), queue, writer, late };
         let arrived = now - late;
         let (wait, handled) = (self.rng.random_range(50..2_000), self.rng.random_range(50..1_000));
-        self.arrives(&of, arrived);
+        // What comes ahead of its time is held, and what belongs to it would come before it.
+        if writer.ahead <= 0 && (self.spawned == 7 || self.rng.random_ratio(1, 200)) {
+            self.happens("queued", &of, arrived);
+            self.count(&of.queue, "queued", 1);
+            let late = late + OLD + OLD_AFTER;
+            self.happens("arrived", &Interaction { late, ..of.clone() }, arrived - OLD);
+        } else {
+            self.arrives(&of, arrived);
+        }
         match self.rng.random_range(0..100) {
             0..85 => {
                 self.happens("assigned", &of, arrived + wait);
@@ -318,25 +340,33 @@ impl Traffic {
             _ => self.ends_unanswered(&of, arrived + wait),
         }
         if self.rng.random_ratio(1, 200) {
-            let mut kinds = poison::small(&self.next_id(), now);
+            let mut kinds = self.poisons(now);
             let kind = kinds.swap_remove(self.rng.random_range(0..kinds.len()));
             let topic = [EVENTS, AGENTS][self.rng.random_range(0..2usize)];
             self.poison(kind, topic, now);
         }
     }
 
-    /// The `id` of the event that is made next: a record that is refused does not use it up.
-    fn next_id(&self) -> String {
-        format!("e{}", self.number + 1)
+    /// With the `id` of the event that is made next: what is refused does not use it up.
+    fn poisons(&self, now: i64) -> Vec<Poison> {
+        poison::small(&format!("e{}", self.number + 1), now)
     }
 
-    /// Each kind once in both topics.
-    fn poison_of_every_kind(&mut self) {
-        let now = self.begun;
+    /// Each kind once in both topics, of which some are due at a time.
+    fn poison_of_every_kind(&mut self, since: i64, now: i64) {
+        let due = self.kinds * since.clamp(0, POISON_LASTS) as usize / POISON_LASTS as usize;
+        while self.sown < due {
+            let kind = self.poisons(now).swap_remove(self.sown / 2);
+            self.poison(kind, [EVENTS, AGENTS][self.sown % 2], now);
+            self.sown += 1;
+        }
+    }
+
+    fn large_poison(&mut self, first: i64) {
+        self.sown = 0;
         for topic in [EVENTS, AGENTS] {
-            let id = self.next_id();
-            for kind in poison::small(&id, now).into_iter().chain(poison::large(&id, now)) {
-                let at = now + POISON_AFTER + self.rng.random_range(0..POISON_LASTS);
+            for kind in poison::large("large", first) {
+                let at = first + self.rng.random_range(0..POISON_LASTS);
                 self.poison(kind, topic, at);
             }
         }

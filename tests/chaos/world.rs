@@ -10,6 +10,7 @@ use std::time::Duration;
 use atalaya::domain::Timestamp;
 use serde_json::Value;
 
+use crate::judge::Refused;
 use crate::support::kafka::{RealKafka, eventually, free_port};
 use crate::support::program::Program;
 use crate::support::receiver::Receiver;
@@ -54,6 +55,7 @@ pub struct World {
     pub instances: Vec<Instance>,
     /// How many interactions begin a second.
     pub rate: Arc<AtomicU64>,
+    pub refused: Refused,
     /// Interactions that a scenario has written by itself, and ended.
     pub probes: i64,
 }
@@ -72,7 +74,8 @@ impl World {
             |number| Instance { name: format!("floor-{number}"), port: free_port(), starts: 0, program: None };
         let instances = (0..instances).map(instance).collect();
         let receiver = Receiver::slow(ANSWERS_AFTER);
-        Some(World { kafka, receiver, folder, instances, rate: Arc::new(AtomicU64::new(rate)), probes: 0 })
+        let (rate, refused) = (Arc::new(AtomicU64::new(rate)), Refused::default());
+        Some(World { kafka, receiver, folder, instances, rate, refused, probes: 0 })
     }
 
     pub fn start(&mut self, number: usize) {
@@ -132,8 +135,8 @@ webhooks:
         format!("{:.1} s at most, until {end}", gap as f64 / 1000.0)
     }
 
-    /// Pieces of states in the compacted topic, how many of them no manifest names, and the bytes of these.
-    pub fn pieces(&self) -> (usize, usize, usize) {
+    /// States of floors in the compacted topic, pieces of all states, how many of them no manifest names, and the bytes of these.
+    pub fn pieces(&self) -> (usize, usize, usize, usize) {
         let mut last = BTreeMap::new();
         for record in self.kafka.consume_all("atalaya.snapshots") {
             last.insert(String::from_utf8(record.key.unwrap_or_default()).expect("a text"), record.payload);
@@ -143,10 +146,11 @@ webhooks:
             manifest["id"].as_str().map(str::to_owned)
         };
         let ids: BTreeSet<String> = last.values().filter_map(named).collect();
+        let floors = last.iter().filter(|(key, value)| key.contains("/floor/") && named(value).is_some()).count();
         let pieces = last.iter().filter_map(|(key, value)| Some((key.rsplit('/').nth(1)?, value.as_ref()?)));
         let pieces: Vec<_> = pieces.filter(|(id, value)| id.len() == 16 && value.first() != Some(&b'{')).collect();
         let left: Vec<_> = pieces.iter().filter(|(id, _)| !ids.contains(*id)).collect();
-        (pieces.len(), left.len(), left.iter().map(|(_, value)| value.len()).sum())
+        (floors, pieces.len(), left.len(), left.iter().map(|(_, value)| value.len()).sum())
     }
 
     /// Lines of the logs that say something is wrong with the program.
