@@ -55,7 +55,7 @@ use crate::config::{Config, MatrixSet, Source};
 use crate::domain::{Calendar, Millis, Timestamp};
 use crate::http::{self, SharedReadiness, Site, Tickets};
 use crate::kafka::log::Appender;
-use crate::kafka::{Consumer, DeadLetters, Handler, Options, Problems, Start};
+use crate::kafka::{Consumer, DeadLetters, GroupName, Handler, Options, Problems, Start};
 use crate::matrix::engine::Notification;
 use crate::notice;
 use crate::notify::{Notifier, Settings};
@@ -234,7 +234,9 @@ pub async fn run(
             Box::new(spread.map_err(|error| Failure::Run(format!("the floors' threads: {error}")))?)
         }
     };
-    let options = Options { start: manner.start, ..Options::default() };
+    let named = kept.as_ref().map(|(store, ..)| store.clone());
+    let group = named.map(|store| Arc::new(move || store.reads_as()) as GroupName);
+    let options = Options { start: manner.start, group, ..Options::default() };
     let consumer = Consumer::start(&config.kafka, &topics, options, problems, reader)
         .map_err(|error| Failure::User(error.to_string()))?;
 

@@ -56,18 +56,23 @@ impl Scene {
     }
 
     fn config(&self, boss: u16) -> std::path::PathBuf {
+        self.config_of(self.topic, boss, "")
+    }
+
+    fn config_of(&self, instance: &str, boss: u16, more: &str) -> std::path::PathBuf {
         let (topic, brokers, desk) = (self.topic, self.kafka.bootstrap(), self.desk.port);
         let config = format!(
             r#"
-kafka: {{ brokers: ["{brokers}"], group: "{topic}", instance: "{topic}", deltas: "{topic}.deltas" }}
+kafka: {{ brokers: ["{brokers}"], group: "{topic}", instance: "{instance}", deltas: "{topic}.deltas" }}
 sources: [{{ topic: {topic}, format: canonical, silent_after: 1h }}]
 matrices: [espera.yaml]
 webhooks:
   desk: {{ format: generic, url: "http://127.0.0.1:{desk}/" }}
   boss: {{ format: generic, url: "http://127.0.0.1:{boss}/" }}
+{more}
 "#
         );
-        self.files.write("atalaya.yaml", &config)
+        self.files.write(&format!("{instance}.yaml"), &config)
     }
 
     fn happens(&self, kind: &str, id: &str, queue: &str) {
@@ -192,4 +197,52 @@ fn figures_are_made_anew_where_their_log_is_gone() {
     scene.happens("interaction.closed", "in a", "a");
     eventually("its end is told", || told(&scene.desk).len() == 2);
     assert_eq!(told(&scene.desk)[1].1, "recovered");
+}
+
+/// Other settings are another generation, which has all of the sources to itself: neither lacks what the other one reads.
+#[test]
+fn the_next_settings_begin_beside_those_that_run() {
+    let Some(scene) = Scene::new("beside") else { return };
+    let nowhere = support::kafka::free_port();
+    let mut old = scene.start(nowhere);
+    scene.happens("interaction.queued", "in a", "a");
+    scene.kafka.produce("beside", [Line { payload: Some(b"poison".to_vec()), ..Line::default() }]);
+    eventually("it is told", || told(&scene.desk).len() == 1);
+    let incident = alert(&old, "a").unwrap()["incident"].clone();
+    let refused = || {
+        let letters = scene.kafka.consume_all("atalaya.dead-letters");
+        letters.iter().filter(|letter| letter.headers["topic"] == "beside").count()
+    };
+    eventually("what was read is committed", || scene.kafka.committed("beside", "beside", 1) == [Some(2)]);
+    assert_eq!(refused(), 1);
+
+    let config = scene.config_of("next", nowhere, "windows: [7m]");
+    let mut next = Program::start(&config, &[]);
+    next.wait_until_ready();
+    let waits = |program: &Program, window: &str| {
+        let answer = program.api(&format!("/api/v1/indicators?queue=a&indicator=waiting&window={window}"));
+        answer["indicators"].as_array().unwrap().iter().any(|record| record["value"] == 1.0)
+    };
+    assert!(waits(&next, "7m"), "it has read what there was");
+    assert_eq!(alert(&next, "a").unwrap()["incident"], incident);
+    assert!(next.log().contains("another name of the group"), "{}", next.log());
+    // The one before it still has its partition, and decides.
+    scene.happens("interaction.queued", "in b", "b");
+    eventually("the other queue is told", || told(&scene.desk).len() == 2);
+    let evaluates = |program: &Program| program.metrics().sum("atalaya_evaluator", &[]);
+    assert_eq!((evaluates(&old), evaluates(&next)), (1.0, 0.0));
+    assert!(old.is_ready() && old.degraded().is_empty() && waits(&old, "5m"), "{:?}", old.degraded());
+    assert_eq!(old.terminate().0.code(), Some(0));
+    drop(old);
+
+    for queue in ["a", "b"] {
+        scene.happens("interaction.closed", &format!("in {queue}"), queue);
+    }
+    eventually("their ends are told", || told(&scene.desk).len() == 4);
+    assert_eq!(evaluates(&next), 1.0);
+    let ends = told(&scene.desk).split_off(2);
+    assert!(ends.iter().all(|(_, reason, _)| reason == "recovered"), "{ends:?}");
+    assert!(ends.iter().any(|(_, _, of)| incident == *of.as_str()), "{ends:?}");
+    assert_eq!(refused(), 1, "what was refused before is in the dead letters");
+    assert_eq!(next.terminate().0.code(), Some(0));
 }

@@ -78,6 +78,18 @@ fn a_state_is_found_whole_or_not_at_all() {
     assert!(is_given_up("snapshots/decided/0000000000000004/0"));
     assert!(!is_given_up("snapshots/decided/0000000000000006/0"));
 
+    // A family of which nothing was kept for long goes, one of which something was stays whole.
+    for (key, at) in [("a/old", old), ("a/older/0000000000000009/0", old), ("b/old", old), ("b/new", None)] {
+        let (key, payload) = (Some(format!("snapshots/{key}").into()), Some(b"{}".to_vec()));
+        kafka.produce(TOPIC, [Line { key, payload, timestamp: at, ..Line::default() }]);
+    }
+    let family = |name: &str| name.split_once('/').filter(|(of, _)| of.len() == 1).map(|(of, _)| of.to_owned());
+    let hour_ago = atalaya::domain::Timestamp(atalaya::clock::now().0 - 3_600_000);
+    assert_eq!(open(&config).give_up(hour_ago, &family).unwrap(), 2);
+    assert!(is_given_up("snapshots/a/old") && is_given_up("snapshots/a/older/0000000000000009/0"));
+    assert!(!is_given_up("snapshots/b/old") && !is_given_up("snapshots/decided"));
+    assert_eq!(open(&config).give_up(hour_ago, &family).unwrap(), 0);
+
     // A piece that is another, a manifest that is none.
     put("snapshots/decided/0000000000000006/0", b"shirt");
     let broken = |found: Result<Vec<u8>, Found>| match found {

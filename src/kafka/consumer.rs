@@ -103,16 +103,22 @@ impl Start {
     pub const DAY_AND_AN_HOUR: Start = Start::Back(Millis(25 * 3_600_000));
 }
 
-#[derive(Clone, Debug)]
+/// Says under which name the group is to be joined, once that is known. What another name of the same group has committed
+/// is known of besides.
+pub type GroupName = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+
+#[derive(Clone)]
 pub struct Options {
     pub start: Start,
     /// How often the read offsets are committed.
     pub commit_every: Duration,
+    /// `None`: under the configured one.
+    pub group: Option<GroupName>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { start: Start::DAY_AND_AN_HOUR, commit_every: Duration::from_secs(5) }
+        Options { start: Start::DAY_AND_AN_HOUR, commit_every: Duration::from_secs(5), group: None }
     }
 }
 
@@ -155,15 +161,10 @@ impl Consumer {
             status.topics = topics.to_vec().into();
             status.seen = vec![false; topics.len()];
         }
-        let consumer: BaseConsumer<Context> = group_config(kafka)
-            .create_with_context(Context::new(place.clone()))
-            .map_err(|error| errors::creation(&error, &place))?;
-        let asking: BaseConsumer<Context> =
-            client_config_with(kafka, &[("group.id", kafka.group.as_str()), ("enable.auto.commit", "false")])
-                .create_with_context(Context::new(place.clone()))
-                .map_err(|error| errors::creation(&error, &place))?;
+        let (consumer, asking) = (member(kafka, &place)?, asking(kafka, &place)?);
         let (done_sender, done) = mpsc::channel();
         let worker = worker::Setup {
+            kafka: kafka.clone(),
             consumer,
             asking,
             topics: topics.to_vec(),
@@ -240,6 +241,19 @@ pub fn instance_name(kafka: &Kafka) -> Option<String> {
             .filter(|name| !name.is_empty())
     };
     kafka.instance.clone().or_else(host)
+}
+
+/// A client that can join the group; it does when it subscribes.
+pub(super) fn member(kafka: &Kafka, place: &Place) -> Result<BaseConsumer<Context>, KafkaFailure> {
+    let created = group_config(kafka).create_with_context(Context::new(place.clone()));
+    created.map_err(|error| errors::creation(&error, place))
+}
+
+/// A client that asks what the group has committed, and more, without joining it.
+pub(super) fn asking(kafka: &Kafka, place: &Place) -> Result<BaseConsumer<Context>, KafkaFailure> {
+    let config = client_config_with(kafka, &[("group.id", kafka.group.as_str()), ("enable.auto.commit", "false")]);
+    let created = config.create_with_context(Context::new(place.clone()));
+    created.map_err(|error| errors::creation(&error, place))
 }
 
 fn group_config(kafka: &Kafka) -> rdkafka::ClientConfig {

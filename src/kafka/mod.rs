@@ -47,7 +47,7 @@ pub mod status;
 pub mod topics;
 mod worker;
 
-pub use consumer::{Consumer, Handler, Options, Record, Start, TopicPartition};
+pub use consumer::{Consumer, GroupName, Handler, Options, Record, Start, TopicPartition};
 pub use dead_letters::{DeadLetters, Letter};
 pub use end::leave;
 pub use errors::KafkaFailure;

@@ -33,6 +33,8 @@ pub enum Ask {
     Forget(Vec<TopicPartition>),
     /// The partitions whose ends are watched, instead of those before.
     Watch(Vec<TopicPartition>),
+    /// By whom the other name of the group is asked for, under which it is read.
+    Beside(BaseConsumer<Context>),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +44,7 @@ pub struct Bounds {
     pub start: i64,
     pub low: i64,
     pub end: i64,
-    /// What the group had committed.
+    /// What the group had committed, under either name.
     pub committed: Option<i64>,
 }
 
@@ -59,6 +61,7 @@ pub enum Answer {
 
 pub struct Questions {
     pub client: BaseConsumer<Context>,
+    pub beside: Option<BaseConsumer<Context>>,
     pub topics: Vec<String>,
     pub start: Start,
     pub place: Place,
@@ -71,7 +74,7 @@ type Offsets = BTreeMap<TopicPartition, Offset>;
 
 impl Questions {
     /// Runs until the reader is gone.
-    pub fn run(self) {
+    pub fn run(mut self) {
         let mut starts = BTreeSet::new();
         let mut watched: Vec<TopicPartition> = Vec::new();
         let (mut ends_due, mut topics_due) = (clock::instant(), clock::instant());
@@ -93,13 +96,16 @@ impl Questions {
                         starts.remove(tp);
                     }),
                     Ask::Watch(list) => watched = list,
+                    Ask::Beside(client) => self.beside = Some(client),
                 }
                 ask = self.asks.try_recv().ok();
             }
             // Logs and errors of this client come only when it is polled.
-            while self.client.poll(Duration::ZERO).is_some() {}
-            // What they say, the group's client says too.
-            drop(self.client.context().take());
+            for client in self.clients() {
+                while client.poll(Duration::ZERO).is_some() {}
+                // What they say, the group's client says too.
+                drop(client.context().take());
+            }
             let answer = self.ask_next(&mut starts, &watched, &mut ends_due, &mut topics_due, &mut retry_due);
             if answer.is_some_and(|answer| self.answers.send(answer).is_err()) {
                 return;
@@ -172,6 +178,24 @@ impl Questions {
         }
     }
 
+    fn clients(&self) -> impl Iterator<Item = &BaseConsumer<Context>> {
+        std::iter::once(&self.client).chain(&self.beside)
+    }
+
+    /// What the group has committed. Only a hint: a coordinator that is not there yet does not hold up the reading.
+    fn committed(&self, list: &[TopicPartition]) -> KafkaResult<BTreeMap<TopicPartition, i64>> {
+        let mut furthest = BTreeMap::new();
+        for client in self.clients() {
+            let Ok(found) = client.committed_offsets(self.list(list, Offset::Invalid)?, PATIENCE) else { continue };
+            for (tp, offset) in self.unlist(&found) {
+                let Some(offset) = number(offset) else { continue };
+                let known = furthest.entry(tp).or_insert(offset);
+                *known = offset.max(*known);
+            }
+        }
+        Ok(furthest)
+    }
+
     fn list(&self, list: &[TopicPartition], offset: Offset) -> KafkaResult<TopicPartitionList> {
         let mut tpl = TopicPartitionList::with_capacity(list.len());
         for tp in list {
@@ -208,14 +232,12 @@ impl Questions {
             None => lows.clone(),
             Some(instant) => self.offsets(list, Offset::Offset(instant.0.max(0)))?,
         };
-        // Only a hint: a coordinator that is not there yet does not hold up the reading.
-        let committed = self.client.committed_offsets(self.list(list, Offset::Invalid)?, PATIENCE);
-        let committed = committed.map(|tpl| self.unlist(&tpl)).unwrap_or_default();
+        let committed = self.committed(list)?;
         let bounds = list.iter().filter_map(|tp| {
             let (low, end) = (number(*lows.get(tp)?)?, number(*ends.get(tp)?)?);
             // No record is that young: the end is where it starts.
             let start = number(*starts.get(tp)?).unwrap_or(end);
-            let committed = committed.get(tp).copied().and_then(number);
+            let committed = committed.get(tp).copied();
             Some(Bounds { tp: *tp, start: start.clamp(low, end), low, end, committed })
         });
         Ok(bounds.collect())

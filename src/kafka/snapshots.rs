@@ -192,6 +192,40 @@ impl Snapshots {
         Ok(found)
     }
 
+    /// The names under which something is kept, as far as it was read.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.last.keys().map(String::as_str)
+    }
+
+    /// Gives up all states of each family of which nothing was kept since `before`; `family` is that of a name, if it has one.
+    /// How many keys. Blocks.
+    pub fn give_up(
+        &mut self,
+        before: Timestamp,
+        family: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<usize, KafkaFailure> {
+        let own = format!("{}/", self.kafka.group);
+        let mut families = BTreeMap::<String, (Option<Timestamp>, BTreeSet<String>)>::new();
+        self.each(&mut |key, value, at| {
+            let Some(family) = key.strip_prefix(&own).and_then(family) else { return };
+            let (newest, keys) = families.entry(family).or_default();
+            if value.is_some() {
+                *newest = at.max(*newest);
+                keys.insert(key.to_owned());
+            } else {
+                keys.remove(key);
+            }
+        })?;
+        let old = families.into_values().filter(|(newest, _)| newest.is_some_and(|newest| newest < before));
+        let keys: Vec<String> = old.flat_map(|(_, keys)| keys).collect();
+        for key in &keys {
+            self.send(key, None)?;
+            self.last.remove(key.strip_prefix(&own).unwrap_or(key));
+        }
+        self.confirm()?;
+        Ok(keys.len())
+    }
+
     /// All states of the group, none of which is held in memory. Blocks.
     pub fn look(&self) -> Result<Look, KafkaFailure> {
         let own = format!("{}/", self.kafka.group);

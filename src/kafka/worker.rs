@@ -15,13 +15,14 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 
 use super::batch::{Item, Reader};
-use super::consumer::{Handler, Options, Record, Shared, TopicPartition};
+use super::consumer::{self, GroupName, Handler, Options, Record, Shared, TopicPartition};
 use super::context::{Context, Event};
 use super::errors::{self, Place};
 use super::problems::{Kind, Problems};
 use super::questions::{Answer, Ask, Bounds, Questions};
 use super::status::{Counters, Ended, PartitionStatus};
 use crate::clock;
+use crate::config::Kafka;
 use crate::domain::Timestamp;
 
 /// Records taken at once: few enough that `idle` comes on time with a handler of ten microseconds a record.
@@ -35,6 +36,7 @@ const GROUP_PATIENCE: Duration = Duration::from_secs(10);
 const LEAVING: Duration = Duration::from_secs(5);
 
 pub struct Setup {
+    pub kafka: Kafka,
     pub consumer: BaseConsumer<Context>,
     pub asking: BaseConsumer<Context>,
     pub topics: Vec<String>,
@@ -61,12 +63,13 @@ impl Drop for Epitaph {
 }
 
 pub fn run(setup: Setup) {
-    let Setup { consumer, asking, topics, options, place, shared, handler } = setup;
+    let Setup { kafka, consumer, asking, topics, options, place, shared, handler } = setup;
     let _epitaph = Epitaph(shared.clone());
     let (asks, asks_receiver) = mpsc::channel();
     let (answers_sender, answers) = mpsc::channel();
     let questions = Questions {
         client: asking,
+        beside: None,
         topics: topics.clone(),
         start: options.start,
         place: place.clone(),
@@ -74,23 +77,25 @@ pub fn run(setup: Setup) {
         asks: asks_receiver,
         answers: answers_sender,
     };
-    let names: Vec<&str> = topics.iter().map(String::as_str).collect();
-    let subscribed = consumer.subscribe(&names).map_err(|error| error.to_string());
     let thread = std::thread::Builder::new().name("kafka-questions".into()).spawn(move || questions.run());
     let thread = thread.map_err(|error| error.to_string());
-    let reader = Reader::new(consumer, topics.clone(), BATCH).ok_or_else(|| "no memory for a queue".to_owned());
-    let reader = match (subscribed, thread, reader) {
-        (Ok(()), Ok(_), Ok(reader)) => reader,
-        (Err(why), _, _) | (_, Err(why), _) | (_, _, Err(why)) => {
-            let text = format!("The sources at {} cannot be read: {}.", place.brokers, place.redact(&why));
-            shared.status().ended = Some(Ended::Failed(text));
+    let reader = match (thread, reader(consumer, &topics)) {
+        (Ok(_), Ok(reader)) => reader,
+        (Err(why), _) | (_, Err(why)) => {
+            shared.status().ended = Some(Ended::Failed(unreadable(&place, &why)));
             return;
         }
     };
+    let group = options.group.unwrap_or_else(|| {
+        let configured = kafka.group.clone();
+        Arc::new(move || Some(configured.clone()))
+    });
     let now = clock::instant();
     let mut worker = Worker {
         slots: topics.iter().map(|_| Vec::new()).collect(),
         reader,
+        kafka,
+        joins: Some(group),
         handler,
         waiting: BTreeSet::new(),
         held: BTreeMap::new(),
@@ -116,6 +121,14 @@ pub fn run(setup: Setup) {
         }
     }
     worker.finish();
+}
+
+fn reader(consumer: BaseConsumer<Context>, topics: &[String]) -> Result<Reader<Context>, String> {
+    Reader::new(consumer, topics.to_vec(), BATCH).ok_or_else(|| "no memory for a queue".to_owned())
+}
+
+fn unreadable(place: &Place, why: &str) -> String {
+    format!("The sources at {} cannot be read: {}.", place.brokers, place.redact(why))
 }
 
 /// A partition that is being read.
@@ -150,6 +163,9 @@ pub(super) fn each(slots: &Slots) -> impl Iterator<Item = (TopicPartition, &Slot
 
 pub(super) struct Worker {
     pub(super) reader: Reader<Context>,
+    kafka: Kafka,
+    /// Until the group has been joined.
+    joins: Option<GroupName>,
     pub(super) handler: Box<dyn Handler>,
     pub(super) topics: Vec<String>,
     pub(super) slots: Slots,
@@ -181,6 +197,11 @@ impl Worker {
 
     /// One round. The error is the paragraph with which the reader ends.
     fn turn(&mut self) -> Result<(), String> {
+        if let Some(name) = self.joins.as_ref().and_then(|name| name()) {
+            self.joins = None;
+            self.started = clock::instant();
+            self.join(name).map_err(|why| unreadable(&self.place, &why))?;
+        }
         self.poll_client()?;
         while let Ok(answer) = self.answers.try_recv() {
             self.take_answer(answer);
@@ -204,6 +225,23 @@ impl Worker {
             self.show(now);
         }
         Ok(())
+    }
+
+    fn join(&mut self, group: String) -> Result<(), String> {
+        if group != self.kafka.group {
+            tracing::info!(
+                group,
+                "the sources are read under another name of the group: its first settings were others"
+            );
+            let kafka = Kafka { group, ..self.kafka.clone() };
+            self.place = Place::new(&kafka);
+            let beside = consumer::asking(&kafka, &self.place).map_err(|error| error.to_string())?;
+            self.ask(Ask::Beside(beside));
+            let member = consumer::member(&kafka, &self.place).map_err(|error| error.to_string())?;
+            self.reader = reader(member, &self.topics)?;
+        }
+        let names: Vec<&str> = self.topics.iter().map(String::as_str).collect();
+        self.reader.consumer().subscribe(&names).map_err(|error| error.to_string())
     }
 
     fn poll_client(&mut self) -> Result<(), String> {
@@ -424,7 +462,11 @@ impl Worker {
 
     fn show(&mut self, now: Instant) {
         self.problems().repeat();
-        if !self.assigned && now.duration_since(self.started) >= GROUP_PATIENCE && self.problems().open().is_empty() {
+        if self.joins.is_none()
+            && !self.assigned
+            && now.duration_since(self.started) >= GROUP_PATIENCE
+            && self.problems().open().is_empty()
+        {
             let text = format!(
                 "The consumer group `{}` at {} has not given out partitions for {} s. If this lasts, another process may \
                  hold the group's rebalance up, or the broker may not be able to create its offsets topic.",

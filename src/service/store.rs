@@ -9,11 +9,17 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::logs::{Heard, Tell};
-use super::names::{self, DECIDED, EPOCH, Whose};
+use super::names::{self, DECIDED, EPOCH, Epoch, Whose};
+use crate::clock;
 use crate::config::Kafka;
+use crate::domain::Millis;
 use crate::journal::SourcePartition;
 use crate::kafka::snapshots::{Found, Snapshots};
 use crate::kafka::{KafkaFailure, Kind, Problems};
+
+/// What a generation has left is given up once it has kept nothing for so long: while one runs, each of its floors is kept every six
+/// hours at least. Until then a group may go back to settings that it had.
+const ABANDONED_AFTER: Millis = Millis(7 * 24 * 3_600_000);
 
 /// Between two tries to read.
 const READ_AGAIN: Duration = Duration::from_secs(2);
@@ -24,10 +30,11 @@ pub struct Store(Arc<Shared>);
 struct Shared {
     /// Of the topics of the sources.
     topics: Vec<String>,
+    kafka: Kafka,
     group: u64,
     settings: u64,
     /// Known once the epoch has been read.
-    generation: OnceLock<(u64, u64)>,
+    generation: OnceLock<(u64, Epoch)>,
     tell: Tell,
     state: Mutex<Waiting>,
     changed: Condvar,
@@ -66,7 +73,8 @@ impl Store {
         let snapshots = Snapshots::open(kafka)?;
         let (generation, state, changed) = Default::default();
         let group = names::group(kafka);
-        let store = Store(Arc::new(Shared { topics, group, settings, generation, tell, state, changed }));
+        let kafka = kafka.clone();
+        let store = Store(Arc::new(Shared { topics, kafka, group, settings, generation, tell, state, changed }));
         let theirs = store.clone();
         std::thread::Builder::new()
             .name("store".into())
@@ -84,10 +92,17 @@ impl Store {
         self.0.generation.get().map_or(0, |(generation, _)| *generation)
     }
 
+    /// The name of the consumer group that reads for this generation, once it is known.
+    pub fn reads_as(&self) -> Option<String> {
+        let (generation, epoch) = self.0.generation.get()?;
+        Some(names::reads_as(&self.0.kafka, *generation, *epoch))
+    }
+
     /// From the next start on another generation begins, from the sources alone.
     pub fn begin_anew(&self) {
-        let next = self.0.generation.get().map_or(0, |(_, epoch)| *epoch) + 1;
-        self.keep(EPOCH, next.to_le_bytes().to_vec());
+        let number = self.0.generation.get().map_or(0, |(_, epoch)| epoch.number) + 1;
+        let first = names::generation(self.0.group, self.0.settings, number);
+        self.keep(EPOCH, Epoch { number, first }.to_bytes());
     }
 
     pub fn replica(&self) -> String {
@@ -136,12 +151,25 @@ impl Store {
 
     fn run(&self, mut snapshots: Snapshots, problems: &Problems) {
         let Some(mut found) = self.read(&mut snapshots, &[DECIDED, EPOCH], problems) else { return };
-        let epoch = names::epoch(found.remove(EPOCH).map(|(_, bytes)| bytes));
-        let generation = names::generation(self.0.group, self.0.settings, epoch);
+        let kept = found.remove(EPOCH);
+        let epoch = Epoch::of(kept.as_ref().map(|(_, bytes)| bytes.as_slice()), self.0.group, self.0.settings);
+        let generation = names::generation(self.0.group, self.0.settings, epoch.number);
         let _ = self.0.generation.set((generation, epoch));
+        if kept.is_none() {
+            self.keep(EPOCH, epoch.to_bytes());
+        }
         let Some(replica) = self.read(&mut snapshots, &[&self.replica()], problems) else { return };
         found.extend(replica);
         self.lock().found = Some(found.into_iter().map(|(name, (_, bytes))| (name, bytes)).collect());
+        let abandoned = |name: &str| names::of_another(name, generation);
+        if snapshots.names().any(|name| abandoned(name).is_some()) {
+            match snapshots.give_up(clock::now() - ABANDONED_AFTER, &abandoned) {
+                Ok(0) => {}
+                Ok(keys) => tracing::info!(keys, "what generations of other settings had kept is given up"),
+                // The next start tries again.
+                Err(error) => tracing::debug!(%error, "what other generations had kept stays"),
+            }
+        }
         loop {
             let idle =
                 |waiting: &mut Waiting| waiting.newest.is_empty() && waiting.loads.is_empty() && !waiting.stopping;

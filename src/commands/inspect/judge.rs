@@ -14,7 +14,7 @@ use crate::journal::{Delta, Mark, Position, SourcePartition};
 use crate::kafka::KafkaFailure;
 use crate::kafka::snapshots::{Found, Snapshots};
 use crate::service::kept_ledger;
-use crate::service::names::{self, DECIDED, EPOCH, Whose};
+use crate::service::names::{self, DECIDED, EPOCH, Epoch, Whose};
 
 /// What the deltas log came to, without a board.
 #[derive(Default)]
@@ -97,7 +97,7 @@ impl<S: Default> Known<S> {
 pub struct Kept {
     pub snapshots: Snapshots,
     pub whose: Whose,
-    pub epoch: u64,
+    pub epoch: Epoch,
     pub deltas: Known<Deltas>,
     pub decisions: Known<Ledger>,
 }
@@ -107,8 +107,9 @@ impl Kept {
         let failed = |error: KafkaFailure| Failure::Run(error.to_string());
         let mut snapshots = Snapshots::open(&config.kafka).map_err(failed)?;
         let mut found = snapshots.read(&[DECIDED, EPOCH]).map_err(failed)?;
-        let (group, epoch) = (names::group(&config.kafka), names::epoch(whole(found.remove(EPOCH))));
-        let generation = names::generation(group, names::settings(config, &set.plan), epoch);
+        let (group, settings) = (names::group(&config.kafka), names::settings(config, &set.plan));
+        let epoch = Epoch::of(whole(found.remove(EPOCH)).as_deref(), group, settings);
+        let generation = names::generation(group, settings, epoch.number);
         let name = names::replica(generation);
         let replica = whole(snapshots.read(&[&name]).map_err(failed)?.remove(&name));
         let replica = replica.and_then(|bytes| taken(Replica::restore(set.plan.clone(), &bytes)));

@@ -64,7 +64,8 @@ impl Standing {
     fn print(mut self, setup: &Setup, format: Format) -> Result<(), Failure> {
         let (whose, epoch) = (self.entries.kept.whose, self.entries.kept.epoch);
         let own = Fields::default().with("name", &*setup.config.kafka.group).with("group", hex(whose.group));
-        let own = own.with("generation", hex(whose.generation)).with("epoch", epoch);
+        let own = own.with("generation", hex(whose.generation)).with("epoch", epoch.number);
+        let own = own.with("reads_as", names::reads_as(&setup.config.kafka, whose.generation, epoch));
         said("group", own, Vec::new(), format)?;
         self.logs(setup, format)?;
         self.partitions(format)?;
