@@ -247,11 +247,15 @@ fn quiet_once_told(receiver: &support::receiver::Receiver) -> usize {
     receiver.taken().len()
 }
 
+/// The broker stands still: for so long that all is appended again while the group still knows its members, and for longer than it
+/// believes them alive.
 fn frozen_broker(world: &mut World, _: &mut ChaCha8Rng, lasts: Duration) {
-    sleep(seconds(2));
-    world.kafka.signal("STOP");
-    sleep(lasts.clamp(seconds(15), seconds(60)));
-    world.kafka.signal("CONT");
+    for still in [Duration::from_millis(5_500), lasts.clamp(seconds(10), seconds(60))] {
+        sleep(seconds(2));
+        world.kafka.signal("STOP");
+        sleep(still);
+        world.kafka.signal("CONT");
+    }
     sleep(seconds(3));
 }
 

@@ -116,12 +116,12 @@ webhooks:
         }
     }
 
-    /// All that are not there are started, and all become ready.
+    /// All that are not there are started, and all become ready. None has ended by itself.
     pub fn all_ready(&mut self) {
         for number in 0..self.instances.len() {
-            let runs = self.program(number).is_some_and(Program::runs);
-            if !runs {
-                self.start(number);
+            match self.program(number) {
+                Some(program) => assert!(program.runs(), "floor-{number} has ended by itself"),
+                None => self.start(number),
             }
         }
         self.programs().for_each(|(name, program)| eventually(name, || program.is_ready()));
