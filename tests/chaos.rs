@@ -15,6 +15,10 @@ mod support;
 
 #[path = "chaos/judge.rs"]
 mod judge;
+#[path = "chaos/poison.rs"]
+mod poison;
+#[path = "chaos/probe.rs"]
+mod probe;
 #[path = "chaos/traffic.rs"]
 mod traffic;
 #[path = "chaos/world.rs"]
@@ -24,6 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use probe::Probes;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use support::kafka::PATIENCE;
@@ -37,7 +42,9 @@ struct Scenario {
     happens: fn(&mut World, &mut ChaCha8Rng, Duration),
 }
 
-const SCENARIOS: [Scenario; 7] = [
+const SCENARIOS: [Scenario; 8] = [
+    // First, because after so many records floors are kept: who starts later goes on from them.
+    Scenario { name: "burst", steady: false, happens: burst },
     Scenario { name: "kill", steady: false, happens: kill },
     Scenario { name: "blackout", steady: false, happens: blackout },
     Scenario { name: "churn", steady: false, happens: churn },
@@ -61,13 +68,14 @@ fn setting(name: &str) -> Option<u64> {
 fn nothing_is_lost_and_nothing_comes_twice() {
     let alone = std::env::var("ATALAYA_CHAOS").ok();
     let seed = setting("ATALAYA_SEED").unwrap_or(1);
-    let lasts = seconds(setting("ATALAYA_CHAOS_SECONDS").unwrap_or(10));
+    let lasts = seconds(setting("ATALAYA_CHAOS_SECONDS").unwrap_or(9));
     let chosen = SCENARIOS.iter().filter(|scenario| alone.as_deref().is_none_or(|name| name == scenario.name));
     let chosen: Vec<&Scenario> = chosen.collect();
     assert!(!chosen.is_empty(), "no scenario is called {alone:?}");
     let name = alone.as_deref().unwrap_or("all");
-    let Some(mut world) = World::new(&format!("{name}-{seed}"), INSTANCES) else { return };
-    let mut traffic = Traffic::new(seed, setting("ATALAYA_CHAOS_RATE").unwrap_or(50), &world.kafka.client());
+    let rate = setting("ATALAYA_CHAOS_RATE").unwrap_or(150);
+    let Some(mut world) = World::new(&format!("{name}-{seed}"), INSTANCES, rate) else { return };
+    let mut traffic = Traffic::new(seed, world.rate.clone(), &world.kafka.client());
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     world.all_ready();
     for scenario in chosen {
@@ -84,8 +92,8 @@ fn nothing_is_lost_and_nothing_comes_twice() {
             let dropped = metrics.lines().filter(|line| line.starts_with("atalaya_log_dropped_total"));
             println!("{name} dropped {:?}", dropped.collect::<Vec<_>>());
         }
-        let (pieces, left, bytes) = world.pieces();
-        println!("{pieces} pieces are kept, {left} of them of no state: {bytes} bytes");
+        let (floors, pieces, left, bytes) = world.pieces();
+        println!("{floors} states of floors are kept; of {pieces} pieces {left} are of no state: {bytes} bytes");
     }
 }
 
@@ -111,6 +119,7 @@ fn live_through(
         let told = writing.join().expect("the writer ends");
         outcome.map_err(|_| "see above".to_owned()).and(told)
     });
+    traffic.count_probes(std::mem::take(&mut world.probes));
     let mut wrong: Vec<String> = told.err().into_iter().collect();
     let mut differences = Vec::new();
     let agreed = Instant::now();
@@ -133,15 +142,13 @@ fn live_through(
     println!("all agree {:.1?} after the last record", agreed.elapsed());
     wrong.append(&mut differences);
     wrong.extend(judge::notices(&world.receiver, &traffic.incidents()));
-    let letters = world.kafka.consume_all("atalaya.dead-letters");
-    let place = |name: &str, record: &support::kafka::Consumed| record.headers.get(name).cloned();
-    let refused: std::collections::BTreeSet<_> = letters
-        .iter()
-        .map(|record| (place("topic", record), place("partition", record), place("offset", record)))
-        .collect();
-    if refused.len() != traffic.poison {
-        wrong.push(format!("{} records are in the dead letters instead of {}", refused.len(), traffic.poison));
+    // Those of the last moment may be on their way still.
+    let mut letters = judge::dead_letters(&world.kafka, &mut world.refused);
+    while !letters.is_empty() && Instant::now() < deadline {
+        sleep(seconds(1));
+        letters = judge::dead_letters(&world.kafka, &mut world.refused);
     }
+    wrong.append(&mut letters);
     wrong.extend(world.defects());
     wrong
 }
@@ -240,11 +247,15 @@ fn quiet_once_told(receiver: &support::receiver::Receiver) -> usize {
     receiver.taken().len()
 }
 
+/// The broker stands still: for so long that all is appended again while the group still knows its members, and for longer than it
+/// believes them alive.
 fn frozen_broker(world: &mut World, _: &mut ChaCha8Rng, lasts: Duration) {
-    sleep(seconds(2));
-    world.kafka.signal("STOP");
-    sleep(lasts.clamp(seconds(20), seconds(60)));
-    world.kafka.signal("CONT");
+    for still in [Duration::from_millis(5_500), lasts.clamp(seconds(10), seconds(60))] {
+        sleep(seconds(2));
+        world.kafka.signal("STOP");
+        sleep(still);
+        world.kafka.signal("CONT");
+    }
     sleep(seconds(3));
 }
 
@@ -254,4 +265,23 @@ fn killed_broker(world: &mut World, _: &mut ChaCha8Rng, lasts: Duration) {
         world.kafka.kill();
         world.kafka.run_again(&[]);
     });
+}
+
+/// Ten times as much as usual for a while. Ten seconds later it is as if nothing had been.
+fn burst(world: &mut World, _: &mut ChaCha8Rng, lasts: Duration) {
+    let is_long = lasts >= seconds(60);
+    let usual = world.rate.load(Ordering::Relaxed);
+    let mut probes = Probes::new(&world.kafka.client());
+    let program = world.instances[0].program.as_ref().expect("it runs");
+    probes.measure(program, seconds(2)).print("before");
+    world.rate.store(10 * usual, Ordering::Relaxed);
+    probes.measure(program, lasts.min(seconds(60))).print("meanwhile");
+    world.rate.store(usual, Ordering::Relaxed);
+    sleep(seconds(if is_long { 10 } else { 4 }));
+    let after = probes.measure(program, seconds(if is_long { 30 } else { 2 }));
+    after.print("afterwards");
+    // A few probes on a machine that builds something else prove less than many.
+    let limit = if is_long { seconds(1) } else { seconds(5) };
+    assert!(after.quantile(99) < limit, "from event to number takes {:?}", after.quantile(99));
+    world.probes = probes.close();
 }

@@ -461,6 +461,10 @@ fn keeps_what_it_refuses(scene: &Scene, program: &Program) {
     eventually("the dead letters are counted", || {
         program.metrics().get("atalaya_dead_letters_total", &[("result", "written")]) == Some(bad.len() as f64)
     });
+    let ignored = || program.metrics().sum("atalaya_events_total", &[("outcome", "ignored")]);
+    let before = ignored();
+    scene.kafka.produce(TOPIC, [Line { key: Some(b"gone".to_vec()), ..Line::default() }]);
+    eventually("what has no payload is counted as well", || ignored() == before + 1.0);
     assert!(program.is_ready());
 }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use atalaya::domain::Timestamp;
 use atalaya::kafka::status::Ended;
 use atalaya::kafka::{Consumer, DeadLetters, Handler, Kind, Letter, Options, Problems, Record, Start, TopicPartition};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use support::kafka::{self as real, Line, eventually};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -407,6 +408,30 @@ fn who_takes_this_ones_name_ends_it_with_a_reason() {
     assert!(why.contains("`named-1`") && why.contains("kafka.instance"), "{why}");
     eventually("the second reads", || second.status().ready() && second.status().partitions.len() == 1);
     stop(second);
+}
+
+/// As by an earlier request of its own, which a broker in trouble answered after all.
+#[test]
+fn who_is_shut_out_once_joins_anew() {
+    let Some(broker) = real::shared() else { return };
+    broker.create_topic("shut-out", 1);
+    let config = broker.config("shut-out");
+    let (consumer, recorder) = start(&config, &["shut-out"], Start::Beginning);
+    eventually("ready", || consumer.status().ready());
+    let mut namesake = broker.client();
+    namesake.set("group.id", &config.group).set("group.instance.id", config.instance.as_deref().unwrap_or_default());
+    namesake.set("partition.assignment.strategy", "cooperative-sticky");
+    let namesake: BaseConsumer = namesake.create().expect("a consumer");
+    namesake.subscribe(&["shut-out"]).expect("subscribed");
+    eventually("it is shut out", || {
+        drop(namesake.poll(Duration::from_millis(100)));
+        !recorder.with(|log| log.revoked.is_empty())
+    });
+    drop(namesake);
+    broker.produce("shut-out", [line(0, "after")]);
+    eventually("it reads again", || recorder.payloads() == ["after"]);
+    assert_eq!((consumer.status().ended, recorder.with(|log| log.stopped)), (None, false));
+    stop(consumer);
 }
 
 #[test]

@@ -5,6 +5,8 @@
 //! answered at once, and what is new is started later. Only the eager protocol, under which nothing stays, is answered with
 //! all of it.
 
+use std::collections::BTreeSet;
+
 use rdkafka::consumer::{Consumer as _, RebalanceProtocol};
 use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
@@ -101,6 +103,16 @@ impl Worker {
             }
         }
         self.watch();
+    }
+
+    /// All partitions are taken away, whatever they wait for.
+    pub(super) fn lose_all(&mut self) {
+        let read = each(&self.slots).map(|(tp, _)| tp);
+        let started = self.held.keys().copied().chain(self.resolved.iter().map(|bounds| bounds.tp));
+        let all: BTreeSet<TopicPartition> = read.chain(started).chain(self.waiting.iter().copied()).collect();
+        let name = |tp: &TopicPartition| Some((self.topics.get(tp.source)?.clone(), tp.partition));
+        let list: Vec<_> = all.iter().filter_map(name).collect();
+        self.revoke(&list);
     }
 
     /// Starts to read the partitions of which it is known from where.

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
@@ -60,7 +60,19 @@ struct Counts {
     confirmed: AtomicU64,
     refused: AtomicU64,
     full: AtomicU64,
+    /// Since when entries are refused and none is confirmed.
+    refusing: Mutex<Option<Instant>>,
 }
+
+impl Counts {
+    fn refusing(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.refusing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// After so long without a confirmation the client is made anew: after an outage librdkafka may refuse all that it is
+/// given, for good, though the broker is back.
+const ANEW_AFTER: Duration = Duration::from_secs(20);
 
 /// A handle; clones share one client. With the last one what is still in memory is given up.
 #[derive(Clone)]
@@ -109,14 +121,26 @@ impl Appender {
         }
     }
 
-    /// The client; another one where librdkafka has given it up, as when a topic was deleted under it.
+    /// The client; another one where librdkafka has given it up, as when a topic was deleted under it, or where it has had
+    /// nothing confirmed for long.
     fn producer(&self) -> Arc<ThreadedProducer<Delivery>> {
         let Writer { kafka, place, problems, counts, producer: held, .. } = &*self.0;
         let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((code, reason)) = held.client().fatal_error() {
-            tracing::warn!(%code, reason = place.redact(&reason), "the client of the logs is made anew");
+        let now = clock::instant();
+        let refuses = counts.refusing().is_some_and(|since| now.duration_since(since) >= ANEW_AFTER);
+        let why = match held.client().fatal_error() {
+            Some((code, reason)) => Some(format!("{code}: {}", place.redact(&reason))),
+            None => refuses.then(|| "nothing is confirmed".to_owned()),
+        };
+        if let Some(why) = why {
+            tracing::warn!(why, "the client of the logs is made anew");
+            *counts.refusing() = None;
             match producer(kafka, place, problems, counts) {
-                Ok(anew) => *held = Arc::new(anew),
+                Ok(anew) => {
+                    let old = std::mem::replace(&mut *held, Arc::new(anew));
+                    // Whoever appends does not wait for its end.
+                    let _ = std::thread::Builder::new().name("old-log-client".into()).spawn(move || drop(old));
+                }
                 Err(failure) => problems.raise(Kind::Logs, "", failure.to_string()),
             }
         }
@@ -137,7 +161,7 @@ impl Appender {
 
     pub fn counters(&self) -> LogCounters {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let Counts { appended, bytes, confirmed, refused, full } = &*self.0.counts;
+        let Counts { appended, bytes, confirmed, refused, full, refusing: _ } = &*self.0.counts;
         LogCounters {
             appended: read(appended),
             bytes: read(bytes),
@@ -212,10 +236,12 @@ impl ProducerContext<NoCustomPartitioner> for Delivery {
         match result {
             Ok(message) => {
                 self.counts.confirmed.fetch_add(1, Ordering::Relaxed);
+                *self.counts.refusing() = None;
                 self.problems.clear(Kind::Logs, message.topic());
             }
             Err((error, message)) => {
                 self.counts.refused.fetch_add(1, Ordering::Relaxed);
+                self.counts.refusing().get_or_insert_with(clock::instant);
                 let (topic, bytes) = (message.topic(), message.payload().map_or(0, <[u8]>::len));
                 self.problems.raise(Kind::Logs, topic, not_taken(&self.place, topic, bytes, error));
             }

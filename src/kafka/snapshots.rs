@@ -353,8 +353,8 @@ impl Snapshots {
             self.send(key, Some(value))?;
         }
         self.confirm()?;
-        for (key, value) in &last {
-            self.send(key, Some(value))?;
+        if let Some((key, manifest)) = &last {
+            self.send(key, Some(manifest))?;
         }
         self.confirm()?;
         if let Some(before) = self.last.insert(name.to_owned(), manifest) {

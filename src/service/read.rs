@@ -251,8 +251,9 @@ impl Handler for Reader {
             (_, Some(Taken::Duplicate)) => 1,
             (_, Some(Taken::Held)) => 2,
             (_, Some(Taken::NoEffect)) => 3,
-            (Some(Decoded::Ignored), None) => 4,
-            (Some(Decoded::Event(_)) | None, None) => return,
+            // Without a payload there is nothing to refuse, but it was there.
+            (Some(Decoded::Ignored) | None, None) => 4,
+            (Some(Decoded::Event(_)), None) => return,
         };
         if let Some(count) = self.counts.get_mut(record.source).and_then(|counts| counts.get_mut(column)) {
             *count += u64::from(counts);

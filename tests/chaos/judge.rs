@@ -1,12 +1,14 @@
-//! Whether nothing was lost and nothing came twice: the figures of every instance, and every notice.
+//! Whether nothing was lost and nothing came twice: the figures of every instance, every notice, every dead letter.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::probe;
+use crate::support::kafka::{Consumed, RealKafka};
 use crate::support::program::Program;
 use crate::support::receiver::Receiver;
-use crate::traffic::{ALARMS, Figures, QUEUES};
+use crate::traffic::{AGENTS, ALARMS, EVENTS, Figures, QUEUES, REFUSED};
 
 const INDICATORS: [&str; 8] =
     ["arrivals", "queued", "answered", "abandoned", "closed", "closed_unanswered", "asa", "aht"];
@@ -37,7 +39,8 @@ fn shown(program: &Program) -> Option<BTreeMap<(String, String, String), i64>> {
 pub fn differences(program: &Program, figures: &Figures) -> Vec<String> {
     let Some(shown) = shown(program) else { return vec!["no answer".to_owned()] };
     let queues = (0..QUEUES).map(|number| format!("q{number}"));
-    let queues: Vec<String> = queues.chain((0..ALARMS).map(|number| format!("alarm-{number}"))).collect();
+    let queues = queues.chain((0..ALARMS).map(|number| format!("alarm-{number}")));
+    let queues: Vec<String> = queues.chain([probe::QUEUE.to_owned()]).collect();
     let expected = |queue: &str, name: &'static str| match queue {
         "*" => queues.iter().filter_map(|queue| figures.get(&(queue.clone(), name))).sum(),
         _ => figures.get(&(queue.to_owned(), name)).copied().unwrap_or(0),
@@ -56,6 +59,78 @@ pub fn differences(program: &Program, figures: &Figures) -> Vec<String> {
         }
     }
     differences
+}
+
+/// The records that are to be refused, by topic, partition and offset.
+#[derive(Default)]
+pub struct Refused {
+    records: BTreeMap<String, Consumed>,
+    /// By topic and partition the offset up to which the sources have been read.
+    read: BTreeMap<&'static str, BTreeMap<i32, i64>>,
+}
+
+impl Refused {
+    fn read(&mut self, kafka: &RealKafka) {
+        for topic in [EVENTS, AGENTS] {
+            let read = self.read.entry(topic).or_default();
+            for record in kafka.consume_from(topic, read) {
+                read.insert(record.partition, record.offset + 1);
+                if record.headers.contains_key(REFUSED) {
+                    self.records.insert(format!("{topic} {} {}", record.partition, record.offset), record);
+                }
+            }
+        }
+    }
+}
+
+/// What is wrong with the dead letters: they are the records that are to be refused, with their reasons, keys and bytes. One may
+/// be there more than once: who is killed between reading and telling reads it again.
+pub fn dead_letters(kafka: &RealKafka, refused: &mut Refused) -> Vec<String> {
+    refused.read(kafka);
+    let expected = &refused.records;
+    let mut left: BTreeMap<&String, &Consumed> = expected.iter().collect();
+    let mut wrong = Vec::new();
+    for letter in kafka.consume_all("atalaya.dead-letters") {
+        let header = |name: &str| letter.headers.get(name).map_or("", String::as_str);
+        let (place, reason) = (["topic", "partition", "offset"].map(header).join(" "), header("reason"));
+        left.remove(&place);
+        match expected.get(&place) {
+            None => wrong.push(format!("{place} was refused as {reason}: {}", beginning(&letter))),
+            Some(record) => {
+                if record.headers[REFUSED] != reason {
+                    wrong.push(format!(
+                        "{place} was refused as {reason}, not {}: {}",
+                        record.headers[REFUSED],
+                        beginning(record)
+                    ));
+                }
+                if (&record.key, &record.payload) != (&letter.key, &letter.payload) {
+                    wrong.push(format!(
+                        "{place} is not what was refused: {} of {}",
+                        beginning(&letter),
+                        beginning(record)
+                    ));
+                }
+            }
+        }
+    }
+    let lost = |(place, record): (&&String, &&Consumed)| {
+        format!("{place} was not refused as {}: {}", record.headers[REFUSED], beginning(record))
+    };
+    wrong.extend(left.iter().map(lost));
+    if wrong.is_empty() {
+        let reasons: BTreeSet<&String> = expected.values().map(|record| &record.headers[REFUSED]).collect();
+        println!("{} records were refused for {} reasons", expected.len(), reasons.len());
+    }
+    wrong
+}
+
+fn beginning(record: &Consumed) -> String {
+    let text = |bytes: &Option<Vec<u8>>| match bytes {
+        None => "nothing".to_owned(),
+        Some(bytes) => format!("{:?}", String::from_utf8_lossy(bytes.get(..200).unwrap_or(bytes))),
+    };
+    format!("key {}, {}", text(&record.key), text(&record.payload))
 }
 
 pub fn shows_indicators(program: &Program) -> bool {

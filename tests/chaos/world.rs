@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use atalaya::domain::Timestamp;
 use serde_json::Value;
 
+use crate::judge::Refused;
 use crate::support::kafka::{RealKafka, eventually, free_port};
 use crate::support::program::Program;
 use crate::support::receiver::Receiver;
@@ -50,11 +53,16 @@ pub struct World {
     pub receiver: Receiver,
     pub folder: PathBuf,
     pub instances: Vec<Instance>,
+    /// How many interactions begin a second.
+    pub rate: Arc<AtomicU64>,
+    pub refused: Refused,
+    /// Interactions that a scenario has written by itself, and ended.
+    pub probes: i64,
 }
 
 impl World {
     /// `None` where there is no Kafka.
-    pub fn new(name: &str, instances: usize) -> Option<World> {
+    pub fn new(name: &str, instances: usize, rate: u64) -> Option<World> {
         let kafka = RealKafka::start()?;
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chaos").join(name);
         let _ = fs::remove_dir_all(&folder);
@@ -65,7 +73,9 @@ impl World {
         let instance =
             |number| Instance { name: format!("floor-{number}"), port: free_port(), starts: 0, program: None };
         let instances = (0..instances).map(instance).collect();
-        Some(World { kafka, receiver: Receiver::slow(ANSWERS_AFTER), folder, instances })
+        let receiver = Receiver::slow(ANSWERS_AFTER);
+        let (rate, refused) = (Arc::new(AtomicU64::new(rate)), Refused::default());
+        Some(World { kafka, receiver, folder, instances, rate, refused, probes: 0 })
     }
 
     pub fn start(&mut self, number: usize) {
@@ -106,12 +116,12 @@ webhooks:
         }
     }
 
-    /// All that are not there are started, and all become ready.
+    /// All that are not there are started, and all become ready. None has ended by itself.
     pub fn all_ready(&mut self) {
         for number in 0..self.instances.len() {
-            let runs = self.program(number).is_some_and(Program::runs);
-            if !runs {
-                self.start(number);
+            match self.program(number) {
+                Some(program) => assert!(program.runs(), "floor-{number} has ended by itself"),
+                None => self.start(number),
             }
         }
         self.programs().for_each(|(name, program)| eventually(name, || program.is_ready()));
@@ -125,8 +135,8 @@ webhooks:
         format!("{:.1} s at most, until {end}", gap as f64 / 1000.0)
     }
 
-    /// Pieces of states in the compacted topic, how many of them no manifest names, and the bytes of these.
-    pub fn pieces(&self) -> (usize, usize, usize) {
+    /// States of floors in the compacted topic, pieces of all states, how many of them no manifest names, and the bytes of these.
+    pub fn pieces(&self) -> (usize, usize, usize, usize) {
         let mut last = BTreeMap::new();
         for record in self.kafka.consume_all("atalaya.snapshots") {
             last.insert(String::from_utf8(record.key.unwrap_or_default()).expect("a text"), record.payload);
@@ -136,10 +146,11 @@ webhooks:
             manifest["id"].as_str().map(str::to_owned)
         };
         let ids: BTreeSet<String> = last.values().filter_map(named).collect();
+        let floors = last.iter().filter(|(key, value)| key.contains("/floor/") && named(value).is_some()).count();
         let pieces = last.iter().filter_map(|(key, value)| Some((key.rsplit('/').nth(1)?, value.as_ref()?)));
         let pieces: Vec<_> = pieces.filter(|(id, value)| id.len() == 16 && value.first() != Some(&b'{')).collect();
         let left: Vec<_> = pieces.iter().filter(|(id, _)| !ids.contains(*id)).collect();
-        (pieces.len(), left.len(), left.iter().map(|(_, value)| value.len()).sum())
+        (floors, pieces.len(), left.len(), left.iter().map(|(_, value)| value.len()).sum())
     }
 
     /// Lines of the logs that say something is wrong with the program.

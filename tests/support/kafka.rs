@@ -231,6 +231,11 @@ impl RealKafka {
 
     /// Everything in the topic now, by partition and offset.
     pub fn consume_all(&self, topic: &str) -> Vec<Consumed> {
+        self.consume_from(topic, &BTreeMap::new())
+    }
+
+    /// Everything in the topic now, of these partitions from these offsets on.
+    pub fn consume_from(&self, topic: &str, from: &BTreeMap<i32, i64>) -> Vec<Consumed> {
         // Without a group librdkafka does not assign; it is never joined.
         let consumer: BaseConsumer = self.client().set("group.id", "consume-all").create().expect("a consumer");
         let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).expect("metadata");
@@ -243,6 +248,7 @@ impl RealKafka {
         let mut left = BTreeMap::new();
         for partition in partitions {
             let (low, high) = consumer.fetch_watermarks(topic, partition, PATIENCE).expect("watermarks");
+            let low = from.get(&partition).copied().unwrap_or(low);
             if high > low {
                 assignment.add_partition_offset(topic, partition, Offset::Offset(low)).expect("an offset");
                 left.insert(partition, high);

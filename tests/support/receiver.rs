@@ -56,7 +56,8 @@ impl Receiver {
         Self::with(failures, Duration::ZERO)
     }
 
-    /// Answers only after `delay`, so that who asks may be gone by then.
+    /// Takes a request only after `delay`, from who is still there, and answers after as much again: who asks may be gone by
+    /// then, too early or too late.
     pub fn slow(delay: Duration) -> Self {
         Self::with(0, delay)
     }
@@ -89,7 +90,9 @@ impl Receiver {
             for stream in listener.incoming().flatten() {
                 let (keep, answer) = (keep.clone(), answer.clone());
                 std::thread::spawn(move || {
-                    if let Some(request) = take(&stream) {
+                    if let Some(request) = take(&stream)
+                        && (delay.is_zero() || still_there(&stream, delay))
+                    {
                         let nth = {
                             let mut kept = keep.lock().unwrap_or_else(PoisonError::into_inner);
                             kept.push(request);
@@ -107,6 +110,15 @@ impl Receiver {
     pub fn taken(&self) -> Vec<Request> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// Whether who asks is there after `delay`: a process that is killed closes its connections.
+fn still_there(stream: &TcpStream, delay: Duration) -> bool {
+    std::thread::sleep(delay);
+    let _ = stream.set_nonblocking(true);
+    let there = stream.peek(&mut [0]).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
+    let _ = stream.set_nonblocking(false);
+    there
 }
 
 fn take(stream: &TcpStream) -> Option<Request> {

@@ -353,7 +353,7 @@ impl World {
 fn ask(want: Want) -> Ask {
     match want {
         Want::Append(delta) => Ask::Delta(delta),
-        Want::Read { place, from } => Ask::Read { place, from },
+        Want::Read { place, from, .. } => Ask::Read { place, from },
         Want::Load { place, snapshot } => Ask::Load { place, snapshot },
         Want::Store { .. } => unreachable!("states are stored when batches count, not by a flush"),
     }
