@@ -32,8 +32,6 @@ const IDLE_EVERY: Duration = Duration::from_millis(20);
 const STATUS_EVERY: Duration = Duration::from_millis(100);
 /// After this long without partitions it is said.
 const GROUP_PATIENCE: Duration = Duration::from_secs(10);
-/// Who is shut out of the group twice within this has a namesake.
-const NAMESAKE_WITHIN: Duration = Duration::from_secs(30);
 /// How long a shutdown waits for the commit and for leaving, each, when nothing shorter is asked for.
 const LEAVING: Duration = Duration::from_secs(5);
 
@@ -98,7 +96,7 @@ pub fn run(setup: Setup) {
         reader,
         kafka,
         joins: Some(group),
-        fenced: None,
+        fenced: Vec::new(),
         handler,
         waiting: BTreeSet::new(),
         held: BTreeMap::new(),
@@ -126,7 +124,7 @@ pub fn run(setup: Setup) {
     worker.finish();
 }
 
-fn reader(consumer: BaseConsumer<Context>, topics: &[String]) -> Result<Reader<Context>, String> {
+pub(super) fn reader(consumer: BaseConsumer<Context>, topics: &[String]) -> Result<Reader<Context>, String> {
     Reader::new(consumer, topics.to_vec(), BATCH).ok_or_else(|| "no memory for a queue".to_owned())
 }
 
@@ -166,11 +164,11 @@ pub(super) fn each(slots: &Slots) -> impl Iterator<Item = (TopicPartition, &Slot
 
 pub(super) struct Worker {
     pub(super) reader: Reader<Context>,
-    kafka: Kafka,
+    pub(super) kafka: Kafka,
     /// Until the group has been joined.
     joins: Option<GroupName>,
     /// When it was shut out of the group and joined it anew.
-    fenced: Option<Instant>,
+    pub(super) fenced: Vec<Instant>,
     pub(super) handler: Box<dyn Handler>,
     pub(super) topics: Vec<String>,
     pub(super) slots: Slots,
@@ -250,29 +248,7 @@ impl Worker {
         self.subscribe()
     }
 
-    /// A request to join that a broker in trouble answers too late was repeated by then: it takes the two for two processes of one
-    /// name, and shuts out whichever it has heard of first. So it is joined once more, as a new member. With a namesake that
-    /// happens again soon; then one of the two gives way: `None`.
-    fn join_anew(&mut self) -> Option<()> {
-        let fenced =
-            matches!(self.reader.consumer().client().fatal_error(), Some((RDKafkaErrorCode::FencedInstanceId, _)));
-        let now = clock::instant();
-        if !fenced || self.fenced.is_some_and(|before| now.duration_since(before) < NAMESAKE_WITHIN) {
-            return None;
-        }
-        self.fenced = Some(now);
-        tracing::warn!("shut out of the consumer group under its own name; it joins anew");
-        self.lose_all();
-        self.reader.consumer().context().close();
-        self.reader.release_all();
-        (self.assigned, self.started, self.commits_open) = (false, now, 0);
-        let kafka = Kafka { group: self.place.group.clone(), ..self.kafka.clone() };
-        let member = consumer::member(&kafka, &self.place).ok()?;
-        self.reader = reader(member, &self.topics).ok()?;
-        self.subscribe().ok()
-    }
-
-    fn subscribe(&self) -> Result<(), String> {
+    pub(super) fn subscribe(&self) -> Result<(), String> {
         let names: Vec<&str> = self.topics.iter().map(String::as_str).collect();
         self.reader.consumer().subscribe(&names).map_err(|error| error.to_string())
     }
