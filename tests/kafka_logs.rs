@@ -87,6 +87,21 @@ fn delete(kafka: &RealKafka, topic: &str) {
     assert!(deleted.unwrap().iter().all(Result::is_ok));
 }
 
+/// As that of a client which fetches nothing any more and does not say so. An end is told once by one client.
+#[test]
+fn a_log_of_which_nothing_comes_is_read_by_another_client() {
+    let Some(kafka) = shared() else { return };
+    let config = config(&kafka, "still");
+    let writer = appender(&config);
+    append(&writer, ["before".to_owned()]);
+    let mut tail = deltas(&config, None);
+    assert_eq!(records(&mut tail, 1), [(0, b"before".to_vec())]);
+    let told = end(&mut tail);
+    assert_eq!(end(&mut tail), told, "the other client tells it as well");
+    append(&writer, ["after".to_owned()]);
+    assert_eq!(records(&mut tail, 1), [(1, b"after".to_vec())], "and goes on where the first one was");
+}
+
 #[test]
 fn a_log_that_is_written_to_all_the_time_has_an_end() {
     let Some(kafka) = shared() else { return };

@@ -6,15 +6,22 @@
 //! all of it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use rdkafka::consumer::{Consumer as _, RebalanceProtocol};
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::consumer::{TopicPartition, Wanted};
+use super::consumer::{self, TopicPartition, Wanted};
 use super::problems::Kind;
 use super::questions::{Ask, Bounds};
-use super::worker::{Slot, Slots, Worker, each, slot};
+use super::slots::{Slot, Slots, each, slot};
+use super::worker::{self, Worker};
+use crate::clock;
+use crate::config::Kafka;
+
+/// Who is shut out of the group more often than this within that time has a namesake.
+const NAMESAKE_AFTER: (usize, Duration) = (2, Duration::from_secs(60));
 
 /// Batches of what was on its way that are read before a partition is read from elsewhere.
 const DRAINS_MAX: usize = 64;
@@ -105,8 +112,32 @@ impl Worker {
         self.watch();
     }
 
+    /// A request to join that a broker in trouble answers too late was repeated by then: it takes the two for two processes of one
+    /// name, and shuts out whichever it has heard of first. So it is joined once more, as a new member. With a namesake that
+    /// happens again and again; then one of the two gives way: `None`.
+    pub(super) fn join_anew(&mut self) -> Option<()> {
+        let fenced =
+            matches!(self.reader.consumer().client().fatal_error(), Some((RDKafkaErrorCode::FencedInstanceId, _)));
+        let now = clock::instant();
+        let (times, within) = NAMESAKE_AFTER;
+        self.fenced.retain(|before| now.duration_since(*before) < within);
+        if !fenced || self.fenced.len() >= times {
+            return None;
+        }
+        self.fenced.push(now);
+        tracing::warn!("shut out of the consumer group under its own name; it joins anew");
+        self.lose_all();
+        self.reader.consumer().context().close();
+        self.reader.release_all();
+        (self.assigned, self.started, self.commits_open) = (false, now, 0);
+        let kafka = Kafka { group: self.place.group.clone(), ..self.kafka.clone() };
+        let member = consumer::member(&kafka, &self.place).ok()?;
+        self.reader = worker::reader(member, &self.topics).ok()?;
+        self.subscribe().ok()
+    }
+
     /// All partitions are taken away, whatever they wait for.
-    pub(super) fn lose_all(&mut self) {
+    fn lose_all(&mut self) {
         let read = each(&self.slots).map(|(tp, _)| tp);
         let started = self.held.keys().copied().chain(self.resolved.iter().map(|bounds| bounds.tp));
         let all: BTreeSet<TopicPartition> = read.chain(started).chain(self.waiting.iter().copied()).collect();
@@ -223,7 +254,7 @@ impl Worker {
         (slot.end, slot.end_at_start) = (end, slot.end_at_start.min(end));
         if let Err(error) = self.assign_anew(bounds.tp) {
             tracing::debug!(%error, "a partition could not be started anew; tried again");
-            let Some(slot) = super::worker::slot(&mut self.slots, bounds.tp) else { return };
+            let Some(slot) = super::slots::slot(&mut self.slots, bounds.tp) else { return };
             (slot.lost, slot.position, slot.anew) = (true, position, another);
             self.ask(Ask::Starts(vec![bounds.tp]));
             return;

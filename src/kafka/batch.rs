@@ -46,6 +46,9 @@ pub enum Item<'a> {
 /// A reference to a librdkafka queue, given back on drop.
 struct Queue(NonNull<c::rd_kafka_queue_t>);
 
+// SAFETY: librdkafka's queues may be used and given back on any thread.
+unsafe impl Send for Queue {}
+
 impl Drop for Queue {
     fn drop(&mut self) {
         // SAFETY: the pointer came from librdkafka, which counted the reference for us; it is given back once, and the

@@ -42,6 +42,7 @@ pub mod own;
 pub mod past;
 pub mod problems;
 mod questions;
+mod slots;
 pub mod snapshots;
 pub mod status;
 #[allow(unsafe_code, reason = "the ids of topics are asked for by librdkafka's own functions, which are C")]

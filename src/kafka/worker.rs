@@ -15,15 +15,15 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 
 use super::batch::{Item, Reader};
-use super::consumer::{self, GroupName, Handler, Options, Record, Shared, TopicPartition};
+use super::consumer::{self, GroupName, Handler, Options, Shared, TopicPartition};
 use super::context::{Context, Event};
 use super::errors::{self, Place};
 use super::problems::{Kind, Problems};
 use super::questions::{Answer, Ask, Bounds, Questions};
+use super::slots::{Slots, each, slot, visit};
 use super::status::{Counters, Ended, PartitionStatus};
 use crate::clock;
 use crate::config::Kafka;
-use crate::domain::Timestamp;
 use crate::journal::TopicId;
 
 /// Records taken at once: few enough that `idle` comes on time with a handler of ten microseconds a record.
@@ -33,8 +33,6 @@ const IDLE_EVERY: Duration = Duration::from_millis(20);
 const STATUS_EVERY: Duration = Duration::from_millis(100);
 /// After this long without partitions it is said.
 const GROUP_PATIENCE: Duration = Duration::from_secs(10);
-/// Who is shut out of the group twice within this has a namesake.
-const NAMESAKE_WITHIN: Duration = Duration::from_secs(30);
 /// How long a shutdown waits for the commit and for leaving, each, when nothing shorter is asked for.
 const LEAVING: Duration = Duration::from_secs(5);
 
@@ -99,7 +97,7 @@ pub fn run(setup: Setup) {
         reader,
         kafka,
         joins: Some(group),
-        fenced: None,
+        fenced: Vec::new(),
         handler,
         waiting: BTreeSet::new(),
         held: BTreeMap::new(),
@@ -127,7 +125,7 @@ pub fn run(setup: Setup) {
     worker.finish();
 }
 
-fn reader(consumer: BaseConsumer<Context>, topics: &[String]) -> Result<Reader<Context>, String> {
+pub(super) fn reader(consumer: BaseConsumer<Context>, topics: &[String]) -> Result<Reader<Context>, String> {
     Reader::new(consumer, topics.to_vec(), BATCH).ok_or_else(|| "no memory for a queue".to_owned())
 }
 
@@ -135,46 +133,13 @@ fn unreadable(place: &Place, why: &str) -> String {
     format!("The sources at {} cannot be read: {}.", place.brokers, place.redact(why))
 }
 
-/// A partition that is being read.
-pub(super) struct Slot {
-    pub(super) position: i64,
-    pub(super) committed: i64,
-    /// Up to here the group had read before this assignment.
-    pub(super) replayed_to: i64,
-    pub(super) end: i64,
-    pub(super) end_at_start: i64,
-    pub(super) caught_up: Option<Timestamp>,
-    pub(super) records: u64,
-    /// Its position is no longer in the log, and where it begins is being asked for.
-    pub(super) lost: bool,
-    /// Whose it is; and that the topic is another one by now: what comes of it until it is read from its start is passed over.
-    pub(super) topic: TopicId,
-    pub(super) anew: bool,
-}
-
-/// By source, then by partition; `None` where the partition is not ours.
-pub(super) type Slots = Vec<Vec<Option<Slot>>>;
-
-pub(super) fn slot(slots: &mut Slots, tp: TopicPartition) -> Option<&mut Slot> {
-    slots.get_mut(tp.source)?.get_mut(usize::try_from(tp.partition).ok()?)?.as_mut()
-}
-
-pub(super) fn each(slots: &Slots) -> impl Iterator<Item = (TopicPartition, &Slot)> {
-    slots.iter().enumerate().flat_map(|(source, partitions)| {
-        partitions
-            .iter()
-            .zip(0i32..)
-            .filter_map(move |(slot, partition)| Some((TopicPartition { source, partition }, slot.as_ref()?)))
-    })
-}
-
 pub(super) struct Worker {
     pub(super) reader: Reader<Context>,
-    kafka: Kafka,
+    pub(super) kafka: Kafka,
     /// Until the group has been joined.
     joins: Option<GroupName>,
     /// When it was shut out of the group and joined it anew.
-    fenced: Option<Instant>,
+    pub(super) fenced: Vec<Instant>,
     pub(super) handler: Box<dyn Handler>,
     pub(super) topics: Vec<String>,
     pub(super) slots: Slots,
@@ -254,29 +219,7 @@ impl Worker {
         self.subscribe()
     }
 
-    /// A request to join that a broker in trouble answers too late was repeated by then: it takes the two for two processes of one
-    /// name, and shuts out whichever it has heard of first. So it is joined once more, as a new member. With a namesake that
-    /// happens again soon; then one of the two gives way: `None`.
-    fn join_anew(&mut self) -> Option<()> {
-        let fenced =
-            matches!(self.reader.consumer().client().fatal_error(), Some((RDKafkaErrorCode::FencedInstanceId, _)));
-        let now = clock::instant();
-        if !fenced || self.fenced.is_some_and(|before| now.duration_since(before) < NAMESAKE_WITHIN) {
-            return None;
-        }
-        self.fenced = Some(now);
-        tracing::warn!("shut out of the consumer group under its own name; it joins anew");
-        self.lose_all();
-        self.reader.consumer().context().close();
-        self.reader.release_all();
-        (self.assigned, self.started, self.commits_open) = (false, now, 0);
-        let kafka = Kafka { group: self.place.group.clone(), ..self.kafka.clone() };
-        let member = consumer::member(&kafka, &self.place).ok()?;
-        self.reader = reader(member, &self.topics).ok()?;
-        self.subscribe().ok()
-    }
-
-    fn subscribe(&self) -> Result<(), String> {
+    pub(super) fn subscribe(&self) -> Result<(), String> {
         let names: Vec<&str> = self.topics.iter().map(String::as_str).collect();
         self.reader.consumer().subscribe(&names).map_err(|error| error.to_string())
     }
@@ -585,51 +528,5 @@ impl Worker {
             let mut ignore = |_: TopicPartition, _: Item<'_>| {};
             self.reader.read(WAIT, &mut ignore);
         }
-    }
-}
-
-type Failed = Vec<(TopicPartition, RDKafkaErrorCode, String)>;
-
-/// What becomes of one item of the queue.
-fn visit(
-    slots: &mut Slots,
-    handler: &mut dyn Handler,
-    counters: &mut Counters,
-    failed: &mut Failed,
-    tp: TopicPartition,
-    item: Item<'_>,
-) {
-    let Some(slot) = slot(slots, tp) else {
-        counters.stray += u64::from(matches!(item, Item::Record { .. }));
-        return;
-    };
-    if slot.anew {
-        return;
-    }
-    match item {
-        Item::Record { offset, timestamp, key, payload } => {
-            slot.position = slot.position.max(offset + 1);
-            slot.records += 1;
-            counters.records += 1;
-            counters.bytes += (key.map_or(0, <[u8]>::len) + payload.map_or(0, <[u8]>::len)) as u64;
-            counters.tombstones += u64::from(payload.is_none());
-            handler.record(Record {
-                source: tp.source,
-                partition: tp.partition,
-                offset,
-                timestamp: timestamp.map(Timestamp),
-                key,
-                payload,
-                replayed: offset < slot.replayed_to,
-            });
-        }
-        Item::End { offset } => {
-            // The end may lie behind markers that are no records.
-            slot.position = slot.position.max(offset);
-            slot.end = slot.end.max(offset);
-            slot.caught_up = slot.caught_up.max(Some(clock::now()));
-            handler.caught_up(tp, offset);
-        }
-        Item::Failed { code, text } => failed.push((tp, code, text)),
     }
 }
