@@ -214,10 +214,11 @@ impl World {
 
     /// A state is to be kept, in the place of one of its name that waits.
     pub fn write(&mut self, node: usize, name: String, bytes: Vec<u8>, floor: Option<(SourcePartition, u64)>) {
-        let World { nodes, random, store, counted, .. } = self;
+        let World { nodes, random, store, .. } = self;
         let piece = bytes.len().div_ceil(random.random_range(1..5)).max(1);
         let id = floor.map_or_else(|| random.next_u64(), |(_, snapshot)| snapshot);
-        let claim = floor.and_then(|(place, _)| counted.owner(place)).map(|owner| owner.0);
+        let instance = nodes[node].instance.as_ref();
+        let claim = floor.and_then(|(_, snapshot)| instance?.under(snapshot));
         let write = Write::new(name, id, &bytes, piece, floor, claim);
         store.begin(&write.name, &write.manifest, bytes);
         let writes = &mut nodes[node].writes;

@@ -40,7 +40,7 @@ pub struct Write {
     pub begun: bool,
     /// Who is to be told that it is kept.
     pub floor: Option<(SourcePartition, u64)>,
-    /// Under which claim its partition was told of when it was to be written.
+    /// Under which claim a floor was to be written.
     pub claim: Option<Claim>,
 }
 

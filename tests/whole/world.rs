@@ -461,11 +461,6 @@ impl World {
         }
     }
 
-    /// Whom the group has given a partition to.
-    pub fn owner(&self, place: SourcePartition) -> Option<usize> {
-        self.owners[place.partition as usize]
-    }
-
     /// A node hears what the group decided.
     pub fn tell(&mut self, node: usize) {
         let World { nodes, owners, .. } = self;
