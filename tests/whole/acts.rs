@@ -325,9 +325,7 @@ impl World {
         let (place, snapshot) = write.floor?;
         let under = |mark: &u64| slot(*mark) == slot(snapshot) && *mark != snapshot;
         let over = self.counted.marks(place).find(under)?;
-        if self.owner(place) == Some(node)
-            && self.counted.owner(place).is_some_and(|owner| Some(owner.0) == write.claim)
-        {
+        if self.counted.owner(place).is_some_and(|owner| Some(owner.0) == write.claim) {
             return Some(Over::ByOwner);
         }
         let other = self.counted.marks(place).find(|mark| *mark != over)?;
