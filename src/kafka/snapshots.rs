@@ -348,13 +348,13 @@ impl Snapshots {
         let key = self.key(name);
         let manifest = Manifest::new(id, bytes, PIECE);
         let mut records = manifest.records(&key, bytes, PIECE);
-        let last = records.pop();
+        let manifest_record = records.pop();
         for (key, value) in &records {
             self.send(key, Some(value))?;
         }
         self.confirm()?;
-        if let Some((key, manifest)) = &last {
-            self.send(key, Some(manifest))?;
+        if let Some((key, value)) = &manifest_record {
+            self.send(key, Some(value))?;
         }
         self.confirm()?;
         if let Some(before) = self.last.insert(name.to_owned(), manifest) {

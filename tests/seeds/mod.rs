@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// How many seeds are run where nobody says otherwise.
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 100;
 
 /// How often what happened.
 #[derive(Debug, Default)]

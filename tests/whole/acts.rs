@@ -217,7 +217,9 @@ impl World {
         let World { nodes, random, store, .. } = self;
         let piece = bytes.len().div_ceil(random.random_range(1..5)).max(1);
         let id = floor.map_or_else(|| random.next_u64(), |(_, snapshot)| snapshot);
-        let write = Write::new(name, id, &bytes, piece, floor);
+        let instance = nodes[node].instance.as_ref();
+        let claim = floor.and_then(|(_, snapshot)| instance?.under(snapshot));
+        let write = Write::new(name, id, &bytes, piece, floor, claim);
         store.begin(&write.name, &write.manifest, bytes);
         let writes = &mut nodes[node].writes;
         writes.retain(|waiting| waiting.begun || waiting.name != write.name);
@@ -283,10 +285,14 @@ impl World {
 
     /// The next record of a state comes into its topic, or that state is given up.
     fn put(&mut self, node: usize, badly: bool) {
-        let World { nodes, random, happened, store, .. } = self;
+        let over = self.writes_over(node);
+        let World { nodes, random, happened, store, failed, .. } = self;
         let Node { instance: Some(instance), writes, manifests, .. } = &mut nodes[node] else { return };
         let Some(write) = writes.front_mut() else { return };
-        if badly && random.random_bool(0.04) {
+        if over == Some(Over::ByOwner) {
+            *failed = Some(format!("{} is written over by its owner, while others may go on from it", write.name));
+        }
+        if over == Some(Over::LastByZombie) || badly && random.random_bool(0.04) {
             happened.note("store lost");
             writes.pop_front();
             return;
@@ -308,20 +314,34 @@ impl World {
         }
     }
 
+    fn is_there(&self, place: SourcePartition, snapshot: u64) -> bool {
+        let found = self.store.read(&floor_name(place, snapshot));
+        found.is_ok_and(|found| found.is_some_and(|(id, _)| id == format!("{snapshot:016x}")))
+    }
+
+    /// Whether the state that a node writes takes the place of one that others may go on from.
+    fn writes_over(&self, node: usize) -> Option<Over> {
+        let write = self.nodes[node].writes.front()?;
+        let (place, snapshot) = write.floor?;
+        let under = |mark: &u64| slot(*mark) == slot(snapshot) && *mark != snapshot;
+        let over = self.counted.marks(place).find(under)?;
+        if self.counted.owner(place).is_some_and(|owner| Some(owner.0) == write.claim) {
+            return Some(Over::ByOwner);
+        }
+        let other = self.counted.marks(place).find(|mark| *mark != over)?;
+        (!self.is_there(place, other)).then_some(Over::LastByZombie)
+    }
+
     /// Of a floor two snapshots are kept so that one may be bad: one that was written last, while those before it are there and
     /// no zombie is about to write over one.
     fn may_be_damaged(&self, node: usize, place: SourcePartition) -> bool {
-        let named = self.counted.marks.get(&place).into_iter().flatten().filter(|snapshot| **snapshot != 0);
-        let is_there = |snapshot: &u64| {
-            let found = self.store.read(&floor_name(place, *snapshot));
-            found.is_ok_and(|found| found.is_some_and(|(id, _)| id == format!("{snapshot:016x}")))
-        };
         let mut others = self.nodes.iter().enumerate().filter(|(other, _)| *other != node);
         let is_zombie = |other: &Node| {
             let writes = other.writes.iter().any(|write| write.floor.is_some_and(|(of, _)| of == place));
             writes || other.instance.as_ref().is_some_and(|instance| instance.tells(place))
         };
-        named.copied().all(|snapshot| is_there(&snapshot)) && !others.any(|(_, other)| is_zombie(other))
+        self.counted.marks(place).all(|snapshot| self.is_there(place, snapshot))
+            && !others.any(|(_, other)| is_zombie(other))
     }
 
     fn send(&mut self, node: usize, badly: bool) {
@@ -348,6 +368,14 @@ impl World {
             }
         }
     }
+}
+
+/// A snapshot of a floor that the log names is written over.
+#[derive(PartialEq)]
+enum Over {
+    ByOwner,
+    /// And the other one cannot be read: that would be two faults at once, which the world does not do.
+    LastByZombie,
 }
 
 fn ask(want: Want) -> Ask {

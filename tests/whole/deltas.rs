@@ -23,8 +23,8 @@ pub struct Deltas {
     /// Of each partition who tells of it, how many batches count, and the offset behind the last.
     turns: BTreeMap<SourcePartition, (Claim, u64, i64)>,
     pub counted: Vec<Counted>,
-    /// The names of the last two snapshots of each partition's floor; 0 is none.
-    pub marks: BTreeMap<SourcePartition, [u64; 2]>,
+    /// Of each partition how many batches its newest snapshot knows, and the names of the last two; 0 is none.
+    marks: BTreeMap<SourcePartition, (u64, [u64; 2])>,
     /// Up to when each partition is told of, whose end was reached.
     told: BTreeMap<SourcePartition, Timestamp>,
 }
@@ -59,12 +59,18 @@ impl Deltas {
                 }
             }
             Delta::Kept { place, claim, mark } => {
-                let marks = self.marks.entry(*place).or_default();
-                if self.turns.get(place).is_some_and(|turn| turn.0 == *claim) && marks[1] != mark.snapshot {
-                    *marks = [marks[1], mark.snapshot];
+                let (batches, marks) = self.marks.entry(*place).or_default();
+                if self.turns.get(place).is_some_and(|turn| turn.0 == *claim) && mark.batches > *batches {
+                    (*batches, *marks) = (mark.batches, [marks[1], mark.snapshot]);
                 }
             }
         }
+    }
+
+    /// The snapshots of a partition's floor that others may go on from.
+    pub fn marks(&self, place: SourcePartition) -> impl Iterator<Item = u64> {
+        let marks = self.marks.get(&place).map_or([0; 2], |(_, marks)| *marks);
+        marks.into_iter().filter(|snapshot| *snapshot != 0)
     }
 
     /// Up to when all of so many partitions are told of.

@@ -30,6 +30,7 @@ pub struct Instance {
     evaluator: Evaluator,
     owners: BTreeMap<SourcePartition, Owner>,
     wants: VecDeque<Want>,
+    under: BTreeMap<u64, Claim>,
     snapshot_every: u64,
     started: Timestamp,
     operations: Position,
@@ -67,6 +68,7 @@ impl Instance {
             evaluator,
             owners: BTreeMap::new(),
             wants: VecDeque::new(),
+            under: BTreeMap::new(),
             snapshot_every,
             started,
             read: [false; 3],
@@ -117,8 +119,20 @@ impl Instance {
         if let Some(news) = news
             && let Some(owner) = self.owners.get_mut(&news.place)
         {
+            let place = news.place;
             owner.hear(news, now, &mut self.wants);
+            let claim = self.replica.owner(place).map_or(Claim::NOBODY, |owner| owner.claim);
+            for want in &self.wants {
+                if let Want::Store { snapshot, .. } = want {
+                    self.under.entry(*snapshot).or_insert(claim);
+                }
+            }
         }
+    }
+
+    /// Under which claim a snapshot was wanted to be stored.
+    pub fn under(&self, snapshot: u64) -> Option<Claim> {
+        self.under.get(&snapshot).copied()
     }
 
     /// Whether another term has begun, or one has ended.

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use atalaya::domain::Timestamp;
+use atalaya::domain::{Millis, Timestamp};
 use atalaya::floor::Floor;
 use atalaya::instance::decider::Intent;
 use atalaya::instance::intent;
+use atalaya::journal::Position;
 use atalaya::matrix::Level;
 use atalaya::matrix::engine::{Items, Pending, apply, diff};
 use atalaya::pipeline::Evaluator;
@@ -119,12 +120,17 @@ impl World {
         let (mut turn, mut operated) = (None, 0);
         let mut deltas = self.counted.counted.iter().peekable();
         let mut full = Vec::new();
+        let mut seen = Position::default();
         for Accepted { head, body, at } in &self.decided.accepted {
             let number = head.number;
             if turn != Some(head.claim) {
                 alone[0].take_items(&items).map_err(|error| error.to_string())?;
                 turn = Some(head.claim);
             }
+            if head.deltas < seen {
+                return Err(format!("decision {number}: its board had seen less than that of the one before"));
+            }
+            seen = head.deltas;
             let found = self.circumstances.get(&(head.claim, number));
             let found = found.ok_or_else(|| format!("decision {number}: nobody made it"))?;
             while let Some(counted) = deltas.next_if(|counted| (counted.at as u64) < head.deltas.0) {
@@ -142,7 +148,7 @@ impl World {
             });
             let (again, straight): (Vec<Intent>, Vec<Intent>) = (ticks.next().unwrap(), ticks.next().unwrap());
             drop(ticks);
-            if alone[0].now() != found.instant || found.instant.floor_to(atalaya::domain::Millis::SECOND) != head.tick {
+            if alone[0].now() != found.instant || found.instant.floor_to(Millis::SECOND) != head.tick {
                 return Err(format!("decision {number}: it goes back from {} to {}", alone[0].now(), found.instant));
             }
             if again != body.intents {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use atalaya::domain::Timestamp;
-use atalaya::journal::SourcePartition;
 use atalaya::journal::pieces::Manifest;
+use atalaya::journal::{Claim, SourcePartition};
 
 /// A log, and what is on its way to it, by when it arrives.
 pub struct Log<E> {
@@ -40,14 +40,23 @@ pub struct Write {
     pub begun: bool,
     /// Who is to be told that it is kept.
     pub floor: Option<(SourcePartition, u64)>,
+    /// Under which claim a floor was to be written.
+    pub claim: Option<Claim>,
 }
 
 impl Write {
-    pub fn new(name: String, id: u64, bytes: &[u8], piece: usize, floor: Option<(SourcePartition, u64)>) -> Write {
+    pub fn new(
+        name: String,
+        id: u64,
+        bytes: &[u8],
+        piece: usize,
+        floor: Option<(SourcePartition, u64)>,
+        claim: Option<Claim>,
+    ) -> Write {
         let manifest = Manifest::new(id, bytes, piece);
         let records = manifest.records(&name, bytes, piece);
         let puts = records.into_iter().map(|(key, value)| (key, value.into_owned())).collect();
-        Write { name, manifest, puts, begun: false, floor }
+        Write { name, manifest, puts, begun: false, floor, claim }
     }
 }
 
