@@ -1,6 +1,7 @@
 use super::*;
 use crate::board::Board;
-use crate::instance::Replica;
+use crate::instance::{Replica, Share};
+use crate::journal::Batch;
 
 const PLACE: SourcePartition = SourcePartition { source: 0, partition: 0 };
 const START: Timestamp = Timestamp(1_767_225_600_000);
