@@ -30,6 +30,7 @@ fn batch(contributions: floor::Batch) -> Batch<Share> {
         readings: vec![(10, Timestamp(START)), (11, end)],
         end,
         live: true,
+        moved: false,
         shift: 3,
         topic: TopicId(9),
     };
@@ -90,7 +91,7 @@ prop_compose! {
         to in any::<i64>(), readings in prop::collection::vec((0..1i64 << 50, instant()), 0..4), end in instant(),
         live in any::<bool>()
     ) -> Step {
-        Step { to: to >> 1, readings, end, live, shift: to >> 2, topic: TopicId(to as u32) }
+        Step { to: to >> 1, readings, end, live, moved: to % 2 == 0, shift: to >> 2, topic: TopicId(to as u32) }
     }
 }
 

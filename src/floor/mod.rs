@@ -452,14 +452,16 @@ impl Floor {
     }
 
     /// Moves the floor's clock to `now`: releases what was held and contributes what fell due before it
-    /// (time-outs, expiries, thresholds). Never moves back.
-    pub fn advance(&mut self, now: Timestamp) {
+    /// (time-outs, expiries, thresholds). Never moves back. Whether there was anything of that.
+    pub fn advance(&mut self, now: Timestamp) -> bool {
         if now.0 <= self.clock {
-            return;
+            return false;
         }
+        let mut moved = false;
         let before = std::mem::replace(&mut self.clock, now.0);
         while let Some(Reverse((due, whose))) = self.heap.peek().copied().filter(|Reverse((due, _))| *due < now.0) {
             self.heap.pop();
+            moved = true;
             match whose {
                 Whose::Interaction(whose) => self.fall_due_interaction(whose, due, before),
                 Whose::Agent(whose) => self.fall_due_agent(whose, due, before),
@@ -468,8 +470,10 @@ impl Floor {
         while let Some(event) = self.held.pop_before(now) {
             self.stream_time = self.stream_time.max(Some(event.time.0));
             self.apply(&event);
+            moved = true;
         }
         self.forget_moments();
+        moved
     }
 
     /// Moments of what is no longer held, or that a sooner one replaced, do not gather until they come.

@@ -27,6 +27,8 @@ pub struct Step {
     /// The partition was read to its end: the floor's clock moved to `end`, and the wall clock alone holds events back until
     /// the next flush.
     pub live: bool,
+    /// Something fell due then, or was taken that had been held back.
+    pub moved: bool,
     /// How far the offsets here, those of the log, lie beyond those of the partition: more than nothing once a topic was made
     /// anew and its offsets began again, as the log's only ever rise.
     pub shift: i64,
@@ -84,14 +86,12 @@ impl Course {
         self.floor.take(event, cap)
     }
 
-    /// What came since the last time.
-    pub fn end(&mut self, end: Timestamp, live: bool) -> floor::Batch {
+    /// What came since the last time; and whether anything fell due now, or was taken that had been held back.
+    pub fn end(&mut self, end: Timestamp, live: bool) -> (floor::Batch, bool) {
         self.look(end);
         self.live = live;
-        if live {
-            self.floor.advance(self.wall);
-        }
-        self.floor.flush()
+        let moved = live && self.floor.advance(self.wall);
+        (self.floor.flush(), moved)
     }
 
     pub fn floor(&self) -> &Floor {

@@ -87,7 +87,7 @@ impl History {
             agents: progress.agents,
         });
         let idle = self.steps.back().is_some_and(|last| last.step.to == step.to) && step.readings.is_empty();
-        let quiet = idle && contributions.is_empty();
+        let quiet = idle && contributions.is_empty() && !step.moved;
         match self.steps.back_mut() {
             // To look later alone is the same as to look twice.
             Some(last) if quiet && last.quiet && last.step.goes_as(step) => {
@@ -284,8 +284,8 @@ struct Written {
     last: Option<WrittenLast>,
 }
 
-/// Where it ends, the readings, the time at its end, whether it was live, the shift and the topic.
-type WrittenStep = (i64, Vec<(i64, i64)>, i64, bool, i64, TopicId);
+/// Where it ends, the readings, the time at its end, whether it was live and whether anything moved then, the shift and the topic.
+type WrittenStep = (i64, Vec<(i64, i64)>, i64, [bool; 2], i64, TopicId);
 
 /// Where it ended and when, whether it was live; caught up, stream time, heard; what its records were about.
 type WrittenLast = (i64, i64, bool, [Option<i64>; 3], [bool; 2]);
@@ -295,7 +295,7 @@ impl Written {
         let mark = |mark: &Mark| (mark.snapshot, mark.batches, mark.at, mark.wall.0, mark.live);
         let step = |Done { batch, quiet, step }: &Done| {
             let readings = step.readings.iter().map(|(at, wall)| (*at, wall.0)).collect();
-            (*batch, *quiet, (step.to, readings, step.end.0, step.live, step.shift, step.topic))
+            (*batch, *quiet, (step.to, readings, step.end.0, [step.live, step.moved], step.shift, step.topic))
         };
         let last = |last: &Last| {
             let times = [last.caught_up, last.stream_time, last.heard].map(|time| time.map(|time| time.0));
@@ -315,9 +315,9 @@ impl Written {
 
     fn read(self) -> History {
         let mark = |(snapshot, batches, at, wall, live)| Mark { snapshot, batches, at, wall: Timestamp(wall), live };
-        let step = |(batch, quiet, (to, readings, end, live, shift, topic)): (u64, bool, WrittenStep)| {
+        let step = |(batch, quiet, (to, readings, end, [live, moved], shift, topic)): (u64, bool, WrittenStep)| {
             let readings = readings.into_iter().map(|(at, wall)| (at, Timestamp(wall))).collect();
-            Done { batch, quiet, step: Step { to, readings, end: Timestamp(end), live, shift, topic } }
+            Done { batch, quiet, step: Step { to, readings, end: Timestamp(end), live, moved, shift, topic } }
         };
         let last = |(to, wall, live, times, [interactions, agents]): WrittenLast| {
             let [caught_up, stream_time, heard] = times.map(|time| time.map(Timestamp));

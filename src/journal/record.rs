@@ -203,7 +203,7 @@ fn put_owner(kind: u8, place: SourcePartition, claim: Claim, to: &mut Vec<u8>) {
 /// The end, by which the other times are told, comes first.
 fn put_step(step: &Step, first: i64, last: i64, to: &mut Vec<u8>) {
     put_signed(to, step.end.0);
-    to.push(u8::from(step.live));
+    to.push(u8::from(step.live) | u8::from(step.moved) << 1);
     put_signed(to, step.to.wrapping_sub(last));
     put_signed(to, step.shift);
     put(to, u64::from(step.topic.0));
@@ -218,7 +218,11 @@ fn put_step(step: &Step, first: i64, last: i64, to: &mut Vec<u8>) {
 
 fn take_step(first: i64, last: i64, from: &mut Source<'_>) -> Taken<Step> {
     let end = instant(from.signed("time")?, Timestamp(0), "time")?;
-    let live = from.flag("live")?;
+    let clock = from.byte("live")?;
+    if clock > 3 {
+        return Err("live");
+    }
+    let (live, moved) = (clock & 1 != 0, clock & 2 != 0);
     let to = last.checked_add(from.signed("offset")?).ok_or("offset")?;
     let (shift, topic) = (from.signed("shift")?, TopicId(from.small("topic")?));
     let count = from.count("readings")?;
@@ -228,7 +232,7 @@ fn take_step(first: i64, last: i64, from: &mut Source<'_>) -> Taken<Step> {
         before = (offset, instant(from.signed("reading")?, before.1, "reading")?);
         readings.push(before);
     }
-    Ok(Step { to, readings, end, live, shift, topic })
+    Ok(Step { to, readings, end, live, moved, shift, topic })
 }
 
 fn put_progress(progress: &Progress, base: Timestamp, to: &mut Vec<u8>) {

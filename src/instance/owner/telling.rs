@@ -82,10 +82,10 @@ impl Telling {
         }
         // Too far behind to live by the wall clock: what lies behind must not become too late by it.
         let live = reached || self.course.live() && now - self.confirmed <= STALE_AFTER;
-        let contributions = self.course.end(now, live);
+        let (contributions, moved) = self.course.end(now, live);
         let readings = std::mem::take(&mut self.readings);
         let Telling { next: to, shift, topic, .. } = *self;
-        let step = Step { to, readings, end: self.course.wall(), live, shift, topic };
+        let step = Step { to, readings, end: self.course.wall(), live, moved, shift, topic };
         let floor = self.course.floor();
         let counters = floor.counters();
         let progress = Progress {
