@@ -8,7 +8,7 @@ mod support;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
-use atalaya::journal::record::{Log, encode_entry};
+use atalaya::journal::record::{DELTA_VERSION, Log, encode_entry};
 use serde_json::{Value, json};
 use support::kafka::{Line, RealKafka, eventually, shared};
 use support::program::{Files, Program, command};
@@ -166,7 +166,7 @@ fn after_its_end(kafka: &RealKafka, config: &str, incident: &str) {
     let last = kafka.consume_all("atalaya.deltas").pop().unwrap().payload.unwrap();
     append(kafka, "atalaya.deltas", last.clone());
     append(kafka, "atalaya.deltas", [&last[..last.len() - 1], b"?"].concat());
-    append(kafka, "atalaya.deltas", encode_entry(Log::Deltas, 1, 7, b"of others"));
+    append(kafka, "atalaya.deltas", encode_entry(Log::Deltas, DELTA_VERSION - 1, 7, b"of others"));
     append(kafka, "atalaya.decisions", encode_entry(Log::Decisions, 1, 7, b"of others"));
     let deltas = inspect(config, &["deltas", "--last", "4"]);
     let verdicts: Vec<_> = deltas.iter().map(|line| (line["kind"].as_str().unwrap(), line["why"].as_str())).collect();

@@ -96,7 +96,13 @@ pub fn decode_entry(log: Log, version: u8, fingerprint: u64, bytes: &[u8]) -> Re
         return Err(RecordError::NotOne(log.name()));
     }
     if *found != version {
-        return Err(RecordError::Version { found: *found, known: version });
+        // Another version of another generation is no matter of ours.
+        let ours = *settings == fingerprint.to_le_bytes();
+        return Err(if ours {
+            RecordError::Version { found: *found, known: version }
+        } else {
+            RecordError::OtherSettings
+        });
     }
     if xxh3_64(all).to_le_bytes() != *sum {
         return Err(RecordError::Damaged);

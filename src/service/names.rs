@@ -18,6 +18,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::config::{Config, Kafka};
 use crate::instance::slot;
+use crate::journal::record::DELTA_VERSION;
 use crate::plan::Plan;
 
 /// The name of what was decided.
@@ -36,10 +37,14 @@ pub fn group(kafka: &Kafka) -> u64 {
     xxh3_64(kafka.group.as_bytes())
 }
 
-/// Of all that decides what a record contributes. `plan` has what the matrices name besides.
+/// Raised by whoever changes what an event contributes, or into which figures.
+const CONTRIBUTIONS: u8 = 1;
+
+/// Of all that decides what a record contributes, code as well as settings. `plan` has what the matrices name besides.
 pub fn settings(config: &Config, plan: &Plan) -> u64 {
     let sources: Vec<_> = config.sources.iter().map(|source| (&source.topic, source.format)).collect();
-    let text = format!("{:016x} {sources:?} {:?}", plan.figures_fingerprint(), config.agent_states);
+    let code = [DELTA_VERSION, CONTRIBUTIONS];
+    let text = format!("{code:?} {:016x} {sources:?} {:?}", plan.figures_fingerprint(), config.agent_states);
     xxh3_64(text.as_bytes())
 }
 
